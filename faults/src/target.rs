@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use histories::Value;
+use serde::{Deserialize, Serialize};
 
 /// The name of a node, or of another port of the network such as [`CLIENTS`].
 pub type Name = Arc<str>;
@@ -18,15 +19,19 @@ pub trait Target: Send + Sync {
     /// Ends every process of the node by SIGKILL and waits until they are gone. Killing a node
     /// that is not running is no error.
     ///
-    /// Returns evidence: the pids that were there and are no more.
+    /// Returns evidence: the pids that were there and are no more, as a list of whole numbers
+    /// (`[412 413]`; empty when nothing was running).
     fn kill(&self, node: &str) -> Result<Value, TargetError>;
 
     /// Starts a node that is not running, on the data it left behind, without waiting until it
-    /// serves. Starting a running node is no error.
+    /// serves. Starting a running node is no error. Returns what is known of the new process, such
+    /// as its pid.
     fn start(&self, node: &str) -> Result<Value, TargetError>;
 
-    /// Stops every process of the node by SIGSTOP. Returns evidence: pids and their states as the
-    /// kernel reports them afterwards (`T`).
+    /// Stops every process of the node by SIGSTOP. Pausing a node that is not running is no error.
+    ///
+    /// Returns evidence: a map from each pid to its state as the kernel reports it afterwards
+    /// (`{412 "T", 413 "T"}`; empty when nothing was running).
     fn pause(&self, node: &str) -> Result<Value, TargetError>;
 
     /// Lets every process of the node go on (SIGCONT). Resuming a node that runs, or is dead, is
@@ -38,7 +43,7 @@ pub trait Target: Send + Sync {
 }
 
 /// One direction of the connection between two ports of the network.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Link {
     /// Where packets come from.
     pub from: Name,
