@@ -1,0 +1,236 @@
+//! A cluster in memory, for tests: it keeps the state a real one would have, and records calls.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use histories::Value;
+
+use crate::{Link, Name, Network, Target, TargetError, Unavailable};
+
+/// A shared log: what the cluster was told and what the ledger noted, in one order.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Log(Arc<Mutex<Vec<String>>>);
+
+impl Log {
+    pub fn push(&self, line: String) {
+        self.0
+            .lock()
+            .expect("no test panics while it holds the log")
+            .push(line);
+    }
+
+    pub fn lines(&self) -> Vec<String> {
+        self.0
+            .lock()
+            .expect("no test panics while it holds the log")
+            .clone()
+    }
+
+    /// What was written to the log as a ledger.
+    pub fn ledger_text(&self) -> String {
+        let lines = self.lines();
+        lines
+            .iter()
+            .filter(|line| line.starts_with('{'))
+            .map(|line| format!("{line}\n"))
+            .collect()
+    }
+}
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let text = String::from_utf8_lossy(bytes);
+        let mut lines = self
+            .0
+            .lock()
+            .expect("no test panics while it holds the log");
+        for (i, part) in text.split('\n').enumerate() {
+            match lines.last_mut() {
+                Some(last) if i == 0 && last.starts_with('{') && !last.ends_with('}') => {
+                    last.push_str(part);
+                }
+                _ if !part.is_empty() => lines.push(part.to_owned()),
+                _ => {}
+            }
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NodeState {
+    Running,
+    Stopped,
+    Dead,
+}
+
+#[derive(Debug)]
+struct State {
+    nodes: BTreeMap<Name, (NodeState, i64)>,
+    pid_last: i64,
+    cuts: BTreeSet<Link>,
+    dropped: BTreeMap<Link, u64>,
+    /// Calls left before every call fails; `None` for never.
+    calls_left: Option<usize>,
+}
+
+/// The cluster.
+#[derive(Debug)]
+pub(crate) struct Fake {
+    names: Vec<Name>,
+    state: Mutex<State>,
+    has_network: bool,
+    pub log: Log,
+}
+
+impl Fake {
+    /// Nodes n1, n2, … all running, all links whole.
+    pub fn new(nodes: usize) -> Self {
+        let names: Vec<Name> = (1..=nodes).map(|i| format!("n{i}").into()).collect();
+        let running = |(i, name): (usize, &Name)| (name.clone(), (NodeState::Running, i as i64));
+        let state = State {
+            nodes: names.iter().enumerate().map(running).collect(),
+            pid_last: nodes as i64,
+            cuts: BTreeSet::new(),
+            dropped: BTreeMap::new(),
+            calls_left: None,
+        };
+        Fake {
+            names,
+            state: Mutex::new(state),
+            has_network: true,
+            log: Log::default(),
+        }
+    }
+
+    pub fn without_network(nodes: usize) -> Self {
+        Fake {
+            has_network: false,
+            ..Fake::new(nodes)
+        }
+    }
+
+    /// From now on so many calls succeed and all after them fail; `None` for all succeed.
+    pub fn fail_after(&self, calls: Option<usize>) {
+        self.lock().calls_left = calls;
+    }
+
+    /// Every node sends one packet to every other.
+    pub fn traffic(&self) {
+        let mut state = self.lock();
+        for link in state.cuts.clone() {
+            *state.dropped.entry(link).or_default() += 1;
+        }
+    }
+
+    pub fn state_of(&self, node: &str) -> NodeState {
+        self.lock().nodes[node].0
+    }
+
+    pub fn cuts(&self) -> Vec<Link> {
+        self.lock().cuts.iter().cloned().collect()
+    }
+
+    /// Every node running, none stopped, no link cut.
+    pub fn is_whole(&self) -> bool {
+        let state = self.lock();
+        state.cuts.is_empty()
+            && state
+                .nodes
+                .values()
+                .all(|(node, _)| *node == NodeState::Running)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state
+            .lock()
+            .expect("no test panics while it holds the state")
+    }
+
+    fn call(&self, what: String) -> Result<MutexGuard<'_, State>, TargetError> {
+        let mut state = self.lock();
+        if state.calls_left == Some(0) {
+            return Err(TargetError(format!("cannot {what}")));
+        }
+        state.calls_left = state.calls_left.map(|left| left - 1);
+        self.log.push(what);
+        Ok(state)
+    }
+}
+
+impl Target for Fake {
+    fn nodes(&self) -> Vec<Name> {
+        self.names.clone()
+    }
+
+    fn kill(&self, node: &str) -> Result<Value, TargetError> {
+        let mut state = self.call(format!("kill {node}"))?;
+        let (process, pid) = state.nodes.get_mut(node).expect("faults name known nodes");
+        let was = std::mem::replace(process, NodeState::Dead);
+        let gone = if was == NodeState::Dead {
+            vec![]
+        } else {
+            vec![Value::Int(*pid)]
+        };
+        Ok(Value::List(gone))
+    }
+
+    fn start(&self, node: &str) -> Result<Value, TargetError> {
+        let mut state = self.call(format!("start {node}"))?;
+        state.pid_last += 1;
+        let new_pid = state.pid_last;
+        let (process, pid) = state.nodes.get_mut(node).expect("faults name known nodes");
+        if *process == NodeState::Dead {
+            (*process, *pid) = (NodeState::Running, new_pid);
+        }
+        Ok(Value::Int(*pid))
+    }
+
+    fn pause(&self, node: &str) -> Result<Value, TargetError> {
+        let mut state = self.call(format!("pause {node}"))?;
+        let (process, pid) = state.nodes.get_mut(node).expect("faults name known nodes");
+        if *process == NodeState::Dead {
+            return Ok(Value::Map(vec![]));
+        }
+        *process = NodeState::Stopped;
+        Ok(Value::Map(vec![(Value::Int(*pid), "T".into())]))
+    }
+
+    fn resume(&self, node: &str) -> Result<Value, TargetError> {
+        let mut state = self.call(format!("resume {node}"))?;
+        let (process, _) = state.nodes.get_mut(node).expect("faults name known nodes");
+        if *process == NodeState::Stopped {
+            *process = NodeState::Running;
+        }
+        Ok(Value::Nil)
+    }
+
+    fn network(&self) -> Result<&dyn Network, Unavailable> {
+        if self.has_network {
+            return Ok(self);
+        }
+        let (cause, remedy) = ("no network namespaces".to_owned(), "allow them".to_owned());
+        Err(Unavailable { cause, remedy })
+    }
+}
+
+impl Network for Fake {
+    fn set_cuts(&self, cuts: &[Link]) -> Result<(), TargetError> {
+        let mut state = self.call(format!("cut {}", cuts.len()))?;
+        state.cuts = cuts.iter().cloned().collect();
+        Ok(())
+    }
+
+    fn dropped_packets(&self, links: &[Link]) -> u64 {
+        let state = self.lock();
+        links
+            .iter()
+            .filter_map(|link| state.dropped.get(link))
+            .sum()
+    }
+}

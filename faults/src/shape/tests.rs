@@ -1,0 +1,262 @@
+//! Every shape, for every number of nodes up to nine and every leader, against what it promises.
+
+use std::collections::BTreeSet;
+
+use super::*;
+
+const NODES_MAX: usize = 9;
+
+/// A matrix of who still hears whom under a shape's cuts, nodes numbered as in the order.
+struct Cut {
+    order: Vec<Name>,
+    links: Vec<Link>,
+}
+
+impl Cut {
+    fn new(shape: Shape, nodes: usize, leader: Option<usize>) -> Self {
+        // Not in alphabetical order, so that a shape which sorts by name is found out.
+        let order: Vec<Name> = (0..nodes)
+            .map(|i| format!("n{}", (i * 7 + 3) % 10).into())
+            .collect();
+        let links = shape.cuts(&order, leader.map(|leader| &*order[leader]));
+        Cut { order, links }
+    }
+
+    fn nodes(&self) -> usize {
+        self.order.len()
+    }
+
+    /// Whether packets from one node reach another.
+    fn reaches(&self, from: usize, to: usize) -> bool {
+        !self
+            .links
+            .iter()
+            .any(|link| link.from == self.order[from] && link.to == self.order[to])
+    }
+
+    /// Whom a node hears and is heard by, itself included.
+    fn sees(&self, node: usize) -> BTreeSet<usize> {
+        (0..self.nodes())
+            .filter(|&other| self.reaches(node, other) && self.reaches(other, node))
+            .collect()
+    }
+
+    fn is_symmetric(&self) -> bool {
+        let back = |link: &Link| Link {
+            from: link.to.clone(),
+            to: link.from.clone(),
+        };
+        self.links
+            .iter()
+            .all(|link| self.links.contains(&back(link)))
+    }
+
+    /// The groups that are whole inside and cut from all others; `None` when it is not so.
+    fn components(&self) -> Option<BTreeSet<BTreeSet<usize>>> {
+        let groups: BTreeSet<_> = (0..self.nodes()).map(|node| self.sees(node)).collect();
+        let members: usize = groups.iter().map(BTreeSet::len).sum();
+        (self.is_symmetric() && members == self.nodes()).then_some(groups)
+    }
+
+    /// The components' sizes, sorted.
+    fn component_sizes(&self) -> Option<Vec<usize>> {
+        let mut sizes: Vec<usize> = self.components()?.iter().map(BTreeSet::len).collect();
+        sizes.sort_unstable();
+        Some(sizes)
+    }
+}
+
+/// Every shape with every number of nodes and every leader, or none.
+fn every_cut(shape: Shape) -> impl Iterator<Item = (usize, Option<usize>, Cut)> {
+    (1..=NODES_MAX).flat_map(move |nodes| {
+        std::iter::once(None)
+            .chain((0..nodes).map(Some))
+            .map(move |leader| (nodes, leader, Cut::new(shape, nodes, leader)))
+    })
+}
+
+fn majority(nodes: usize) -> usize {
+    nodes / 2 + 1
+}
+
+#[test]
+fn every_shape_cuts_each_link_once_between_two_known_nodes() {
+    for &shape in Shape::ALL {
+        for (nodes, leader, cut) in every_cut(shape) {
+            let links: BTreeSet<&Link> = cut.links.iter().collect();
+            assert_eq!(links.len(), cut.links.len(), "{shape} {nodes} {leader:?}");
+            for link in links {
+                assert_ne!(link.from, link.to);
+                assert!(cut.order.contains(&link.from) && cut.order.contains(&link.to));
+            }
+        }
+    }
+}
+
+#[test]
+fn shapes_about_the_leader_are_exactly_those_that_change_with_it() {
+    for &shape in Shape::ALL {
+        let cuts: BTreeSet<Vec<Link>> = (0..5)
+            .map(|leader| Cut::new(shape, 5, Some(leader)).links)
+            .map(|mut links| {
+                links.sort();
+                links
+            })
+            .collect();
+        assert_eq!(cuts.len() > 1, shape.is_about_leader(), "{shape}");
+        // Without a leader, and with one that is not a node, the first stands in for it.
+        let first = Cut::new(shape, 5, Some(0));
+        assert_eq!(Cut::new(shape, 5, None).links, first.links, "{shape}");
+        assert_eq!(
+            shape.cuts(&first.order, Some("stranger")),
+            first.links,
+            "{shape}"
+        );
+    }
+}
+
+#[test]
+fn one_and_leader_alone_leave_one_node_alone() {
+    for (shape, of_leader) in [(Shape::One, false), (Shape::LeaderAlone, true)] {
+        for (nodes, leader, cut) in every_cut(shape) {
+            let alone = if of_leader { leader.unwrap_or(0) } else { 0 };
+            let rest: BTreeSet<usize> = (0..nodes).filter(|&node| node != alone).collect();
+            let expected: BTreeSet<_> = [BTreeSet::from([alone]), rest]
+                .into_iter()
+                .filter(|set| !set.is_empty())
+                .collect();
+            assert_eq!(
+                cut.components(),
+                Some(expected),
+                "{shape} {nodes} {leader:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn halves_are_as_equal_as_can_be_and_the_first_is_the_smaller() {
+    for (nodes, _, cut) in every_cut(Shape::Halves) {
+        let (small, large) = (nodes / 2, nodes - nodes / 2);
+        let sizes: Vec<usize> = [small, large]
+            .into_iter()
+            .filter(|&size| size > 0)
+            .collect();
+        assert_eq!(cut.component_sizes(), Some(sizes), "{nodes}");
+        assert_eq!(cut.sees(0).len(), small.max(1), "{nodes}");
+    }
+}
+
+#[test]
+fn majority_minority_has_a_majority_without_the_leader() {
+    for (nodes, leader, cut) in every_cut(Shape::MajorityMinority) {
+        let sizes: Vec<usize> = [nodes - majority(nodes), majority(nodes)]
+            .into_iter()
+            .filter(|&s| s > 0)
+            .collect();
+        assert_eq!(
+            cut.component_sizes(),
+            Some(sizes.clone()),
+            "{nodes} {leader:?}"
+        );
+        if sizes.len() == 2 {
+            let side = cut.sees(leader.unwrap_or(0)).len();
+            assert_eq!(side, nodes - majority(nodes), "{nodes} {leader:?}");
+        }
+    }
+}
+
+#[test]
+fn a_bridge_sees_all_and_joins_two_halves_that_do_not_see_each_other() {
+    for (nodes, _, cut) in every_cut(Shape::Bridge) {
+        assert!(cut.is_symmetric(), "{nodes}");
+        let (half, bridge) = (nodes / 2, nodes / 2);
+        assert_eq!(cut.sees(bridge).len(), nodes, "{nodes}");
+        for node in (0..nodes).filter(|&node| node != bridge) {
+            let mut expected: BTreeSet<usize> = (0..nodes)
+                .filter(|&other| (other < half) == (node < half))
+                .collect();
+            expected.insert(bridge);
+            assert_eq!(cut.sees(node), expected, "{nodes} {node}");
+        }
+    }
+}
+
+#[test]
+fn in_a_majorities_ring_every_node_sees_a_majority_of_its_own() {
+    for (nodes, _, cut) in every_cut(Shape::MajoritiesRing) {
+        assert!(cut.is_symmetric(), "{nodes}");
+        if nodes <= 2 {
+            assert!(cut.links.is_empty(), "{nodes}");
+            continue;
+        }
+        let seen: Vec<BTreeSet<usize>> = (0..nodes).map(|node| cut.sees(node)).collect();
+        let distinct: BTreeSet<&BTreeSet<usize>> = seen.iter().collect();
+        assert_eq!(
+            distinct.len(),
+            nodes,
+            "two nodes of {nodes} see the same majority"
+        );
+        assert!(
+            seen.iter().all(|seen| seen.len() >= majority(nodes)),
+            "{nodes}: {seen:?}"
+        );
+        // Exact, but where both numbers are odd: handshakes come in pairs, so one node has more.
+        let surplus: usize = seen.iter().map(|seen| seen.len() - majority(nodes)).sum();
+        let unavoidable = nodes % 2 * (majority(nodes) - 1) % 2;
+        assert_eq!(surplus, unavoidable, "{nodes}: {seen:?}");
+    }
+}
+
+#[test]
+fn one_way_shapes_cut_one_direction_only() {
+    for shape in [Shape::OneWayIn, Shape::OneWayOut, Shape::OneWayHalves] {
+        for (nodes, leader, cut) in every_cut(shape) {
+            let centre = leader.unwrap_or(0);
+            for from in 0..nodes {
+                for to in (0..nodes).filter(|&to| to != from) {
+                    let dropped = match shape {
+                        Shape::OneWayIn => to == centre,
+                        Shape::OneWayOut => from == centre,
+                        _ => from < nodes / 2 && to >= nodes / 2,
+                    };
+                    assert_eq!(
+                        cut.reaches(from, to),
+                        !dropped,
+                        "{shape} {nodes} {from} {to}"
+                    );
+                    assert!(
+                        cut.reaches(from, to) || cut.reaches(to, from),
+                        "{shape} {nodes}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn small_clusters_have_only_the_shapes_that_divide_them() {
+    let possible = |nodes: usize| -> Vec<&str> {
+        Shape::ALL
+            .iter()
+            .filter(|shape| !Cut::new(**shape, nodes, None).links.is_empty())
+            .map(|shape| shape.name())
+            .collect()
+    };
+    assert!(possible(0).is_empty() && possible(1).is_empty());
+    assert_eq!(
+        possible(2),
+        [
+            "one",
+            "halves",
+            "leader-alone",
+            "one-way-in",
+            "one-way-out",
+            "one-way-halves"
+        ]
+    );
+    for nodes in 3..=NODES_MAX {
+        assert_eq!(possible(nodes).len(), Shape::ALL.len(), "{nodes}");
+    }
+}
