@@ -1,1 +1,46 @@
-//! TBD
+//! What a history means: could a correct system have produced it?
+//!
+//! Checkers are pure functions of a history. The way of the main one, [`linearizability`]:
+//! operations are parsed by a [`Model`] and divided into independent parts (normalise), each part
+//! is decided by the engines (dispatch, search), the decisions become one [`Verdict`], and a
+//! violation is explained by a small [`Counterexample`]. [`assumptions`] says whether the history
+//! could have shown a violation at all, [`recovery`] whether the system came back after the
+//! faults. [`Report::new`] combines them: the worst verdict wins.
+//!
+//! Nothing here panics on any input, touches the system, or runs without a limit. The clock is
+//! read only to keep the time limit.
+//!
+//! ```
+//! use checkers::{Cancel, Limits, ModelKind, ModelOptions, Verdict, linearizability};
+//!
+//! # fn main() -> Result<(), checkers::JudgeError> {
+//! let options = ModelOptions::new(ModelKind::Register);
+//! let judgement = linearizability(&[], &options, &Limits::default(), &Cancel::new())?;
+//! assert_eq!(judgement.check.verdict, Verdict::Valid);
+//! # Ok(())
+//! # }
+//! ```
+
+mod assumptions;
+mod counterexample;
+mod explain;
+mod limits;
+mod linearizability;
+mod model;
+mod models;
+mod normalise;
+mod recovery;
+mod search;
+mod verdict;
+
+pub use assumptions::assumptions;
+pub use counterexample::{CoreOperation, Counterexample};
+pub use limits::{Cancel, Limits};
+pub use linearizability::{JudgeError, Judgement, linearizability, linearizability_of};
+pub use model::{Model, ModelError, NilReads};
+pub use models::{
+    InitialError, Kv, KvOp, ModelKind, ModelOptions, MultiRegister, Register, RegisterOp,
+    Transaction, UnknownModel,
+};
+pub use recovery::recovery;
+pub use verdict::{Check, Report, Verdict};

@@ -1,0 +1,186 @@
+//! Whether a history has anything to show at all: nothing empty, idle or undisturbed is valid.
+
+use histories::{FaultSpan, Operation, Outcome, RunInfo, Value};
+use rustc_hash::FxHashMap;
+
+use crate::Check;
+
+const NAME: &str = "assumptions";
+
+/// Checks that the history could have shown a violation.
+///
+/// For every history: some operation was acknowledged. For one that Whitewater recorded (`run` is
+/// there), besides: some update was acknowledged, two processes contended for a key, and of every
+/// kind of fault that was scheduled one took effect, by its evidence, while an operation was under
+/// way. Foreign histories say nothing of faults, so nothing is asked of them.
+pub fn assumptions(operations: &[Operation], faults: &[FaultSpan], run: Option<&RunInfo>) -> Check {
+    if operations.is_empty() {
+        return Check::unknown(NAME, "the history has no operations");
+    }
+    let acknowledged = |operation: &&Operation| operation.outcome == Outcome::Ok;
+    let count = operations.iter().filter(acknowledged).count();
+    if count == 0 {
+        let reason = format!(
+            "none of the {} operations was acknowledged",
+            operations.len()
+        );
+        return Check::unknown(NAME, reason);
+    }
+    let Some(run) = run else {
+        return Check::valid(NAME);
+    };
+    let mut problems = Vec::new();
+    if !operations
+        .iter()
+        .filter(acknowledged)
+        .any(is_effective_update)
+    {
+        problems.push(format!(
+            "of {count} acknowledged operations none was an update"
+        ));
+    }
+    if !is_contended(operations) {
+        problems.push(
+            "no two processes had operations on one key under way together, one an update"
+                .to_owned(),
+        );
+    }
+    problems.extend(
+        run.faults
+            .iter()
+            .filter_map(|kind| missing(kind, faults, operations)),
+    );
+    let details = faults.iter().filter_map(without_effect).collect();
+    match problems.is_empty() {
+        true => Check::valid(NAME),
+        false => Check::unknown(NAME, problems.join("; ")).with_hint(
+            "a longer run, fewer keys or more clients give the system more chances to fail",
+        ),
+    }
+    .with_details(details)
+}
+
+/// Why a scheduled kind of fault proves nothing; `None` when it did its part.
+fn missing(kind: &str, faults: &[FaultSpan], operations: &[Operation]) -> Option<String> {
+    let of_kind: Vec<&FaultSpan> = faults.iter().filter(|span| &*span.kind == kind).collect();
+    let injected: Vec<&FaultSpan> = of_kind
+        .iter()
+        .copied()
+        .filter(|span| span.inject.is_some())
+        .collect();
+    let effective: Vec<&FaultSpan> = injected
+        .iter()
+        .copied()
+        .filter(|span| span.effective == Some(true))
+        .collect();
+    if of_kind.is_empty() {
+        Some(format!("the fault {kind} was scheduled but never happened"))
+    } else if injected.is_empty() {
+        Some(format!(
+            "the fault {kind} was tried {} times and never injected",
+            of_kind.len()
+        ))
+    } else if effective.is_empty() {
+        Some(format!(
+            "the fault {kind} was injected {} times and nothing shows that it had an effect",
+            injected.len()
+        ))
+    } else if !effective.iter().any(|span| overlaps_any(span, operations)) {
+        Some(format!(
+            "the fault {kind} was in force only while no operation was under way"
+        ))
+    } else {
+        None
+    }
+}
+
+fn overlaps_any(span: &FaultSpan, operations: &[Operation]) -> bool {
+    let Some(inject) = span.inject else {
+        return false;
+    };
+    operations.iter().any(|operation| {
+        span.heal
+            .is_none_or(|heal| operation.invoked.index < heal.index)
+            && operation
+                .ended
+                .is_none_or(|ended| inject.index < ended.index)
+    })
+}
+
+/// Names a single fault that did nothing.
+fn without_effect(span: &FaultSpan) -> Option<String> {
+    let targets: Vec<&str> = span.targets.iter().map(|target| &**target).collect();
+    let name = format!(
+        "fault {} ({} on {})",
+        span.id,
+        span.kind,
+        targets.join(", ")
+    );
+    if let Some((_, why)) = &span.error {
+        Some(format!("{name} failed: {why}"))
+    } else if span.effective == Some(false) {
+        let evidence = if span.heal_evidence.is_nil() {
+            &span.inject_evidence
+        } else {
+            &span.heal_evidence
+        };
+        Some(format!("{name} had no effect: {evidence}"))
+    } else {
+        None
+    }
+}
+
+/// Whether two operations of different processes on one key overlapped, one of them an update.
+///
+/// An operation of unknown outcome counts only until its client gave up.
+fn is_contended(operations: &[Operation]) -> bool {
+    let mut order: Vec<&Operation> = operations
+        .iter()
+        .filter(|operation| operation.outcome != Outcome::Fail)
+        .collect();
+    order.sort_by_key(|operation| operation.invoked.index);
+    // For each key: the operation, and the update, that ends last of those begun so far.
+    let mut latest: FxHashMap<Option<&Value>, [Option<&Operation>; 2]> = FxHashMap::default();
+    for operation in order {
+        let [any, update] = latest.entry(operation.key.as_ref()).or_default();
+        let rival = if is_update(operation) { *any } else { *update };
+        if rival.is_some_and(|rival| {
+            rival.process != operation.process && end(rival) > operation.invoked.index
+        }) {
+            return true;
+        }
+        if any.is_none_or(|held| end(held) < end(operation)) {
+            *any = Some(operation);
+        }
+        if is_update(operation) && update.is_none_or(|held| end(held) < end(operation)) {
+            *update = Some(operation);
+        }
+    }
+    false
+}
+
+fn end(operation: &Operation) -> u64 {
+    operation.ended.map_or(u64::MAX, |ended| ended.index)
+}
+
+/// Whether the operation is one that can change something, by the names all models share.
+fn is_update(operation: &Operation) -> bool {
+    match &*operation.f {
+        "read" | "get" => false,
+        "txn" => operation.input.as_list().is_none_or(|steps| {
+            steps.iter().any(|step| {
+                let f = step
+                    .as_list()
+                    .and_then(|step| step.first())
+                    .and_then(Value::as_text);
+                !matches!(f, Some("read" | "r"))
+            })
+        }),
+        _ => true,
+    }
+}
+
+/// Whether an acknowledged operation changed something: a cas that found another value did not.
+fn is_effective_update(operation: &Operation) -> bool {
+    is_update(operation) && operation.output != Value::Bool(false)
+}

@@ -1,0 +1,298 @@
+//! The check: normalise, dispatch each part to the engines, combine, explain.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use histories::{Operation, Value};
+
+use crate::explain;
+use crate::limits::{Budget, Exhausted};
+use crate::models::{InitialError, Kv, ModelKind, ModelOptions, MultiRegister, Register};
+use crate::normalise::{self, Part};
+use crate::search::{self, Decision};
+use crate::{Cancel, Check, Counterexample, Limits, Model, ModelError, Verdict};
+
+const NAME: &str = "linearizability";
+/// How many undecided keys are named.
+const UNDECIDED_SHOWN_MAX: usize = 10;
+
+/// What the check for linearizability says.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Judgement {
+    /// The verdict, with its reason.
+    pub check: Check,
+    /// How many operations there were, failed ones included.
+    pub operations: u64,
+    /// How many parts (keys) were judged on their own.
+    pub keys: u64,
+    /// The operations that contradict each other, when there are some.
+    pub counterexample: Option<Counterexample>,
+}
+
+/// Why a history cannot be judged by a model.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum JudgeError {
+    /// An operation means nothing to the model.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The initial value means nothing to the model.
+    #[error(transparent)]
+    Initial(#[from] InitialError),
+}
+
+/// Whether some order of the operations, each at one instant between its invocation and its
+/// completion, explains everything that was observed (Herlihy and Wing, 1990).
+///
+/// Operations of outcome `Fail` did not happen; those of outcome `Info` may take effect at any
+/// time after their invocation, or never. A history without operations is linearizable: whether
+/// it shows anything is for [`crate::assumptions`] to say.
+///
+/// # Errors
+///
+/// When an operation, or the initial value, means nothing to the model.
+pub fn linearizability(
+    operations: &[Operation],
+    options: &ModelOptions,
+    limits: &Limits,
+    cancel: &Cancel,
+) -> Result<Judgement, JudgeError> {
+    let initial = options.initial.as_ref();
+    let nil_reads = options.nil_reads;
+    let judgement = match options.kind {
+        ModelKind::Register => {
+            let model = Register::new(initial.cloned().unwrap_or_default(), nil_reads);
+            linearizability_of(&model, operations, limits, cancel)?
+        }
+        ModelKind::CasRegister => {
+            let model = Register::with_cas(initial.cloned().unwrap_or_default(), nil_reads);
+            linearizability_of(&model, operations, limits, cancel)?
+        }
+        ModelKind::MultiRegister => {
+            let model = MultiRegister::new(initial, nil_reads)?;
+            linearizability_of(&model, operations, limits, cancel)?
+        }
+        ModelKind::Kv => {
+            let model = Kv::new(initial, nil_reads)?;
+            linearizability_of(&model, operations, limits, cancel)?
+        }
+    };
+    Ok(judgement)
+}
+
+/// The same for any model.
+///
+/// # Errors
+///
+/// When an operation means nothing to the model.
+pub fn linearizability_of<M: Model>(
+    model: &M,
+    operations: &[Operation],
+    limits: &Limits,
+    cancel: &Cancel,
+) -> Result<Judgement, ModelError> {
+    let parts = normalise::parts(model, operations)?;
+    let budget = Budget::new(limits, cancel);
+    let mut decided = decide_all(model, operations, &parts, limits, &budget);
+    decided.sort_unstable_by_key(|decided| decided.part);
+    let mut judgement = Judgement {
+        check: Check::valid(NAME),
+        operations: operations.len() as u64,
+        keys: parts.len() as u64,
+        counterexample: None,
+    };
+    let violation = decided.iter().find_map(|decided| match decided.decision {
+        Decision::NotLinearizable { event } => Some((decided, event)),
+        Decision::Linearizable | Decision::Undecided { .. } => None,
+    });
+    if let Some((violated, event)) = violation {
+        let problem = parts[violated.part].problem(model, operations, true);
+        let explained = explain::explain(&problem, event, violated.nodes, limits, cancel);
+        (judgement.check, judgement.counterexample) = explain::present(
+            &problem,
+            operations,
+            parts[violated.part].key.as_ref(),
+            explained,
+        );
+    } else if let Some(check) = undecided(operations, &parts, &decided, limits) {
+        judgement.check = check;
+    }
+    Ok(judgement)
+}
+
+/// What was decided of one part.
+struct Decided {
+    part: usize,
+    decision: Decision,
+    /// The operation that returns, or begins, where the search stopped.
+    stopped_at: Option<u32>,
+    nodes: u64,
+}
+
+/// Decides the parts side by side, the largest first; all stop at the first violation.
+fn decide_all<M: Model>(
+    model: &M,
+    operations: &[Operation],
+    parts: &[Part<M::Op>],
+    limits: &Limits,
+    budget: &Budget,
+) -> Vec<Decided> {
+    let mut order: Vec<usize> = (0..parts.len()).collect();
+    order.sort_by_key(|&part| std::cmp::Reverse(parts[part].members.len()));
+    let taken = AtomicUsize::new(0);
+    let decided = Mutex::new(Vec::with_capacity(parts.len()));
+    let work = || {
+        while let Some(&part) = order.get(taken.fetch_add(1, Ordering::Relaxed)) {
+            let done = decide_part(part, model, operations, &parts[part], budget);
+            if matches!(done.decision, Decision::NotLinearizable { .. }) {
+                budget.stop();
+            }
+            if let Ok(mut decided) = decided.lock() {
+                decided.push(done);
+            }
+        }
+    };
+    let threads = rayon::ThreadPoolBuilder::new()
+        .num_threads(limits.threads)
+        .build();
+    match threads {
+        Ok(pool) if parts.len() > 1 && pool.current_num_threads() > 1 => {
+            pool.broadcast(|_| work());
+        }
+        // One part needs no pool; and where the system gives no threads, this one does it all.
+        _ => work(),
+    }
+    decided.into_inner().unwrap_or_default()
+}
+
+fn decide_part<M: Model>(
+    number: usize,
+    model: &M,
+    operations: &[Operation],
+    part: &Part<M::Op>,
+    budget: &Budget,
+) -> Decided {
+    if let Err(limit) = budget.check() {
+        let decision = Decision::Undecided { limit, event: 0 };
+        return Decided {
+            part: number,
+            decision,
+            stopped_at: None,
+            nodes: 0,
+        };
+    }
+    let problem = part.problem(model, operations, true);
+    let (decision, nodes) = search::decide(&problem, budget);
+    let stopped_at = match decision {
+        Decision::Linearizable => None,
+        Decision::NotLinearizable { event } | Decision::Undecided { event, .. } => problem
+            .moments
+            .get(event)
+            .map(|moment| problem.calls[moment.call as usize].source),
+    };
+    Decided {
+        part: number,
+        decision,
+        stopped_at,
+        nodes,
+    }
+}
+
+/// What is not known, when something is not: a part that was lost counts as not known.
+fn undecided<Op>(
+    operations: &[Operation],
+    parts: &[Part<Op>],
+    decided: &[Decided],
+    limits: &Limits,
+) -> Option<Check> {
+    let stuck: Vec<(&Decided, Exhausted)> = decided
+        .iter()
+        .filter_map(|decided| match decided.decision {
+            Decision::Undecided { limit, .. } => Some((decided, limit)),
+            Decision::Linearizable | Decision::NotLinearizable { .. } => None,
+        })
+        .collect();
+    let lost = parts.len() - decided.len();
+    if stuck.is_empty() && lost == 0 {
+        return None;
+    }
+    let details = stuck
+        .iter()
+        .take(UNDECIDED_SHOWN_MAX)
+        .map(|(decided, _)| progress(operations, &parts[decided.part], decided.stopped_at))
+        .collect();
+    let unknown = stuck.len() + lost;
+    let of = match parts.len() {
+        1 => String::new(),
+        keys => format!(" with {unknown} of {keys} keys undecided"),
+    };
+    let limit = stuck
+        .first()
+        .map_or(Exhausted::Cancelled, |(_, limit)| *limit);
+    let (reason, hint) = match limit {
+        Exhausted::Time => (
+            format!("the time limit of {} ms was reached{of}", limits.time_ms),
+            "a higher time limit, fewer operations per key, more distinct values or fewer clients",
+        ),
+        Exhausted::Memory => (
+            format!(
+                "the memory limit of {} bytes was reached{of}",
+                limits.memory_bytes
+            ),
+            "a higher memory limit, more distinct values or fewer operations of unknown outcome",
+        ),
+        Exhausted::Nodes | Exhausted::Cancelled => (
+            format!("the check was cancelled{of}"),
+            "check the recorded history again",
+        ),
+    };
+    Some(
+        Check::unknown(NAME, reason)
+            .with_hint(hint)
+            .with_details(details),
+    )
+}
+
+/// How far the search of one part came.
+fn progress<Op>(operations: &[Operation], part: &Part<Op>, stopped_at: Option<u32>) -> String {
+    let key = name_of(part.key.as_ref());
+    let total = part.members.len();
+    let Some(operation) = stopped_at.and_then(|source| operations.get(source as usize)) else {
+        return format!("{key}not begun ({total} operations)");
+    };
+    let ended = operation.ended.map_or(u64::MAX, |ended| ended.index);
+    let before = part
+        .members
+        .iter()
+        .filter(|(source, _)| {
+            operations[*source as usize]
+                .ended
+                .is_some_and(|end| end.index < ended)
+        })
+        .count();
+    format!(
+        "{key}linearizable up to where operation {} of process {} ends \
+         ({before} of {total} operations end before)",
+        operation.invoked.index, operation.process
+    )
+}
+
+/// How messages begin that are about one part.
+pub(crate) fn name_of(key: Option<&Value>) -> String {
+    match key {
+        None | Some(Value::Nil) => String::new(),
+        Some(key) => format!("key {key}: "),
+    }
+}
+
+/// A check that found a violation.
+pub(crate) fn violated(reason: String) -> Check {
+    Check {
+        verdict: Verdict::Invalid,
+        ..Check::invalid(NAME, reason)
+    }
+}
+
+/// A check whose engines contradict each other.
+pub(crate) fn disagreement(reason: String) -> Check {
+    Check::unknown(NAME, reason).with_hint("this is a defect of the checker: please report it")
+}

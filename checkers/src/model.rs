@@ -1,0 +1,181 @@
+//! What a system should do when nothing happens at the same time: sequential specifications.
+
+use std::fmt::{self, Debug};
+use std::hash::Hash;
+
+use histories::{Operation, Outcome, Value};
+
+/// A sequential specification: an initial state and a pure step.
+///
+/// A search calls [`Model::step`] very often and keeps many states, so states should be cheap to
+/// clone, compare and hash. Two operations that are equal as `Op` must behave the same in every
+/// state (an `Op` includes what was observed): searches treat them as interchangeable.
+pub trait Model: Sync {
+    /// The state of one part of the system, as [`Model::part`] divides it.
+    type State: Clone + Eq + Hash + Debug + Send;
+    /// An operation together with what it is known to have observed.
+    type Op: Clone + Eq + Hash + Debug + Send + Sync;
+
+    /// The name people select it by.
+    fn name(&self) -> &'static str;
+
+    /// What the operation means to this model.
+    ///
+    /// `None` when it constrains nothing, e.g. a read whose result nobody knows. Operations of
+    /// outcome `Fail` are never asked for. For the outcome `Info` the output is unknown, and the
+    /// operation must step wherever any output would be possible.
+    fn parse(&self, operation: &Operation) -> Result<Option<Self::Op>, ModelError>;
+
+    /// The part of the system this operation is confined to: parts never influence each other
+    /// and are judged on their own (Horn and Kroening, "Faster linearizability checking via
+    /// P-compositionality", 2015). `None` when it touches more than one part: then the whole
+    /// history is judged as one.
+    fn part(&self, operation: &Operation, op: &Self::Op) -> Option<Value>;
+
+    /// The state at the start, of one part or (`None`) of the whole.
+    fn initial(&self, part: Option<&Value>) -> Self::State;
+
+    /// The state after the operation, or `None` when it cannot happen in this state with what it
+    /// observed.
+    fn step(&self, state: &Self::State, op: &Self::Op) -> Option<Self::State>;
+
+    /// Whether the operation never changes any state (it is legal or not, and that is all).
+    fn is_observer(&self, _op: &Self::Op) -> bool {
+        false
+    }
+
+    /// Says of each distinct `open` update (outcome unknown) whether it can be left out because
+    /// nothing among the `completed` operations, nor any open one that stays in, could ever tell
+    /// that it happened (`checker.md` R4). Saying `false` is always right.
+    fn unobserved(&self, _completed: &[&Self::Op], open: &[&Self::Op]) -> Vec<bool> {
+        vec![false; open.len()]
+    }
+
+    /// How much memory a state takes, in bytes, what it holds on the heap included.
+    fn state_bytes(&self, _state: &Self::State) -> usize {
+        size_of::<Self::State>()
+    }
+
+    /// The operation as a person says it, e.g. `read 7`, `write 8`.
+    fn describe(&self, op: &Self::Op) -> String;
+
+    /// The state as a person says it, e.g. `the value is 8`.
+    fn describe_state(&self, state: &Self::State) -> String;
+
+    /// The value the operation observed, for models of one value: what the explanation of a
+    /// violation follows back to its writer.
+    fn observed(&self, _op: &Self::Op) -> Option<Value> {
+        None
+    }
+
+    /// The value the operation leaves behind in every state in which it can happen, likewise.
+    fn written(&self, _op: &Self::Op) -> Option<Value> {
+        None
+    }
+}
+
+/// What to make of a read that returned nil.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum NilReads {
+    /// It observed nil.
+    #[default]
+    Observe,
+    /// Its value is not known: it constrains nothing (as in histories recorded for Knossos).
+    Any,
+}
+
+/// An operation that a model cannot make sense of: the wrong model, or a broken history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelError {
+    /// The index of the invocation.
+    pub index: u64,
+    /// Its line in the file, where known.
+    pub line: Option<u32>,
+    /// The model.
+    pub model: &'static str,
+    /// What was found there.
+    pub found: String,
+    /// What the model expects.
+    pub expected: String,
+}
+
+impl ModelError {
+    pub(crate) fn new(
+        model: &'static str,
+        operation: &Operation,
+        found: impl Into<String>,
+        expected: impl Into<String>,
+    ) -> Self {
+        ModelError {
+            index: operation.invoked.index,
+            line: operation.line,
+            model,
+            found: found.into(),
+            expected: expected.into(),
+        }
+    }
+
+    /// An operation of a name the model does not know.
+    pub(crate) fn unknown_f(model: &'static str, operation: &Operation, expected: &str) -> Self {
+        ModelError::new(
+            model,
+            operation,
+            format!("an operation {:?}", operation.f),
+            expected,
+        )
+    }
+}
+
+impl fmt::Display for ModelError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(line) = self.line {
+            write!(f, "line {line}: ")?;
+        }
+        write!(
+            f,
+            "operation {} has {}, but the model {} expects {}",
+            self.index, self.found, self.model, self.expected
+        )
+    }
+}
+
+impl std::error::Error for ModelError {}
+
+/// What a compare-and-set that completed says: whether it swapped.
+///
+/// Histories say `true` or `false`; some only repeat the argument, or say nothing, and then `ok`
+/// itself says that it swapped.
+pub(crate) fn cas_swapped(model: &'static str, operation: &Operation) -> Result<bool, ModelError> {
+    match &operation.output {
+        Value::Bool(swapped) => Ok(*swapped),
+        Value::Nil => Ok(true),
+        output if *output == operation.input => Ok(true),
+        output => Err(ModelError::new(
+            model,
+            operation,
+            format!("a cas with the result {output}"),
+            "true (it swapped) or false (it found another value)",
+        )),
+    }
+}
+
+/// The two values of a compare-and-set's argument: expected and new.
+pub(crate) fn cas_input<'a>(
+    model: &'static str,
+    operation: &'a Operation,
+) -> Result<(&'a Value, &'a Value), ModelError> {
+    match operation.input.as_list() {
+        Some([old, new]) => Ok((old, new)),
+        _ => Err(ModelError::new(
+            model,
+            operation,
+            format!("a cas with the argument {}", operation.input),
+            "a list of two values, [expected new]",
+        )),
+    }
+}
+
+/// Whether the result of the operation is known.
+pub(crate) fn is_known(operation: &Operation) -> bool {
+    operation.outcome == Outcome::Ok
+}

@@ -1,0 +1,284 @@
+//! A key-value store of strings: get, put, append, compare-and-set, delete.
+
+use std::sync::Arc;
+
+use histories::{Operation, Value};
+
+use crate::model::{cas_input, cas_swapped, is_known};
+use crate::models::InitialError;
+use crate::{Model, ModelError, NilReads};
+
+/// Above this many bytes to compare, the search for unobserved operations is left out.
+const COMPARED_BYTES_MAX: usize = 32 << 20;
+
+/// The model `kv`: each key is missing or holds a string; `append` to a missing key makes it.
+///
+/// Numbers are taken as the text of their digits.
+#[derive(Debug, Clone)]
+pub struct Kv {
+    initial: Held,
+    nil_reads: NilReads,
+}
+
+/// What a key holds: nothing (it is missing) or a string.
+type Held = Option<Arc<str>>;
+
+/// What an operation did to one key.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum KvOp {
+    /// Found this.
+    Get(Option<Arc<str>>),
+    /// Left this string, whatever was there.
+    Put(Arc<str>),
+    /// Put this string behind what was there.
+    Append(Arc<str>),
+    /// Found the first and left the second.
+    Cas(Option<Arc<str>>, Arc<str>),
+    /// Found something else than this, and changed nothing.
+    Mismatch(Option<Arc<str>>),
+    /// Left the key missing, whatever was there.
+    Delete,
+    /// Found the key there and left it missing.
+    DeleteFound,
+    /// Found the key missing.
+    DeleteMissing,
+}
+
+impl Kv {
+    /// Keys start as `initial`: nothing or nil for missing, else a string or a number.
+    pub fn new(initial: Option<&Value>, nil_reads: NilReads) -> Result<Self, InitialError> {
+        let initial = match initial {
+            None => None,
+            Some(value) => held(value).ok_or_else(|| InitialError {
+                model: "kv",
+                initial: value.to_string(),
+                expected: "nil, a string or a number",
+            })?,
+        };
+        Ok(Kv { initial, nil_reads })
+    }
+
+    fn text(&self, operation: &Operation, value: &Value) -> Result<Arc<str>, ModelError> {
+        match held(value) {
+            Some(Some(text)) => Ok(text),
+            _ => Err(ModelError::new(
+                self.name(),
+                operation,
+                format!("{} with the value {value}", operation.f),
+                "a string or a number",
+            )),
+        }
+    }
+
+    fn held(&self, operation: &Operation, value: &Value) -> Result<Held, ModelError> {
+        held(value).ok_or_else(|| {
+            ModelError::new(
+                self.name(),
+                operation,
+                format!("{} with the value {value}", operation.f),
+                "a string, a number, or nil for a missing key",
+            )
+        })
+    }
+
+    fn parse_delete(&self, operation: &Operation) -> Result<KvOp, ModelError> {
+        match &operation.output {
+            Value::Bool(true) => Ok(KvOp::DeleteFound),
+            Value::Bool(false) => Ok(KvOp::DeleteMissing),
+            Value::Nil => Ok(KvOp::Delete),
+            output if *output == operation.input => Ok(KvOp::Delete),
+            output => Err(ModelError::new(
+                self.name(),
+                operation,
+                format!("a delete with the result {output}"),
+                "true (it was there), false (it was missing) or nil",
+            )),
+        }
+    }
+}
+
+impl Model for Kv {
+    type State = Held;
+    type Op = KvOp;
+
+    fn name(&self) -> &'static str {
+        "kv"
+    }
+
+    fn parse(&self, operation: &Operation) -> Result<Option<KvOp>, ModelError> {
+        let known = is_known(operation);
+        match &*operation.f {
+            "get" | "read" => {
+                let output = &operation.output;
+                if !known || (output.is_nil() && self.nil_reads == NilReads::Any) {
+                    return Ok(None);
+                }
+                Ok(Some(KvOp::Get(self.held(operation, output)?)))
+            }
+            "put" | "write" => Ok(Some(KvOp::Put(self.text(operation, &operation.input)?))),
+            "append" => Ok(Some(KvOp::Append(self.text(operation, &operation.input)?))),
+            "cas" => {
+                let (old, new) = cas_input(self.name(), operation)?;
+                let old = self.held(operation, old)?;
+                if known && !cas_swapped(self.name(), operation)? {
+                    return Ok(Some(KvOp::Mismatch(old)));
+                }
+                Ok(Some(KvOp::Cas(old, self.text(operation, new)?)))
+            }
+            "delete" if known => Ok(Some(self.parse_delete(operation)?)),
+            "delete" => Ok(Some(KvOp::Delete)),
+            _ => Err(ModelError::unknown_f(
+                self.name(),
+                operation,
+                "get (read), put (write), append, cas or delete",
+            )),
+        }
+    }
+
+    fn part(&self, operation: &Operation, _op: &KvOp) -> Option<Value> {
+        Some(operation.key.clone().unwrap_or_default())
+    }
+
+    fn initial(&self, _part: Option<&Value>) -> Held {
+        self.initial.clone()
+    }
+
+    fn step(&self, state: &Held, op: &KvOp) -> Option<Held> {
+        match op {
+            KvOp::Get(held) => (state == held).then(|| state.clone()),
+            KvOp::Put(text) => Some(Some(Arc::clone(text))),
+            KvOp::Append(text) => Some(Some(match state {
+                None => Arc::clone(text),
+                Some(before) => [&**before, text].concat().into(),
+            })),
+            KvOp::Cas(old, new) => (state == old).then(|| Some(Arc::clone(new))),
+            KvOp::Mismatch(old) => (state != old).then(|| state.clone()),
+            KvOp::Delete => Some(None),
+            KvOp::DeleteFound => state.is_some().then_some(None),
+            KvOp::DeleteMissing => state.is_none().then_some(None),
+        }
+    }
+
+    fn is_observer(&self, op: &KvOp) -> bool {
+        match op {
+            KvOp::Get(_) | KvOp::Mismatch(_) | KvOp::DeleteMissing => true,
+            KvOp::Cas(old, new) => old.as_ref() == Some(new),
+            KvOp::Put(_) | KvOp::Append(_) | KvOp::Delete | KvOp::DeleteFound => false,
+        }
+    }
+
+    fn unobserved(&self, completed: &[&KvOp], open: &[&KvOp]) -> Vec<bool> {
+        // An observation of "not this" or "something" could be of almost anything.
+        let vague = |op: &&KvOp| matches!(op, KvOp::Mismatch(_) | KvOp::DeleteFound);
+        let bytes: usize = completed.iter().chain(open).map(|op| needs_bytes(op)).sum();
+        let too_much = bytes.saturating_mul(open.len()) > COMPARED_BYTES_MAX;
+        if completed.iter().any(vague) || too_much {
+            return vec![false; open.len()];
+        }
+        let appends = completed
+            .iter()
+            .chain(open)
+            .any(|op| matches!(op, KvOp::Append(_)));
+        let mut seen: Vec<&Held> = completed.iter().filter_map(|op| needs(op)).collect();
+        let mut dead = vec![true; open.len()];
+        loop {
+            let mut changed = false;
+            for (op, dead) in open.iter().zip(&mut dead) {
+                if *dead && seen.iter().any(|held| could_tell(held, op, appends)) {
+                    *dead = false;
+                    changed = true;
+                    seen.extend(needs(op));
+                }
+            }
+            if !changed {
+                return dead;
+            }
+        }
+    }
+
+    fn state_bytes(&self, state: &Held) -> usize {
+        size_of::<Held>() + state.as_ref().map_or(0, |text| text.len())
+    }
+
+    fn describe(&self, op: &KvOp) -> String {
+        match op {
+            KvOp::Get(held) => format!("get of {}", show(held)),
+            KvOp::Put(text) => format!("put of {text:?}"),
+            KvOp::Append(text) => format!("append of {text:?}"),
+            KvOp::Cas(old, new) => format!("cas from {} to {new:?}", show(old)),
+            KvOp::Mismatch(old) => format!("cas that found something else than {}", show(old)),
+            KvOp::Delete => "delete".to_owned(),
+            KvOp::DeleteFound => "delete that found the key".to_owned(),
+            KvOp::DeleteMissing => "delete that found the key missing".to_owned(),
+        }
+    }
+
+    fn describe_state(&self, state: &Held) -> String {
+        match state {
+            None => "the key is missing".to_owned(),
+            Some(text) => format!("the value is {text:?}"),
+        }
+    }
+
+    fn observed(&self, op: &KvOp) -> Option<Value> {
+        needs(op).map(value)
+    }
+
+    fn written(&self, op: &KvOp) -> Option<Value> {
+        match op {
+            KvOp::Put(text) | KvOp::Cas(_, text) => Some(Value::Text(Arc::clone(text))),
+            KvOp::Delete | KvOp::DeleteFound => Some(Value::Nil),
+            KvOp::Append(_) | KvOp::Get(_) | KvOp::Mismatch(_) | KvOp::DeleteMissing => None,
+        }
+    }
+}
+
+/// Whether someone who found `held` may have done so because the open operation `op` happened.
+///
+/// What `op` leaves stays at the front (for an append: somewhere inside) of every string until
+/// the next put, cas or delete, and exactly itself where nothing appends.
+fn could_tell(held: &Held, op: &KvOp, appends: bool) -> bool {
+    match (op, held) {
+        (KvOp::Put(text) | KvOp::Cas(_, text), Some(found)) if appends => {
+            found.starts_with(&**text)
+        }
+        (KvOp::Put(text) | KvOp::Cas(_, text), Some(found)) => found == text,
+        (KvOp::Append(text), Some(found)) => found.contains(&**text),
+        (KvOp::Put(_) | KvOp::Cas(..) | KvOp::Append(_), None) => false,
+        (_, None) => true,
+        (_, Some(_)) => appends,
+    }
+}
+
+/// What must be there for the operation to happen.
+fn needs(op: &KvOp) -> Option<&Held> {
+    match op {
+        KvOp::Get(held) | KvOp::Cas(held, _) => Some(held),
+        KvOp::DeleteMissing => Some(&None),
+        _ => None,
+    }
+}
+
+fn needs_bytes(op: &KvOp) -> usize {
+    needs(op).map_or(0, |held| 1 + held.as_ref().map_or(0, |text| text.len()))
+}
+
+/// The content of a key that a value stands for; `None` when it cannot stand for one.
+fn held(value: &Value) -> Option<Held> {
+    match value {
+        Value::Nil => Some(None),
+        Value::Text(text) => Some(Some(Arc::clone(text))),
+        Value::Int(number) => Some(Some(number.to_string().into())),
+        Value::Bool(_) | Value::List(_) | Value::Map(_) => None,
+    }
+}
+
+fn value(held: &Held) -> Value {
+    held.as_ref()
+        .map_or(Value::Nil, |text| Value::Text(Arc::clone(text)))
+}
+
+fn show(held: &Held) -> String {
+    held.as_ref()
+        .map_or_else(|| "nothing".to_owned(), |text| format!("{text:?}"))
+}

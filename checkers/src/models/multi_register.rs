@@ -1,0 +1,228 @@
+//! Several registers, read and written together in transactions.
+
+use std::sync::Arc;
+
+use histories::{Operation, Value};
+use rustc_hash::FxHashSet;
+
+use crate::model::is_known;
+use crate::models::InitialError;
+use crate::{Model, ModelError, NilReads};
+
+const EXPECTED: &str = "txn with a list of [read register value] and [write register value], \
+                        or read or write with a map from register to value";
+
+/// The model `multi-register`: a transaction reads and writes some registers at one instant.
+#[derive(Debug, Clone)]
+pub struct MultiRegister {
+    initial: Vec<(Value, Value)>,
+    nil_reads: NilReads,
+}
+
+/// What a transaction did, in order.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Transaction {
+    steps: Vec<Step>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Step {
+    /// Found this value in this register.
+    Read(Value, Value),
+    /// Left this value in this register.
+    Write(Value, Value),
+}
+
+impl MultiRegister {
+    /// Registers start with the values of the map `initial`, all others with nil.
+    pub fn new(initial: Option<&Value>, nil_reads: NilReads) -> Result<Self, InitialError> {
+        let initial = match initial {
+            None | Some(Value::Nil) => Vec::new(),
+            Some(Value::Map(entries)) => sorted(entries),
+            Some(other) => {
+                return Err(InitialError {
+                    model: "multi-register",
+                    initial: other.to_string(),
+                    expected: "a map from register to value, as {x 0, y 0}",
+                });
+            }
+        };
+        Ok(MultiRegister { initial, nil_reads })
+    }
+
+    fn read(&self, operation: &Operation, register: &Value, value: &Value) -> Option<Step> {
+        let says_nothing =
+            !is_known(operation) || (value.is_nil() && self.nil_reads == NilReads::Any);
+        (!says_nothing).then(|| Step::Read(register.clone(), value.clone()))
+    }
+
+    fn parse_step(&self, operation: &Operation, step: &Value) -> Result<Option<Step>, ModelError> {
+        match step.as_list() {
+            Some([f, register, value]) => match f.as_text() {
+                Some("read" | "r") => Ok(self.read(operation, register, value)),
+                Some("write" | "w") => Ok(Some(Step::Write(register.clone(), value.clone()))),
+                _ => Err(self.error(operation, step)),
+            },
+            _ => Err(self.error(operation, step)),
+        }
+    }
+
+    fn error(&self, operation: &Operation, found: &Value) -> ModelError {
+        ModelError::new(
+            self.name(),
+            operation,
+            format!("{} with {found}", operation.f),
+            EXPECTED,
+        )
+    }
+}
+
+impl Model for MultiRegister {
+    type State = Arc<Vec<(Value, Value)>>;
+    type Op = Transaction;
+
+    fn name(&self) -> &'static str {
+        "multi-register"
+    }
+
+    fn parse(&self, operation: &Operation) -> Result<Option<Transaction>, ModelError> {
+        // The result repeats the argument with what the reads found.
+        let said = if is_known(operation) && !operation.output.is_nil() {
+            &operation.output
+        } else {
+            &operation.input
+        };
+        let mut steps = Vec::new();
+        match (&*operation.f, said) {
+            ("txn", Value::List(list)) => {
+                for step in list {
+                    steps.extend(self.parse_step(operation, step)?);
+                }
+            }
+            ("read", Value::Map(entries)) => {
+                steps.extend(
+                    entries
+                        .iter()
+                        .filter_map(|(r, v)| self.read(operation, r, v)),
+                );
+            }
+            ("write", Value::Map(entries)) => {
+                steps.extend(
+                    entries
+                        .iter()
+                        .map(|(r, v)| Step::Write(r.clone(), v.clone())),
+                );
+            }
+            ("read", Value::Nil) => {}
+            ("txn" | "read" | "write", found) => return Err(self.error(operation, found)),
+            _ => return Err(ModelError::unknown_f(self.name(), operation, EXPECTED)),
+        }
+        Ok((!steps.is_empty()).then_some(Transaction { steps }))
+    }
+
+    fn part(&self, operation: &Operation, op: &Transaction) -> Option<Value> {
+        let first = op.steps.first().map(Step::register)?;
+        let one = op.steps.iter().all(|step| step.register() == first);
+        match &operation.key {
+            // Each key names a set of registers of its own.
+            Some(key) => Some(key.clone()),
+            None => one.then(|| first.clone()),
+        }
+    }
+
+    fn initial(&self, _part: Option<&Value>) -> Self::State {
+        Arc::new(self.initial.clone())
+    }
+
+    fn step(&self, state: &Self::State, op: &Transaction) -> Option<Self::State> {
+        let mut state = Arc::clone(state);
+        for step in &op.steps {
+            match step {
+                Step::Read(register, value) => {
+                    let found = state.binary_search_by(|(r, _)| r.cmp(register));
+                    let held = found.map_or(&Value::Nil, |at| &state[at].1);
+                    if held != value {
+                        return None;
+                    }
+                }
+                Step::Write(register, value) => {
+                    let found = state.binary_search_by(|(r, _)| r.cmp(register));
+                    match found {
+                        Ok(at) => Arc::make_mut(&mut state)[at].1 = value.clone(),
+                        // A register not mentioned holds nil.
+                        Err(at) => {
+                            Arc::make_mut(&mut state).insert(at, (register.clone(), value.clone()))
+                        }
+                    }
+                }
+            }
+        }
+        Some(state)
+    }
+
+    fn is_observer(&self, op: &Transaction) -> bool {
+        op.steps.iter().all(|step| matches!(step, Step::Read(..)))
+    }
+
+    fn unobserved(&self, completed: &[&Transaction], open: &[&Transaction]) -> Vec<bool> {
+        let seen: FxHashSet<(&Value, &Value)> = completed
+            .iter()
+            .flat_map(|op| &op.steps)
+            .filter_map(|step| match step {
+                Step::Read(register, value) => Some((register, value)),
+                Step::Write(..) => None,
+            })
+            .collect();
+        // An open transaction has no reads that count: it is a set of blind writes.
+        open.iter()
+            .map(|op| {
+                op.steps
+                    .iter()
+                    .all(|step| !seen.contains(&(step.register(), step.value())))
+            })
+            .collect()
+    }
+
+    fn state_bytes(&self, state: &Self::State) -> usize {
+        size_of::<Self::State>() + state.len() * size_of::<(Value, Value)>()
+    }
+
+    fn describe(&self, op: &Transaction) -> String {
+        let steps: Vec<String> = op
+            .steps
+            .iter()
+            .map(|step| match step {
+                Step::Read(register, value) => format!("read {register} = {value}"),
+                Step::Write(register, value) => format!("write {register} = {value}"),
+            })
+            .collect();
+        format!("transaction ({})", steps.join(", "))
+    }
+
+    fn describe_state(&self, state: &Self::State) -> String {
+        let entries: Vec<String> = state.iter().map(|(r, v)| format!("{r} = {v}")).collect();
+        format!("the registers are ({})", entries.join(", "))
+    }
+}
+
+impl Step {
+    fn register(&self) -> &Value {
+        match self {
+            Step::Read(register, _) | Step::Write(register, _) => register,
+        }
+    }
+
+    fn value(&self) -> &Value {
+        match self {
+            Step::Read(_, value) | Step::Write(_, value) => value,
+        }
+    }
+}
+
+/// In order of register; of several values for one register the first.
+fn sorted(entries: &[(Value, Value)]) -> Vec<(Value, Value)> {
+    let mut entries = entries.to_vec();
+    entries.sort_by(|a, b| a.0.cmp(&b.0));
+    entries.dedup_by(|a, b| a.0 == b.0);
+    entries
+}

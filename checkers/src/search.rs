@@ -1,0 +1,62 @@
+//! The engines: each decides whether one part of a history is linearizable.
+
+mod depth;
+mod frontier;
+mod mask;
+mod problem;
+mod race;
+mod sets;
+mod supply;
+mod transitions;
+mod window;
+
+pub(crate) use problem::{Call, Moment, Problem};
+pub(crate) use race::decide;
+
+use crate::limits::Exhausted;
+
+/// What a search found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Decision {
+    /// Some order of the operations explains everything observed.
+    Linearizable,
+    /// No order does. The events before `event` have one, those up to and with it have none: it is
+    /// the return of an operation that cannot be placed.
+    NotLinearizable { event: usize },
+    /// Not known. The events before `event` have an order.
+    Undecided { limit: Exhausted, event: usize },
+}
+
+/// The proven shortcuts of a search (`checker.md` section 2), each of which can be left out, so
+/// that tests can compare every search with and without it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Reductions {
+    /// R1: an observer is placed as soon as it is legal.
+    pub eager_observers: bool,
+    /// R2: of equal operations the one that must end first is placed first.
+    pub symmetry: bool,
+    /// R3, and R1 across configurations: one that has used up no more open operations and placed
+    /// no fewer observers replaces the other.
+    pub dominance: bool,
+    /// R4: open operations that nobody could tell of are left out.
+    pub unobserved: bool,
+}
+
+impl Reductions {
+    pub(crate) const ALL: Reductions = Reductions {
+        eager_observers: true,
+        symmetry: true,
+        dominance: true,
+        unobserved: true,
+    };
+}
+
+/// How far one turn of a search came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    Done(Decision),
+    /// The turn is over; the search can go on.
+    Paused,
+    /// The search cannot go on.
+    GaveUp(Exhausted),
+}

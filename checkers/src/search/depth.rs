@@ -1,0 +1,265 @@
+//! The depth-first search: one way to explain the history after another, most likely first.
+//!
+//! It walks the graph of configurations of the set search, with a memory of those it has seen,
+//! and so gives the same verdict. It finds an order soon where there are many (few values, many
+//! clients), which is where the set search holds a great many configurations; where there is no
+//! order it must see them all.
+
+use rustc_hash::FxHashSet;
+
+use super::frontier::Config;
+use super::mask::Mask;
+use super::supply::{NONE_USED, Supply};
+use super::transitions::Transitions;
+use super::window::Window;
+use super::{Decision, Problem, Progress, Reductions};
+use crate::Model;
+use crate::limits::{Account, Budget};
+
+/// How many nodes pass between two looks at the clock.
+const NODES_PER_LOOK: u64 = 256;
+
+/// A configuration just before the moment at `position`, which is a return (or the end).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Node<K> {
+    position: u32,
+    config: Config<K>,
+}
+
+/// The search, resumable between turns.
+pub(crate) struct DepthSearch<'p, 'm, M: Model, K: Mask> {
+    problem: &'p Problem<'m, M>,
+    reductions: Reductions,
+    transitions: Transitions<'p, M>,
+    supply: Supply,
+    window: Window<'p, 'm, M>,
+    /// For each moment where the first return at or after it is.
+    next_returns: Vec<u32>,
+    stack: Vec<Node<K>>,
+    seen: FxHashSet<Node<K>>,
+    successors: Vec<Node<K>>,
+    furthest: u32,
+    budget: Budget,
+    account: Account,
+    nodes: u64,
+}
+
+impl<'p, 'm, M: Model, K: Mask> DepthSearch<'p, 'm, M, K> {
+    pub(crate) fn new(
+        problem: &'p Problem<'m, M>,
+        reductions: Reductions,
+        budget: &Budget,
+    ) -> Self {
+        let mut transitions = Transitions::new(problem.model, &problem.classes);
+        let next_returns = next_returns(problem);
+        let start = Node {
+            position: next_returns[0],
+            config: Config {
+                updates: K::empty(problem.width),
+                observers: K::empty(problem.width),
+                state: transitions.intern(problem.initial.clone()),
+                used: NONE_USED,
+            },
+        };
+        DepthSearch {
+            problem,
+            reductions,
+            transitions,
+            supply: Supply::new(),
+            window: Window::new(problem),
+            next_returns,
+            stack: vec![start],
+            seen: FxHashSet::default(),
+            successors: Vec::new(),
+            furthest: 0,
+            budget: budget.clone(),
+            account: Account::new(budget),
+            nodes: 0,
+        }
+    }
+
+    /// How many moments are explained by the best order found so far.
+    pub(crate) fn position(&self) -> usize {
+        self.furthest as usize
+    }
+
+    /// Work done so far.
+    pub(crate) fn nodes(&self) -> u64 {
+        self.nodes
+    }
+
+    /// Works for about `nodes` units.
+    pub(crate) fn advance(&mut self, nodes: u64) -> Progress {
+        let turn = self.nodes.saturating_add(nodes);
+        while let Some(node) = self.stack.pop() {
+            if node.position as usize >= self.problem.moments.len() {
+                return Progress::Done(Decision::Linearizable);
+            }
+            self.furthest = self.furthest.max(node.position);
+            self.visit(node);
+            self.nodes += 1;
+            if self.nodes % NODES_PER_LOOK == 0 {
+                self.account.set(self.bytes());
+                if let Err(limit) = self.budget.check() {
+                    return Progress::GaveUp(limit);
+                }
+            }
+            if self.nodes >= turn {
+                return Progress::Paused;
+            }
+        }
+        Progress::Done(Decision::NotLinearizable {
+            event: self.furthest as usize,
+        })
+    }
+
+    /// Pushes what can follow, the most promising last.
+    fn visit(&mut self, mut node: Node<K>) {
+        self.window.seek(node.position as usize);
+        let call = self.problem.moments[node.position as usize].call as usize;
+        let (class, slot) = (self.problem.calls[call].class, self.problem.slots[call]);
+        let observes = self.problem.observers[class as usize];
+        if self.reductions.eager_observers {
+            let config = &mut node.config;
+            self.window
+                .absorb(&mut self.transitions, config.state, &mut config.observers);
+        }
+        if node.config.updates.has(slot) || node.config.observers.has(slot) {
+            node.config.updates.remove(slot);
+            node.config.observers.remove(slot);
+            node.position = self.next_returns[node.position as usize + 1];
+            self.push(node);
+            return;
+        }
+        let goal = self.transitions.step(node.config.state, class);
+        if goal.is_none() || !observes || !self.reductions.eager_observers {
+            self.successors_open(&node, class);
+            self.successors_updates(&node, class, slot);
+            if !self.reductions.eager_observers {
+                self.successors_observers(&node, slot);
+            }
+        }
+        if let Some(state) = goal {
+            let position = self.next_returns[node.position as usize + 1];
+            self.successors.push(Node {
+                position,
+                config: Config {
+                    state,
+                    ..node.config
+                },
+            });
+        }
+        let mut successors = std::mem::take(&mut self.successors);
+        for successor in successors.drain(..) {
+            self.push(successor);
+        }
+        self.successors = successors;
+    }
+
+    fn successors_open(&mut self, node: &Node<K>, returning: u32) {
+        for at in (0..self.window.open.len()).rev() {
+            let open = self.window.open[at];
+            let bounded = || {
+                let updates = &self.window.updates;
+                let from = updates.partition_point(|pending| pending.class < open.class);
+                updates[from..]
+                    .iter()
+                    .take_while(|pending| pending.class == open.class)
+                    .any(|pending| !node.config.updates.has(pending.slot))
+            };
+            if self.supply.count(node.config.used, open.class) >= open.count
+                || (self.reductions.symmetry && (open.class == returning || bounded()))
+            {
+                continue;
+            }
+            match self.transitions.step(node.config.state, open.class) {
+                Some(state) if state != node.config.state => {
+                    let used = self.supply.plus_one(node.config.used, open.class);
+                    let config = Config {
+                        state,
+                        used,
+                        ..node.config.clone()
+                    };
+                    self.successors.push(Node { config, ..*node });
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn successors_updates(&mut self, node: &Node<K>, returning: u32, slot: u32) {
+        let mut candidates = Vec::new();
+        let mut class_done = None;
+        for pending in &self.window.updates {
+            if pending.slot == slot || node.config.updates.has(pending.slot) {
+                continue;
+            }
+            if self.reductions.symmetry {
+                if class_done == Some(pending.class) || pending.class == returning {
+                    continue;
+                }
+                class_done = Some(pending.class);
+            }
+            candidates.push(*pending);
+        }
+        // The earliest deadline last, so that it is tried first.
+        candidates.sort_unstable_by_key(|pending| std::cmp::Reverse(pending.deadline));
+        for pending in candidates {
+            if let Some(state) = self.transitions.step(node.config.state, pending.class) {
+                let mut config = Config {
+                    state,
+                    ..node.config.clone()
+                };
+                config.updates.add(pending.slot);
+                self.successors.push(Node { config, ..*node });
+            }
+        }
+    }
+
+    /// Without R1 observers are placed like anything else.
+    fn successors_observers(&mut self, node: &Node<K>, slot: u32) {
+        for pending in &self.window.observers {
+            if pending.slot != slot
+                && !node.config.observers.has(pending.slot)
+                && self
+                    .transitions
+                    .step(node.config.state, pending.class)
+                    .is_some()
+            {
+                let mut config = node.config.clone();
+                config.observers.add(pending.slot);
+                self.successors.push(Node { config, ..*node });
+            }
+        }
+    }
+
+    fn push(&mut self, node: Node<K>) {
+        if self.seen.insert(node.clone()) {
+            self.stack.push(node);
+        }
+    }
+
+    fn bytes(&self) -> u64 {
+        let heap = self
+            .stack
+            .first()
+            .map_or(0, |node| 2 * node.config.updates.heap_bytes());
+        let nodes = (self.seen.capacity() + self.stack.capacity()) * (size_of::<Node<K>>() + heap);
+        (nodes + self.transitions.bytes() + self.supply.bytes()) as u64
+    }
+}
+
+/// For each position, the end included, where the first return at or after it is.
+fn next_returns<M: Model>(problem: &Problem<'_, M>) -> Vec<u32> {
+    let end = problem.moments.len();
+    let mut next = vec![end as u32; end + 1];
+    for position in (0..end).rev() {
+        let returns = problem.moments[position].returns;
+        next[position] = if returns {
+            position as u32
+        } else {
+            next[position + 1]
+        };
+    }
+    next
+}

@@ -1,0 +1,182 @@
+//! One part of a history as the engines see it: classes, calls, and the order of their ends.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::sync::Arc;
+
+use crate::Model;
+
+/// No slot: the call is open.
+const NO_SLOT: u32 = u32::MAX;
+
+/// One operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Call {
+    /// What it does: calls of one class are interchangeable but for their times.
+    pub class: u32,
+    /// Which operation it is, by its place in the caller's list.
+    pub source: u32,
+    /// Whether it never returns (its outcome is unknown).
+    pub open: bool,
+}
+
+/// A call begins or returns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Moment {
+    pub call: u32,
+    pub returns: bool,
+}
+
+/// What to decide.
+#[derive(Debug)]
+pub(crate) struct Problem<'m, M: Model> {
+    pub model: &'m M,
+    pub initial: M::State,
+    pub classes: Arc<[M::Op]>,
+    /// For each class, whether it only observes.
+    pub observers: Arc<[bool]>,
+    pub calls: Vec<Call>,
+    /// In order of time; open calls have no return.
+    pub moments: Vec<Moment>,
+    /// For each call where in `moments` it returns; past the end when it is open.
+    pub returns: Vec<u32>,
+    /// For each call the slot it holds while under way.
+    pub slots: Vec<u32>,
+    /// How many slots it takes.
+    pub width: usize,
+}
+
+impl<'m, M: Model> Problem<'m, M> {
+    pub(crate) fn new(
+        model: &'m M,
+        initial: M::State,
+        classes: Arc<[M::Op]>,
+        calls: Vec<Call>,
+        moments: Vec<Moment>,
+        drop_unobserved: bool,
+    ) -> Self {
+        let observers = classes.iter().map(|op| model.is_observer(op)).collect();
+        let mut problem = Problem {
+            model,
+            initial,
+            classes,
+            observers,
+            calls,
+            moments,
+            returns: Vec::new(),
+            slots: Vec::new(),
+            width: 0,
+        };
+        if drop_unobserved {
+            problem.drop_unobserved();
+        }
+        problem.assign_slots();
+        problem
+    }
+
+    /// The same with only the moments before `end`, and of the calls that return by then only
+    /// those in `bounded` (by their number) still returning: all others are open.
+    ///
+    /// This only ever gives calls more freedom: if the result is not linearizable, neither is this
+    /// (`checker.md` R7).
+    pub(crate) fn weakened(&self, end: usize, bounded: impl Fn(u32) -> bool) -> Self {
+        let mut numbers = vec![u32::MAX; self.calls.len()];
+        let mut calls = Vec::new();
+        let mut moments = Vec::new();
+        for moment in &self.moments[..end.min(self.moments.len())] {
+            let call = moment.call as usize;
+            if !moment.returns {
+                let bound = bounded(moment.call) && (self.returns[call] as usize) < end;
+                numbers[call] = calls.len() as u32;
+                calls.push(Call {
+                    open: self.calls[call].open || !bound,
+                    ..self.calls[call]
+                });
+                moments.push(Moment {
+                    call: numbers[call],
+                    returns: false,
+                });
+            } else if let Some(renumbered) = calls.get(numbers[call] as usize)
+                && !renumbered.open
+            {
+                moments.push(Moment {
+                    call: numbers[call],
+                    returns: true,
+                });
+            }
+        }
+        Problem::new(
+            self.model,
+            self.initial.clone(),
+            Arc::clone(&self.classes),
+            calls,
+            moments,
+            true,
+        )
+    }
+
+    /// R4: leaves out open calls that nobody could tell of.
+    fn drop_unobserved(&mut self) {
+        let mut completed = vec![false; self.classes.len()];
+        let mut open = vec![false; self.classes.len()];
+        for call in &self.calls {
+            match call.open {
+                true => open[call.class as usize] = !self.observers[call.class as usize],
+                false => completed[call.class as usize] = true,
+            }
+        }
+        if !self.calls.iter().any(|call| call.open) {
+            return;
+        }
+        let of = |wanted: &[bool]| -> Vec<&M::Op> {
+            self.classes
+                .iter()
+                .zip(wanted)
+                .filter_map(|(op, &is)| is.then_some(op))
+                .collect()
+        };
+        let dead = self.model.unobserved(&of(&completed), &of(&open));
+        let mut dead = dead.into_iter();
+        // Open observers, which were never in `open` above, go too.
+        let stays: Vec<bool> = open
+            .iter()
+            .map(|&is_open| is_open && !dead.next().unwrap_or(false))
+            .collect();
+        let calls = &self.calls;
+        let keep: Vec<bool> = calls
+            .iter()
+            .map(|call| !call.open || stays[call.class as usize])
+            .collect();
+        let mut numbers = vec![u32::MAX; self.calls.len()];
+        let mut kept = Vec::new();
+        for (number, call) in self.calls.iter().enumerate() {
+            if keep[number] {
+                numbers[number] = kept.len() as u32;
+                kept.push(*call);
+            }
+        }
+        self.moments.retain_mut(|moment| {
+            let keeps = keep[moment.call as usize];
+            moment.call = numbers[moment.call as usize];
+            keeps
+        });
+        self.calls = kept;
+    }
+
+    /// Gives every call that returns the lowest slot free when it begins.
+    fn assign_slots(&mut self) {
+        self.returns = vec![self.moments.len() as u32; self.calls.len()];
+        self.slots = vec![NO_SLOT; self.calls.len()];
+        let mut free: BinaryHeap<Reverse<u32>> = BinaryHeap::new();
+        for (position, moment) in self.moments.iter().enumerate() {
+            let call = moment.call as usize;
+            if moment.returns {
+                self.returns[call] = position as u32;
+                free.push(Reverse(self.slots[call]));
+            } else if !self.calls[call].open {
+                self.slots[call] = free.pop().map_or(self.width as u32, |Reverse(slot)| slot);
+                self.width = self.width.max(self.slots[call] as usize + 1);
+            }
+        }
+    }
+}
