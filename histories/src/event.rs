@@ -1,5 +1,6 @@
 //! Events: the lines of a history.
 
+use std::fmt;
 use std::sync::Arc;
 
 use crate::Value;
@@ -13,6 +14,16 @@ pub enum Process {
     Nemesis,
 }
 
+/// As people write it: the number, or `nemesis`.
+impl fmt::Display for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Process::Client(number) => write!(f, "{number}"),
+            Process::Nemesis => f.write_str("nemesis"),
+        }
+    }
+}
+
 /// What happened to an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum EventType {
@@ -24,6 +35,31 @@ pub enum EventType {
     Fail,
     /// Nobody knows: it may take effect at any later time. Every fault event has this type too.
     Info,
+}
+
+impl EventType {
+    /// Every type.
+    pub const ALL: [EventType; 4] = [
+        EventType::Invoke,
+        EventType::Ok,
+        EventType::Fail,
+        EventType::Info,
+    ];
+
+    /// Its name in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            EventType::Invoke => "invoke",
+            EventType::Ok => "ok",
+            EventType::Fail => "fail",
+            EventType::Info => "info",
+        }
+    }
+
+    /// The type of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
 }
 
 /// One line of a history.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::Value;
+use crate::{Event, EventType, Process, Value};
 
 /// Where in its life a fault is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -34,4 +34,138 @@ pub struct Fault {
     pub evidence: Value,
     /// Whether the evidence shows an effect (`None` while that cannot be told yet).
     pub effective: Option<bool>,
+}
+
+/// Why an event is not a fault event: which part is missing or of the wrong kind.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected {expected} of a fault event, found {found}")]
+pub struct NotAFault {
+    /// What was expected.
+    pub expected: &'static str,
+    /// What is there instead.
+    pub found: String,
+}
+
+impl FaultPhase {
+    /// Every phase, in order.
+    pub const ALL: [FaultPhase; 4] = [
+        FaultPhase::Begin,
+        FaultPhase::Inject,
+        FaultPhase::Heal,
+        FaultPhase::Error,
+    ];
+
+    /// Its name in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            FaultPhase::Begin => "begin",
+            FaultPhase::Inject => "inject",
+            FaultPhase::Heal => "heal",
+            FaultPhase::Error => "error",
+        }
+    }
+}
+
+impl Fault {
+    /// This fault as an event of the nemesis.
+    pub fn to_event(&self, index: u64, time_ns: u64) -> Event {
+        let id =
+            i64::try_from(self.id).map_or_else(|_| Value::from(self.id.to_string()), Value::Int);
+        let targets = self
+            .targets
+            .iter()
+            .map(|node| Value::Text(node.clone()))
+            .collect();
+        let mut value = vec![
+            (Value::from("id"), id),
+            (Value::from("phase"), Value::from(self.phase.name())),
+            (Value::from("targets"), Value::List(targets)),
+            (Value::from("parameters"), self.parameters.clone()),
+            (Value::from("evidence"), self.evidence.clone()),
+            (
+                Value::from("effective"),
+                self.effective.map_or(Value::Nil, Value::Bool),
+            ),
+        ];
+        value.retain(|(_, part)| !part.is_nil());
+        Event {
+            index,
+            time_ns,
+            process: Process::Nemesis,
+            kind: EventType::Info,
+            f: self.kind.clone(),
+            key: None,
+            value: Value::Map(value),
+            node: None,
+            error: None,
+            path: Vec::new(),
+        }
+    }
+}
+
+/// Reads back what [`Fault::to_event`] wrote.
+impl TryFrom<&Event> for Fault {
+    type Error = NotAFault;
+
+    fn try_from(event: &Event) -> Result<Self, NotAFault> {
+        if event.process != Process::Nemesis || event.kind != EventType::Info {
+            return Err(NotAFault {
+                expected: "process nemesis and type info",
+                found: "another kind of event".to_owned(),
+            });
+        }
+        let part = |name: &str| event.value.get(name).unwrap_or(&Value::Nil);
+        Ok(Fault {
+            id: expect("\"id\" to be a number", part("id"), Value::as_u64)?,
+            kind: event.f.clone(),
+            phase: expect(
+                "\"phase\" to be begin, inject, heal or error",
+                part("phase"),
+                phase,
+            )?,
+            targets: expect("\"targets\" to be a list of nodes", part("targets"), nodes)?,
+            parameters: part("parameters").clone(),
+            evidence: part("evidence").clone(),
+            effective: expect(
+                "\"effective\" to be a truth value",
+                part("effective"),
+                truth,
+            )?,
+        })
+    }
+}
+
+/// The part as `read` understands it, or what was expected instead.
+fn expect<T>(
+    expected: &'static str,
+    value: &Value,
+    read: impl Fn(&Value) -> Option<T>,
+) -> Result<T, NotAFault> {
+    read(value).ok_or_else(|| NotAFault {
+        expected,
+        found: value.to_string(),
+    })
+}
+
+fn phase(value: &Value) -> Option<FaultPhase> {
+    let name = value.as_text()?;
+    FaultPhase::ALL
+        .into_iter()
+        .find(|phase| phase.name() == name)
+}
+
+fn nodes(value: &Value) -> Option<Vec<Arc<str>>> {
+    value
+        .as_list()?
+        .iter()
+        .map(|node| node.as_text().map(Arc::from))
+        .collect()
+}
+
+fn truth(value: &Value) -> Option<Option<bool>> {
+    match value {
+        Value::Nil => Some(None),
+        Value::Bool(truth) => Some(Some(*truth)),
+        _ => None,
+    }
 }

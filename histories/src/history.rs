@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Event, Value};
+use crate::{Event, FailedCas, Inconsistency, Value, validate};
 
 /// A recorded history: header, and events in index order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -15,6 +15,20 @@ pub struct History {
     pub lines: Vec<u32>,
     /// Whether the last line was torn (cut off in the middle, as after `kill -9`) and left out.
     pub torn: bool,
+    /// How a `fail` of a `cas` is meant here; the reader sets what its format means by it.
+    pub failed_cas: FailedCas,
+}
+
+impl History {
+    /// Whether the history contradicts itself: index and time never go back, every completion has
+    /// its invocation (same name and key), and no process has two operations open.
+    ///
+    /// # Errors
+    ///
+    /// The first contradiction, with the line of the event, and of the other event involved.
+    pub fn validate(&self) -> Result<(), Inconsistency> {
+        validate::validate(&self.events, &self.lines)
+    }
 }
 
 /// What a history says of its own making. Foreign formats have none of it.

@@ -1,11 +1,33 @@
 //! What happened: operations, events, the recorder and the history formats.
+//!
+//! A history is read ([`read`], [`read_file`]) or recorded ([`Recorder`]), is proved consistent
+//! ([`History::validate`]), and is then looked at in two ways: as operations
+//! ([`History::operations`]) and as faults ([`History::faults`]).
 
+pub mod edn;
 mod event;
 mod fault;
+mod formats;
 mod history;
+mod json;
+mod operations;
+mod recorder;
+mod scanner;
+mod spans;
+mod validate;
 mod value;
 
 pub use event::{Event, EventType, Process};
-pub use fault::{Fault, FaultPhase};
+pub use fault::{Fault, FaultPhase, NotAFault};
+pub use formats::{
+    Format, HISTORY_BYTES_MAX, ReadError, ReadErrorKind, UnknownFormat, VERSION, detect, read,
+    read_file, write_jsonl,
+};
 pub use history::{Header, History, Operation, Outcome, Point, RunInfo};
+pub use operations::FailedCas;
+pub use recorder::{
+    Completion, Invocation, Observer, QUEUE_EVENTS_MAX, RecordError, Recorded, Recorder,
+};
+pub use spans::FaultSpan;
+pub use validate::{At, Contradiction, Inconsistency};
 pub use value::Value;

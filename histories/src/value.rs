@@ -41,6 +41,15 @@ impl Value {
         }
     }
 
+    /// The number of a whole number that is not negative, also of one that fits `u64` only.
+    pub fn as_u64(&self) -> Option<u64> {
+        match self {
+            Value::Int(number) => u64::try_from(*number).ok(),
+            Value::Text(text) => text.parse().ok().filter(|number| *number > i64::MAX as u64),
+            _ => None,
+        }
+    }
+
     /// The elements of a `List`.
     pub fn as_list(&self) -> Option<&[Value]> {
         match self {

@@ -1,0 +1,272 @@
+//! The fields of one event, whichever format they were written in, and the events put together.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use super::error::{ReadError, ReadErrorKind};
+use crate::{Event, EventType, Header, History, Inconsistency, Process, Value, validate};
+
+/// How a format writes the names of fields, for messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Style {
+    /// `"type"`.
+    Json,
+    /// `:type`.
+    Edn,
+}
+
+/// What is known of one event, as it was written.
+#[derive(Debug, Default)]
+pub(crate) struct Fields {
+    /// The line it stands on.
+    pub line: u32,
+    /// The column it begins at, where the format has more than one event a line.
+    pub column: Option<u32>,
+    pub index: Option<Value>,
+    pub time: Option<Value>,
+    pub process: Option<Value>,
+    pub kind: Option<Value>,
+    pub f: Option<Value>,
+    pub key: Option<Value>,
+    pub value: Option<Value>,
+    pub node: Option<Value>,
+    pub error: Option<Value>,
+    pub path: Option<Value>,
+    /// Whether the value was written as a keyword, such as `:timed-out`.
+    pub value_is_keyword: bool,
+}
+
+impl Fields {
+    /// Takes one field; those of other names are passed over.
+    ///
+    /// # Errors
+    ///
+    /// When it was there already.
+    pub fn set(&mut self, style: Style, name: &str, value: Value) -> Result<(), String> {
+        let field = match name {
+            "index" => &mut self.index,
+            "time" => &mut self.time,
+            "process" => &mut self.process,
+            "type" => &mut self.kind,
+            "f" => &mut self.f,
+            "key" => &mut self.key,
+            "value" => &mut self.value,
+            "node" => &mut self.node,
+            "error" => &mut self.error,
+            "path" => &mut self.path,
+            _ => return Ok(()),
+        };
+        match field.replace(value) {
+            None => Ok(()),
+            Some(_) => Err(format!(
+                "expected {} once, found it twice",
+                style.quote(name)
+            )),
+        }
+    }
+
+    /// The error of these fields.
+    pub fn malformed(&self, what: String) -> ReadError {
+        let kind = ReadErrorKind::Malformed(what);
+        ReadError {
+            column: self.column,
+            ..kind.at_line(self.line as usize)
+        }
+    }
+}
+
+impl Style {
+    fn quote(self, name: &str) -> String {
+        match self {
+            Style::Json => format!("{name:?}"),
+            Style::Edn => format!(":{name}"),
+        }
+    }
+}
+
+/// Puts a history together, event by event.
+pub(crate) struct Assembly {
+    style: Style,
+    names: HashSet<Arc<str>>,
+    events: Vec<Event>,
+    lines: Vec<u32>,
+    /// Whether the events have an index and a time of their own: all or none do.
+    indexed: Option<bool>,
+    timed: Option<bool>,
+}
+
+impl Assembly {
+    pub fn new(style: Style) -> Self {
+        Assembly {
+            style,
+            names: HashSet::new(),
+            events: Vec::new(),
+            lines: Vec::new(),
+            indexed: None,
+            timed: None,
+        }
+    }
+
+    /// Adds the event with these fields.
+    ///
+    /// # Errors
+    ///
+    /// When one is missing or of the wrong kind.
+    pub fn push(&mut self, mut fields: Fields) -> Result<&Event, ReadError> {
+        match self.event(&mut fields) {
+            Ok(event) => {
+                self.lines.push(fields.line);
+                self.events.push(event);
+                Ok(&self.events[self.events.len() - 1])
+            }
+            Err(what) => Err(fields.malformed(what)),
+        }
+    }
+
+    /// Whether the events so far have both index and time.
+    pub fn is_stamped(&self) -> bool {
+        self.indexed != Some(false) && self.timed != Some(false)
+    }
+
+    /// The history, once it is proved consistent. `loose_times` says that the recorder is known to
+    /// stamp neighbouring events out of order ([`validate::widen_times`]).
+    pub fn finish(mut self, loose_times: bool) -> Result<History, Inconsistency> {
+        if loose_times {
+            validate::widen_times(&mut self.events, &self.lines)?;
+        }
+        let history = History {
+            header: Header::default(),
+            events: self.events,
+            lines: self.lines,
+            ..History::default()
+        };
+        history.validate()?;
+        Ok(history)
+    }
+
+    fn event(&mut self, fields: &mut Fields) -> Result<Event, String> {
+        let process = self.process(fields.process.take())?;
+        let kind = self.kind(fields.kind.take())?;
+        let position = self.events.len() as u64;
+        let index = self.number("index", fields.index.take(), self.indexed)?;
+        let time_ns = self.number("time", fields.time.take(), self.timed)?;
+        self.indexed = Some(index.is_some());
+        self.timed = Some(time_ns.is_some());
+        let index = index.unwrap_or(position);
+        let mut value = fields.value.take().unwrap_or_default();
+        let mut error = fields.error.take().filter(|error| !error.is_nil());
+        // Jepsen's clients used to put the reason where the result would be: `:timed-out`.
+        let unsuccessful = matches!(kind, EventType::Fail | EventType::Info);
+        if fields.value_is_keyword && unsuccessful && process != Process::Nemesis {
+            let reason = std::mem::take(&mut value);
+            error.get_or_insert(reason);
+        }
+        Ok(Event {
+            index,
+            time_ns: time_ns.unwrap_or(index),
+            process,
+            kind,
+            f: match fields.f.take() {
+                Some(Value::Text(name)) if !name.is_empty() => self.name(&name),
+                other => return Err(self.expected("f", "a name", other.as_ref())),
+            },
+            key: fields.key.take().filter(|key| !key.is_nil()),
+            value,
+            node: match fields.node.take() {
+                None | Some(Value::Nil) => None,
+                Some(Value::Text(node)) => Some(self.name(&node)),
+                other => return Err(self.expected("node", "a name", other.as_ref())),
+            },
+            error: error.map(|error| match error {
+                Value::Text(text) => self.name(&text),
+                other => self.name(&other.to_string()),
+            }),
+            path: self.path(fields.path.take())?,
+        })
+    }
+
+    fn process(&self, process: Option<Value>) -> Result<Process, String> {
+        match process {
+            Some(Value::Text(name)) if &*name == "nemesis" => Ok(Process::Nemesis),
+            other => match other.as_ref().and_then(Value::as_u64) {
+                Some(number) => Ok(Process::Client(number)),
+                None => {
+                    let nemesis = if self.style == Style::Edn {
+                        ":nemesis"
+                    } else {
+                        "\"nemesis\""
+                    };
+                    let wanted = format!("a number that is not negative, or {nemesis}");
+                    Err(self.expected("process", &wanted, other.as_ref()))
+                }
+            },
+        }
+    }
+
+    fn kind(&self, kind: Option<Value>) -> Result<EventType, String> {
+        let named = kind
+            .as_ref()
+            .and_then(Value::as_text)
+            .and_then(EventType::from_name);
+        named.ok_or_else(|| {
+            let colon = if self.style == Style::Edn { ":" } else { "" };
+            let names = EventType::ALL
+                .map(|kind| format!("{colon}{}", kind.name()))
+                .join(", ");
+            self.expected("type", &format!("one of {names}"), kind.as_ref())
+        })
+    }
+
+    /// An index or a time; `wanted` says whether the events before had one.
+    fn number(
+        &self,
+        name: &str,
+        value: Option<Value>,
+        wanted: Option<bool>,
+    ) -> Result<Option<u64>, String> {
+        let value = value.filter(|value| !value.is_nil());
+        let number = value.as_ref().and_then(Value::as_u64);
+        if number.is_none() && (value.is_some() || wanted == Some(true)) {
+            return Err(self.expected(name, "a number that is not negative", value.as_ref()));
+        }
+        if number.is_some() && wanted == Some(false) {
+            let name = self.style.quote(name);
+            return Err(format!(
+                "expected no {name}, as in the events before, found one"
+            ));
+        }
+        Ok(number)
+    }
+
+    fn path(&mut self, path: Option<Value>) -> Result<Vec<Arc<str>>, String> {
+        let Some(path) = path.filter(|path| !path.is_nil()) else {
+            return Ok(Vec::new());
+        };
+        let names = path.as_list().map(|nodes| nodes.iter().map(Value::as_text));
+        match names.and_then(|names| names.collect::<Option<Vec<&str>>>()) {
+            Some(names) => Ok(names.into_iter().map(|node| self.name(node)).collect()),
+            None => Err(self.expected("path", "a list of nodes' names", Some(&path))),
+        }
+    }
+
+    /// One copy of each name, however often it occurs.
+    fn name(&mut self, name: &str) -> Arc<str> {
+        if let Some(known) = self.names.get(name) {
+            return known.clone();
+        }
+        let name: Arc<str> = name.into();
+        self.names.insert(name.clone());
+        name
+    }
+
+    fn expected(&self, name: &str, wanted: &str, found: Option<&Value>) -> String {
+        let name = self.style.quote(name);
+        match found {
+            None => format!("expected {name} to be {wanted}, found none"),
+            Some(Value::Text(text)) if self.style == Style::Edn => {
+                format!("expected {name} to be {wanted}, found {text}")
+            }
+            Some(found) => format!("expected {name} to be {wanted}, found {found}"),
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! The formats histories come in: which one it is, and what it says.
+
+mod error;
+mod fields;
+mod jepsen_log;
+pub(crate) mod jsonl;
+mod maps;
+
+use std::fmt;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use std::str::FromStr;
+
+pub use error::{ReadError, ReadErrorKind};
+pub use jsonl::{VERSION, write_jsonl};
+
+use crate::History;
+
+/// How long a history may be, in bytes: lines are counted in 32 bits, and all of it is in memory.
+pub const HISTORY_BYTES_MAX: u64 = 4 << 30;
+
+/// How many lines of a log may come before the first operation, for it to be recognised.
+const CHATTER_LINES_MAX: usize = 100_000;
+
+/// A format of histories.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// Ours: one JSON object a line, with or without our header.
+    Jsonl,
+    /// The text log that Jepsen prints while it runs, or its `history.txt`.
+    JepsenLog,
+    /// Jepsen's `history.edn`: one list of operation maps, or one map after the other.
+    Edn,
+    /// The key-value histories in the tests of Porcupine: one EDN map a line.
+    PorcupineKv,
+}
+
+/// A format's name that is none.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown format {0:?}: expected jsonl, jepsen-log, edn or porcupine-kv")]
+pub struct UnknownFormat(pub String);
+
+impl Format {
+    /// Every format.
+    pub const ALL: [Format; 4] = [
+        Format::Jsonl,
+        Format::JepsenLog,
+        Format::Edn,
+        Format::PorcupineKv,
+    ];
+
+    /// Its name, as `--format` takes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Format::Jsonl => "jsonl",
+            Format::JepsenLog => "jepsen-log",
+            Format::Edn => "edn",
+            Format::PorcupineKv => "porcupine-kv",
+        }
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Format {
+    type Err = UnknownFormat;
+
+    fn from_str(name: &str) -> Result<Self, UnknownFormat> {
+        let named = Self::ALL.into_iter().find(|format| format.name() == name);
+        named.ok_or_else(|| UnknownFormat(name.to_owned()))
+    }
+}
+
+/// Reads the history in a file; with no `format`, in the one it is recognised to be.
+///
+/// # Errors
+///
+/// When the file cannot be read, and all that [`read`] complains of.
+pub fn read_file(path: &Path, format: Option<Format>) -> Result<History, ReadError> {
+    let name = path.display().to_string();
+    let mut bytes = Vec::new();
+    let length = File::open(path)
+        .and_then(|file| file.take(HISTORY_BYTES_MAX + 1).read_to_end(&mut bytes))
+        .map_err(|error| ReadErrorKind::Unreadable(error).of_file(&name))?;
+    if length as u64 > HISTORY_BYTES_MAX {
+        return Err(ReadErrorKind::TooLong.of_file(&name));
+    }
+    read(&name, &bytes, format)
+}
+
+/// Reads the history in `bytes`; with no `format`, in the one it is recognised to be. `name` is
+/// what messages call it.
+///
+/// The history is consistent when it is returned, and its times are in order.
+///
+/// # Errors
+///
+/// When the format is not recognised, and when a line is malformed, cut off (but for the last line
+/// of [`Format::Jsonl`]) or contradicts another; with the line.
+pub fn read(name: &str, bytes: &[u8], format: Option<Format>) -> Result<History, ReadError> {
+    let format = match format {
+        Some(format) => format,
+        None => detect(bytes).map_err(|error| ReadError {
+            file: name.to_owned(),
+            ..error
+        })?,
+    };
+    match format {
+        Format::Jsonl => jsonl::read(bytes),
+        Format::JepsenLog => text(bytes).and_then(jepsen_log::read),
+        Format::Edn => text(bytes).and_then(maps::read_edn),
+        Format::PorcupineKv => text(bytes).and_then(maps::read_porcupine_kv),
+    }
+    .map_err(|error| ReadError {
+        file: name.to_owned(),
+        ..error
+    })
+}
+
+/// Tells by the beginning of a file which format it is in.
+///
+/// # Errors
+///
+/// When there is nothing in the file, or it is in none of the formats.
+pub fn detect(bytes: &[u8]) -> Result<Format, ReadError> {
+    let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
+    let start = bytes.trim_ascii_start();
+    let next = |count: usize| {
+        start
+            .get(count..)
+            .unwrap_or_default()
+            .trim_ascii_start()
+            .first()
+    };
+    match start.first() {
+        None => Err(ReadErrorKind::Empty.nowhere()),
+        Some(b'{') if next(1) == Some(&b'"') => Ok(Format::Jsonl),
+        Some(b'{') if maps::is_porcupine_kv(start) => Ok(Format::PorcupineKv),
+        Some(b'{' | b'(' | b'#' | b'^' | b';') => Ok(Format::Edn),
+        Some(b'[') if start[1..].trim_ascii_start().starts_with(b"{\"") => {
+            Err(ReadErrorKind::JsonArray.nowhere())
+        }
+        Some(b'[') if matches!(next(1), Some(b'{' | b']' | b'#' | b'^' | b';')) => Ok(Format::Edn),
+        Some(_) if jepsen_log::is_log(start, CHATTER_LINES_MAX) => Ok(Format::JepsenLog),
+        Some(_) => Err(ReadErrorKind::Unrecognised.nowhere()),
+    }
+}
+
+/// What some editors put at the beginning of a text.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
+/// The bytes as text.
+fn text(bytes: &[u8]) -> Result<&str, ReadError> {
+    let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
+    std::str::from_utf8(bytes).map_err(|error| {
+        let before = &bytes[..error.valid_up_to()];
+        ReadErrorKind::NotText.at_line(1 + before.iter().filter(|byte| **byte == b'\n').count())
+    })
+}

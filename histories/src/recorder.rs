@@ -1,0 +1,356 @@
+//! The recorder: the one place where events get their index and their time.
+
+use std::io::{self, Write};
+use std::mem;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use crate::formats::jsonl;
+use crate::{Event, EventType, Fault, Header, Outcome, Point, Process, Value};
+
+/// How many recorded events may wait for the writer. A caller that finds the queue full waits.
+pub const QUEUE_EVENTS_MAX: usize = 4096;
+
+/// How many bytes the writer gathers before it writes although more events are waiting.
+const BATCH_BYTES_MAX: usize = 64 * 1024;
+
+/// Sees every event once it is written, on the writer's thread, in order.
+pub type Observer = Box<dyn FnMut(&Event) + Send>;
+
+/// What a client is about to ask for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invocation {
+    /// The calling process; it must have no other operation open.
+    pub process: u64,
+    /// The operation's name.
+    pub f: Arc<str>,
+    /// The key, where the workload has keys.
+    pub key: Option<Value>,
+    /// The argument.
+    pub value: Value,
+    /// The node it will be sent to first, where that is known.
+    pub node: Option<Arc<str>>,
+}
+
+/// What a client learnt of an operation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Completion {
+    /// The calling process.
+    pub process: u64,
+    /// The operation's name, as at its invocation.
+    pub f: Arc<str>,
+    /// The key, as at its invocation.
+    pub key: Option<Value>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The result.
+    pub value: Value,
+    /// The node spoken to last.
+    pub node: Option<Arc<str>>,
+    /// Why it failed or is unknown.
+    pub error: Option<Arc<str>>,
+    /// Every node tried, where there was more than one.
+    pub path: Vec<Arc<str>>,
+}
+
+/// How much a recorder has written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Recorded {
+    /// All events.
+    pub events: u64,
+    /// Operations begun.
+    pub invoked: u64,
+    /// Operations that took effect.
+    pub ok: u64,
+    /// Operations that certainly did not.
+    pub fail: u64,
+    /// Operations given up with unknown outcome.
+    pub info: u64,
+    /// Fault events.
+    pub faults: u64,
+    /// Bytes, the header included.
+    pub bytes: u64,
+}
+
+/// Why an event could not be recorded. What was written before stays readable.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RecordError {
+    /// The history could not be written; every later call says so too.
+    #[error("the history cannot be written: {message}")]
+    Write {
+        /// What kind of failure.
+        kind: io::ErrorKind,
+        /// The system's words.
+        message: String,
+    },
+    /// The writer's thread ended early, because the observer panicked.
+    #[error("the writer of the history stopped: its observer failed")]
+    Stopped,
+    /// The recorder was finished before.
+    #[error("the history is finished already")]
+    Finished,
+}
+
+/// Records a history as it happens: JSON lines, written by a thread of its own.
+///
+/// An operation's interval may be widened, never narrowed, so call [`Recorder::invoke`] *before*
+/// the request is sent and [`Recorder::complete`] *after* the response was received. Both take
+/// index and time while they hold one short lock, so that the order of the file, of the indexes and
+/// of the times is the same. A client that gives up without a completion records nothing: its
+/// operation stays open.
+///
+/// Each event is written soon after it happened, without waiting for the disk: when this process is
+/// killed, the events still in the queue are lost, and the last line may be torn. What is left is
+/// always a beginning of the history.
+pub struct Recorder {
+    stamp: Mutex<Stamp>,
+    failure: Arc<OnceLock<RecordError>>,
+    writer: Mutex<Writer>,
+}
+
+/// What gives events their place: held for as long as that takes, and no longer.
+struct Stamp {
+    next_index: u64,
+    last_time_ns: u64,
+    clock: Box<dyn Fn() -> u64 + Send>,
+    queue: Option<SyncSender<Event>>,
+}
+
+enum Writer {
+    Running(JoinHandle<Recorded>),
+    Finished(Result<Recorded, RecordError>),
+}
+
+impl Recorder {
+    /// Starts a history in `out`, which should not buffer: each call of `write` is a batch of whole
+    /// lines. `clock` gives nanoseconds since the run's start. The header is written before this
+    /// returns.
+    ///
+    /// # Errors
+    ///
+    /// When the header cannot be written or the writer's thread cannot be started.
+    pub fn start(
+        mut out: impl Write + Send + 'static,
+        header: &Header,
+        clock: impl Fn() -> u64 + Send + Sync + 'static,
+        observer: Option<Observer>,
+    ) -> Result<Self, RecordError> {
+        let mut line = Vec::new();
+        jsonl::write_header(header, crate::FailedCas::NoEffect, &mut line);
+        out.write_all(&line)
+            .and_then(|()| out.flush())
+            .map_err(write_error)?;
+        let (queue, events) = sync_channel(QUEUE_EVENTS_MAX);
+        let failure = Arc::new(OnceLock::new());
+        let counts = Recorded {
+            bytes: line.len() as u64,
+            ..Recorded::default()
+        };
+        let write = {
+            let failure = failure.clone();
+            move || write_events(&events, out, observer, counts, &failure)
+        };
+        let writer = thread::Builder::new()
+            .name("history-writer".to_owned())
+            .spawn(write)
+            .map_err(write_error)?;
+        Ok(Recorder {
+            stamp: Mutex::new(Stamp {
+                next_index: 0,
+                last_time_ns: 0,
+                clock: Box::new(clock),
+                queue: Some(queue),
+            }),
+            failure,
+            writer: Mutex::new(Writer::Running(writer)),
+        })
+    }
+
+    /// Records that an operation begins. Call it before the request is sent.
+    ///
+    /// # Errors
+    ///
+    /// When the history cannot be written; the request should then not be sent.
+    pub fn invoke(&self, invocation: Invocation) -> Result<Point, RecordError> {
+        let Invocation {
+            process,
+            f,
+            key,
+            value,
+            node,
+        } = invocation;
+        self.record(Event {
+            index: 0,
+            time_ns: 0,
+            process: Process::Client(process),
+            kind: EventType::Invoke,
+            f,
+            key,
+            value,
+            node,
+            error: None,
+            path: Vec::new(),
+        })
+    }
+
+    /// Records how an operation ended. Call it after the response was received.
+    ///
+    /// # Errors
+    ///
+    /// When the history cannot be written.
+    pub fn complete(&self, completion: Completion) -> Result<Point, RecordError> {
+        let Completion {
+            process,
+            f,
+            key,
+            outcome,
+            value,
+            node,
+            error,
+            path,
+        } = completion;
+        self.record(Event {
+            index: 0,
+            time_ns: 0,
+            process: Process::Client(process),
+            kind: match outcome {
+                Outcome::Ok => EventType::Ok,
+                Outcome::Fail => EventType::Fail,
+                Outcome::Info => EventType::Info,
+            },
+            f,
+            key,
+            value,
+            node,
+            error,
+            path,
+        })
+    }
+
+    /// Records what happens to a fault.
+    ///
+    /// # Errors
+    ///
+    /// When the history cannot be written.
+    pub fn fault(&self, fault: &Fault) -> Result<Point, RecordError> {
+        self.record(fault.to_event(0, 0))
+    }
+
+    /// Ends the history: waits until all is written, and says how much that was. Later events are
+    /// refused. To finish twice is harmless.
+    ///
+    /// # Errors
+    ///
+    /// When not everything could be written.
+    pub fn finish(&self) -> Result<Recorded, RecordError> {
+        let mut writer = locked(&self.writer);
+        locked(&self.stamp).queue = None;
+        let before = mem::replace(&mut *writer, Writer::Finished(Err(RecordError::Stopped)));
+        let result = match before {
+            Writer::Finished(result) => result,
+            Writer::Running(thread) => match (thread.join(), self.failure.get()) {
+                (_, Some(failure)) => Err(failure.clone()),
+                (Ok(counts), None) => Ok(counts),
+                (Err(_), None) => Err(RecordError::Stopped),
+            },
+        };
+        *writer = Writer::Finished(result.clone());
+        result
+    }
+
+    /// Gives the event its index and time and hands it to the writer.
+    fn record(&self, mut event: Event) -> Result<Point, RecordError> {
+        if let Some(failure) = self.failure.get() {
+            return Err(failure.clone());
+        }
+        let mut stamp = locked(&self.stamp);
+        // A clock that goes back would make a history that nobody can read.
+        let time_ns = stamp.last_time_ns.max((stamp.clock)());
+        let index = stamp.next_index;
+        event.index = index;
+        event.time_ns = time_ns;
+        let Some(queue) = &stamp.queue else {
+            return Err(RecordError::Finished);
+        };
+        if queue.send(event).is_err() {
+            return Err(self.failure.get().cloned().unwrap_or(RecordError::Stopped));
+        }
+        stamp.next_index += 1;
+        stamp.last_time_ns = time_ns;
+        Ok(Point { index, time_ns })
+    }
+}
+
+/// A recorder that is dropped unfinished still writes all that it was given.
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        // Whoever wants to know of a failure calls `finish`.
+        let _ = self.finish();
+    }
+}
+
+/// The writer's thread: writes what there is, and waits for more when there is nothing.
+fn write_events(
+    queue: &Receiver<Event>,
+    mut out: impl Write,
+    mut observer: Option<Observer>,
+    mut counts: Recorded,
+    failure: &OnceLock<RecordError>,
+) -> Recorded {
+    let mut lines = Vec::with_capacity(BATCH_BYTES_MAX);
+    let mut batch = Vec::new();
+    while let Ok(first) = queue.recv() {
+        let mut next = Some(first);
+        while let Some(event) = next {
+            jsonl::write_event(&event, &mut lines);
+            batch.push(event);
+            next = if lines.len() < BATCH_BYTES_MAX {
+                queue.try_recv().ok()
+            } else {
+                None
+            };
+        }
+        // After a failure nothing more is written, so that a torn line stays the last one.
+        if let Err(error) = out.write_all(&lines).and_then(|()| out.flush()) {
+            let _ = failure.set(write_error(error));
+            break;
+        }
+        counts.bytes += lines.len() as u64;
+        lines.clear();
+        for event in batch.drain(..) {
+            counts.add(&event);
+            if let Some(observer) = &mut observer {
+                observer(&event);
+            }
+        }
+    }
+    counts
+}
+
+impl Recorded {
+    fn add(&mut self, event: &Event) {
+        self.events += 1;
+        *match (event.process, event.kind) {
+            (Process::Nemesis, _) => &mut self.faults,
+            (_, EventType::Invoke) => &mut self.invoked,
+            (_, EventType::Ok) => &mut self.ok,
+            (_, EventType::Fail) => &mut self.fail,
+            (_, EventType::Info) => &mut self.info,
+        } += 1;
+    }
+}
+
+// By value, as `map_err` hands it over.
+fn write_error(error: io::Error) -> RecordError {
+    RecordError::Write {
+        kind: error.kind(),
+        message: error.to_string(),
+    }
+}
+
+/// What is behind a lock, also when a clock panicked while holding it: every field is valid at any
+/// moment.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
