@@ -1,1 +1,37 @@
-//! TBD
+//! Where it happens: real node processes on a real network, in a sandbox that cannot leak.
+//!
+//! * [`sandbox`]: the calling program runs itself again inside namespaces of its own; when any
+//!   link of that chain dies, however it dies, the kernel ends everything inside.
+//! * [`network`]: a network namespace, an address and a cable per node, one more for the clients,
+//!   and one for the controller's own questions.
+//! * [`switch`]: the packet switch between those cables; every directed link can be cut.
+//! * [`node`]: node processes: started, killed, paused, watched, with logs and data folders kept.
+//! * [`Cluster`]: all of them together, as [`faults::Target`].
+//! * [`systems`]: what is under test, as data.
+//! * [`doctor`]: what this machine allows, tried for real, and [`Mode::detect`] that follows.
+//!
+//! A program that uses this crate must call [`hidden::run`] first thing in `main`: the crate
+//! starts the program's own executable again for the stages of the sandbox, the inits of nodes
+//! and the trials of the doctor.
+
+pub mod doctor;
+pub mod hidden;
+pub mod network;
+pub mod node;
+pub mod sandbox;
+pub mod switch;
+pub mod systems;
+
+mod cluster;
+mod error;
+mod init;
+mod lifeline;
+mod mode;
+mod watched;
+
+pub use cluster::{Cluster, ClusterSpec};
+pub use error::{ClusterError, SystemCall};
+pub use mode::Mode;
+pub use network::{Addresses, Entrance};
+pub use node::{ExitCallback, NodeCommand, NodeExit, NodeSpec, Readiness};
+pub use sandbox::{SETUP_FAILED, Sandbox, SandboxChild};

@@ -1,0 +1,240 @@
+//! Nodes and network together.
+
+use std::collections::BTreeSet;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use faults::{CLIENTS, Name, Target, TargetError, Unavailable};
+use histories::Value;
+
+use crate::error::ClusterError;
+use crate::mode::Mode;
+use crate::network::{Addresses, CONTROL, Entrance, Network};
+use crate::node::{ExitCallback, Node, NodeSpec, Readiness, evidence, tail_text};
+
+/// Between two looks at a node that is not ready yet.
+const READINESS_POLL: Duration = Duration::from_millis(5);
+
+/// How long one attempt to connect to a node may take.
+const CONNECT_LIMIT: Duration = Duration::from_millis(250);
+
+/// What a cluster is made of.
+pub struct ClusterSpec {
+    /// Where the nodes run and under which addresses.
+    pub addresses: Addresses,
+    /// What runs as each node; one for each name that has an address.
+    pub nodes: Vec<NodeSpec>,
+    /// Within how long every node must be ready after the start.
+    pub ready_limit_ms: u64,
+    /// Told of every unexpected end of a node, during the start too.
+    pub on_exit: ExitCallback,
+}
+
+/// A running cluster. Dropping it ends every process of every node.
+pub struct Cluster {
+    addresses: Addresses,
+    nodes: Vec<Node>,
+    network: Option<Network>,
+}
+
+impl Cluster {
+    /// Builds the network, starts every node and waits until each is ready.
+    ///
+    /// [`Mode::Sandbox`] needs to be called inside a [`Sandbox`](crate::Sandbox).
+    pub fn start(spec: ClusterSpec) -> Result<Self, ClusterError> {
+        let addresses = spec.addresses;
+        check_names(&addresses, &spec.nodes)?;
+        let network = match addresses.mode() {
+            Mode::Sandbox => Some(Network::build(&addresses)?),
+            Mode::Plain => None,
+        };
+        let nodes = spec.nodes.into_iter().map(|node| {
+            let host = entrance(network.as_ref(), &node.name);
+            Node::new(node, addresses.mode(), host, spec.on_exit.clone())
+        });
+        let cluster = Self {
+            nodes: nodes.collect(),
+            addresses,
+            network,
+        };
+        for node in &cluster.nodes {
+            node.start()?;
+        }
+        let deadline = Instant::now() + Duration::from_millis(spec.ready_limit_ms);
+        for node in &cluster.nodes {
+            cluster.await_node(node, deadline, spec.ready_limit_ms)?;
+        }
+        Ok(cluster)
+    }
+
+    /// Who has which address.
+    pub fn addresses(&self) -> &Addresses {
+        &self.addresses
+    }
+
+    /// The way to the host on which clients are to run.
+    pub fn clients_entrance(&self) -> Entrance {
+        entrance(self.network.as_ref(), CLIENTS)
+    }
+
+    /// The way to the host from which the controller can always reach every node, whatever is cut.
+    pub fn control_entrance(&self) -> Entrance {
+        entrance(self.network.as_ref(), CONTROL)
+    }
+
+    /// The network, where there is one: for counters and entrances.
+    pub fn packet_network(&self) -> Option<&Network> {
+        self.network.as_ref()
+    }
+
+    /// The pids of a node's processes as this process sees them, without the node's init.
+    pub fn node_pids(&self, node: &str) -> Result<Vec<i32>, ClusterError> {
+        let processes = self.node(node)?.processes()?;
+        Ok(processes
+            .iter()
+            .map(|process| process.pid.as_raw())
+            .collect())
+    }
+
+    /// Waits until a node is ready; fails at once if its process ends.
+    pub fn await_ready(&self, node: &str, limit_ms: u64) -> Result<(), ClusterError> {
+        let deadline = Instant::now() + Duration::from_millis(limit_ms);
+        self.await_node(self.node(node)?, deadline, limit_ms)
+    }
+
+    /// Ends every process of every node and takes the network down.
+    ///
+    /// Every node is tried; the first failure is returned.
+    pub fn stop(self) -> Result<(), ClusterError> {
+        self.kill_all()
+    }
+
+    fn kill_all(&self) -> Result<(), ClusterError> {
+        let mut outcome = Ok(());
+        for node in &self.nodes {
+            outcome = outcome.and(node.kill().map(drop));
+        }
+        outcome
+    }
+
+    fn node(&self, name: &str) -> Result<&Node, ClusterError> {
+        self.nodes
+            .iter()
+            .find(|node| &*node.spec.name == name)
+            .ok_or_else(|| ClusterError::NoSuchNode(name.into()))
+    }
+
+    fn await_node(
+        &self,
+        node: &Node,
+        deadline: Instant,
+        limit_ms: u64,
+    ) -> Result<(), ClusterError> {
+        let name = &node.spec.name;
+        let address = self
+            .addresses
+            .of(name)
+            .ok_or_else(|| ClusterError::NoSuchNode(name.to_string()))?;
+        self.control_entrance().run(|| {
+            loop {
+                if let Some(exit) = node.exit() {
+                    return Err(ClusterError::ExitedEarly(exit));
+                }
+                if is_ready(&node.spec.readiness, address) {
+                    return Ok(());
+                }
+                if Instant::now() >= deadline {
+                    return Err(ClusterError::NotReady {
+                        node: name.to_string(),
+                        limit_ms,
+                        tail: tail_text(&node.last_lines()),
+                    });
+                }
+                thread::sleep(READINESS_POLL);
+            }
+        })?
+    }
+}
+
+impl Target for Cluster {
+    fn nodes(&self) -> Vec<Name> {
+        self.nodes
+            .iter()
+            .map(|node| node.spec.name.clone())
+            .collect()
+    }
+
+    fn kill(&self, node: &str) -> Result<Value, TargetError> {
+        let gone = self.node(node)?.kill()?;
+        let pids = gone
+            .iter()
+            .map(|process| i64::from(process.pid.as_raw()).into());
+        Ok(Value::Map(vec![(
+            "gone".into(),
+            Value::List(pids.collect()),
+        )]))
+    }
+
+    fn start(&self, node: &str) -> Result<Value, TargetError> {
+        let init = i64::from(self.node(node)?.start()?.as_raw());
+        Ok(Value::Map(vec![("init".into(), init.into())]))
+    }
+
+    fn pause(&self, node: &str) -> Result<Value, TargetError> {
+        Ok(evidence(&self.node(node)?.pause()?))
+    }
+
+    fn resume(&self, node: &str) -> Result<Value, TargetError> {
+        Ok(evidence(&self.node(node)?.resume()?))
+    }
+
+    fn network(&self) -> Result<&dyn faults::Network, Unavailable> {
+        match &self.network {
+            Some(network) => Ok(network),
+            None => Err(Unavailable {
+                cause: "in plain mode the nodes share the loopback interface, and there is no \
+                        network between them to break"
+                    .into(),
+                remedy: "run without --plain on a machine that allows namespaces; `whitewater \
+                         doctor` says what this one lacks"
+                    .into(),
+            }),
+        }
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        // What cannot be ended now ends with the controller.
+        let _ = self.kill_all();
+    }
+}
+
+fn entrance(network: Option<&Network>, name: &str) -> Entrance {
+    network
+        .and_then(|network| network.entrance(name))
+        .unwrap_or_else(Entrance::plain)
+}
+
+fn is_ready(readiness: &Readiness, address: Ipv4Addr) -> bool {
+    match readiness {
+        Readiness::Started => true,
+        Readiness::TcpPort(port) => {
+            let address = SocketAddr::from((address, *port));
+            TcpStream::connect_timeout(&address, CONNECT_LIMIT).is_ok()
+        }
+        Readiness::Check(check) => check(address),
+    }
+}
+
+/// Every address has a node and every node an address.
+fn check_names(addresses: &Addresses, nodes: &[NodeSpec]) -> Result<(), ClusterError> {
+    let planned: BTreeSet<&Name> = addresses.nodes().map(|(name, _)| name).collect();
+    let given: BTreeSet<&Name> = nodes.iter().map(|node| &node.name).collect();
+    if planned != given || given.len() != nodes.len() {
+        let problem = format!("addresses are for {planned:?}, commands for {given:?}");
+        return Err(ClusterError::Names(problem));
+    }
+    Ok(())
+}

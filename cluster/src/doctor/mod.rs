@@ -1,0 +1,189 @@
+//! What this machine allows, tried for real, and what to do about the rest.
+//!
+//! Every ability is tried in a process of its own with a time limit, by the very code that needs
+//! it later. Nothing is changed on the machine and nothing is printed.
+
+use std::io::Read;
+use std::process::Stdio;
+use std::time::Duration;
+
+use faults::Unavailable;
+use serde::Serialize;
+
+use crate::hidden::{SUBCOMMAND, stage_command};
+use crate::sandbox::Sandbox;
+use crate::watched::Watched;
+use advice::{Facts, Topic};
+
+mod advice;
+pub(crate) mod trials;
+
+/// How long one trial may take.
+const TRIAL_LIMIT: Duration = Duration::from_secs(10);
+
+/// How much a trial may say about its failure.
+const CAUSE_BYTES_MAX: u64 = 4 << 10;
+
+/// Something the machine may or may not allow.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Ability {
+    /// What it is.
+    pub name: &'static str,
+    /// What cannot be done without it.
+    pub needed_for: &'static str,
+    /// Whether it was there when tried.
+    pub available: bool,
+    /// What went wrong, if it was not.
+    pub cause: Option<String>,
+    /// What to do about it, if it was not.
+    pub remedy: Option<String>,
+}
+
+struct Trial {
+    /// The name of the hidden trial that is run.
+    id: &'static str,
+    name: &'static str,
+    needed_for: &'static str,
+    topic: Topic,
+}
+
+const SANDBOX_TRIAL: Trial = Trial {
+    id: trials::SWITCH,
+    name: "sandbox",
+    needed_for: "everything at once: partitions, and a cluster that cannot leak",
+    topic: Topic::Namespaces,
+};
+
+const TRIALS: [Trial; 8] = [
+    Trial {
+        id: trials::USER,
+        name: "user namespace",
+        needed_for: "the sandbox without root",
+        topic: Topic::Namespaces,
+    },
+    Trial {
+        id: trials::PROC,
+        name: "PID and mount namespaces with a fresh /proc",
+        needed_for: "the sandbox: nothing is left behind, whatever dies",
+        topic: Topic::Proc,
+    },
+    Trial {
+        id: trials::NETWORK,
+        name: "network namespace",
+        needed_for: "the sandbox: a network of its own for every node",
+        topic: Topic::Namespaces,
+    },
+    Trial {
+        id: trials::SWITCH,
+        name: "virtual cables and packet switch",
+        needed_for: "partitions and packet faults",
+        topic: Topic::Namespaces,
+    },
+    Trial {
+        id: trials::PTRACE,
+        name: "ptrace of a child",
+        needed_for: "clock faults",
+        topic: Topic::Ptrace,
+    },
+    Trial {
+        id: trials::FUSE,
+        name: "/dev/fuse",
+        needed_for: "disk faults",
+        topic: Topic::Device("/dev/fuse"),
+    },
+    Trial {
+        id: trials::TUN,
+        name: "/dev/net/tun",
+        needed_for: "corruption of packets that checksums notice",
+        topic: Topic::Device("/dev/net/tun"),
+    },
+    Trial {
+        id: trials::CGROUP,
+        name: "cgroup v2, writable",
+        needed_for: "limits of CPU and memory",
+        topic: Topic::Cgroup,
+    },
+];
+
+/// Tries everything and says what is there, what is not, why, and what to do about it.
+pub fn examine() -> Vec<Ability> {
+    let facts = Facts::of_this_machine();
+    let mut abilities = vec![SANDBOX_TRIAL.ability(in_sandbox(&SANDBOX_TRIAL), &facts)];
+    let others = TRIALS
+        .iter()
+        .map(|trial| trial.ability(directly(trial), &facts));
+    abilities.extend(others);
+    abilities
+}
+
+/// Tries the whole sandbox, with a network and a packet through its switch.
+pub(crate) fn try_sandbox() -> Result<(), Unavailable> {
+    in_sandbox(&SANDBOX_TRIAL).map_err(|cause| Unavailable {
+        remedy: SANDBOX_TRIAL.topic.advice(&Facts::of_this_machine()),
+        cause,
+    })
+}
+
+impl Trial {
+    fn ability(&self, outcome: Result<(), String>, facts: &Facts) -> Ability {
+        let cause = outcome.err();
+        Ability {
+            name: self.name,
+            needed_for: self.needed_for,
+            available: cause.is_none(),
+            remedy: cause.is_some().then(|| self.topic.advice(facts)),
+            cause,
+        }
+    }
+}
+
+/// Runs a trial as the controller of a sandbox. The failure is what it says.
+fn in_sandbox(trial: &Trial) -> Result<(), String> {
+    let args = [SUBCOMMAND, "trial", trial.id].map(Into::into);
+    let child = Sandbox::new(args)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .enter()
+        .map_err(|error| error.to_string())?;
+    child.outcome_within(TRIAL_LIMIT)
+}
+
+/// Runs a trial in a process of its own. The failure is what it says.
+fn directly(trial: &Trial) -> Result<(), String> {
+    let mut command = stage_command("trial");
+    command
+        .arg(trial.id)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    let name = format!("trial {}", trial.id);
+    let (process, (_, stderr)) = Watched::spawn(name, move || command.spawn(), |_, _| {})
+        .map_err(|error| format!("cannot start the trial: {error}"))?;
+    outcome_within(&process, stderr, TRIAL_LIMIT)
+}
+
+/// Awaits a trial's end. What it wrote on standard error is its failure.
+pub(crate) fn outcome_within(
+    process: &Watched,
+    stderr: Option<impl Read>,
+    limit: Duration,
+) -> Result<(), String> {
+    let Some(status) = process.wait_within(limit) else {
+        // If it ended at this very moment, so much the better.
+        let _ = process.signal(nix::sys::signal::Signal::SIGKILL);
+        return Err(format!("no answer within {limit:?}"));
+    };
+    if status.success() {
+        return Ok(());
+    }
+    let mut said = Vec::new();
+    if let Some(stderr) = stderr {
+        // What cannot be read was not said.
+        let _ = stderr.take(CAUSE_BYTES_MAX).read_to_end(&mut said);
+    }
+    let said = String::from_utf8_lossy(&said);
+    match said.trim() {
+        "" => Err(format!("the trial ended with {status}")),
+        said => Err(said.to_owned()),
+    }
+}

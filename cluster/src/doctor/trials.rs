@@ -1,0 +1,228 @@
+//! The trials themselves, each run in a process of its own.
+
+use std::ffi::OsString;
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::net::UdpSocket;
+use std::process::{self, Stdio};
+use std::time::{Duration, Instant};
+
+use faults::{Link, Network as _};
+use nix::errno::Errno;
+use nix::sched::{CloneFlags, unshare};
+use nix::unistd::getpid;
+
+use crate::error::{ClusterError, For, SystemCall};
+use crate::hidden::{StageError, stage_command};
+use crate::mode::Mode;
+use crate::network::{Addresses, Network, links};
+use crate::sandbox::namespaces::{make_mounts_private, mount_proc, unshare_as_root, unshare_user};
+
+pub(super) const USER: &str = "user";
+pub(super) const PROC: &str = "proc";
+pub(super) const NETWORK: &str = "network";
+pub(super) const SWITCH: &str = "switch";
+pub(super) const PTRACE: &str = "ptrace";
+pub(super) const FUSE: &str = "fuse";
+pub(super) const TUN: &str = "tun";
+pub(super) const CGROUP: &str = "cgroup";
+
+/// Halves of trials that need two processes.
+const PROC_INSIDE: &str = "proc-inside";
+const PTRACE_TARGET: &str = "ptrace-target";
+
+/// How long a packet may be under way.
+const PACKET_LIMIT: Duration = Duration::from_secs(2);
+
+/// Between two looks at the counter of dropped packets.
+const COUNTER_POLL: Duration = Duration::from_millis(1);
+
+/// Runs the trial of this name. A failure is the cause, in words.
+pub(crate) fn run(args: &[OsString]) -> Result<u8, StageError> {
+    let id = args.first().and_then(|id| id.to_str()).unwrap_or_default();
+    let outcome = match id {
+        USER => unshare_user().map_err(ClusterError::from),
+        PROC => try_proc(),
+        PROC_INSIDE => try_proc_inside(),
+        NETWORK => try_network(),
+        SWITCH => try_switch(),
+        PTRACE => try_ptrace(),
+        PTRACE_TARGET => wait_for_end_of_input(),
+        FUSE => try_device("/dev/fuse"),
+        TUN => try_device("/dev/net/tun"),
+        CGROUP => try_cgroup(),
+        _ => return Err(StageError::usage("a trial that exists")),
+    };
+    let failed = |error: ClusterError| StageError {
+        message: match error {
+            ClusterError::Network(call) => call.to_string(),
+            other => other.to_string(),
+        },
+        code: 1,
+    };
+    outcome.map(|()| 0).map_err(failed)
+}
+
+fn try_proc() -> Result<(), ClusterError> {
+    let flags = CloneFlags::CLONE_NEWPID | CloneFlags::CLONE_NEWNS;
+    unshare_as_root(flags, "create PID and mount namespaces")?;
+    let output = stage_command("trial")
+        .arg(PROC_INSIDE)
+        .output()
+        .call("start the first process of a PID namespace")?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(SystemCall::new(said.trim(), Errno::EPERM).into())
+}
+
+fn try_proc_inside() -> Result<(), ClusterError> {
+    make_mounts_private()?;
+    mount_proc()?;
+    let status = fs::read_link("/proc/self").call("read the fresh /proc")?;
+    if getpid().as_raw() != 1 || status.as_os_str() != "1" {
+        return Err(SystemCall::new("be the first in a PID namespace", Errno::EINVAL).into());
+    }
+    Ok(())
+}
+
+fn try_network() -> Result<(), ClusterError> {
+    unshare_as_root(CloneFlags::CLONE_NEWNET, "create a network namespace")?;
+    links::bring_loopback_up()
+}
+
+/// Two hosts, a packet from one to the other, a cut that stops the next, and a heal.
+fn try_switch() -> Result<(), ClusterError> {
+    // Inside a sandbox we are root already.
+    if unshare(CloneFlags::CLONE_NEWNET).is_err() {
+        unshare_as_root(CloneFlags::CLONE_NEWNET, "create a network namespace")?;
+    }
+    let addresses = Addresses::plan(Mode::Sandbox, &["one", "two"])?;
+    let network = Network::build(&addresses)?;
+    let bind = |name: &str| {
+        let address = addresses.of(name).into_iter().zip([0]).next();
+        let address = address.ok_or_else(|| ClusterError::NoSuchNode(name.into()))?;
+        let host = network.entrance(name);
+        let host = host.ok_or_else(|| ClusterError::NoSuchNode(name.into()))?;
+        let socket = host.run(|| UdpSocket::bind(address))?;
+        Ok::<_, ClusterError>(socket.call("open a socket on a host")?)
+    };
+    let (one, two) = (bind("one")?, bind("two")?);
+    two.set_read_timeout(Some(PACKET_LIMIT))
+        .call("set a time limit")?;
+    let destination = two.local_addr().call("ask for a socket's address")?;
+    let send = |text: &[u8]| one.send_to(text, destination).call("send a packet");
+    let mut buffer = [0; 16];
+    let cut = Link {
+        from: "one".into(),
+        to: "two".into(),
+    };
+    let set_cuts = |cuts: &[Link]| {
+        network
+            .set_cuts(cuts)
+            .map_err(|error| ClusterError::Names(error.to_string()))
+    };
+
+    send(b"first")?;
+    two.recv(&mut buffer)
+        .call("receive a packet through the switch")?;
+    set_cuts(std::slice::from_ref(&cut))?;
+    send(b"second")?;
+    let deadline = Instant::now() + PACKET_LIMIT;
+    while network.dropped_packets(std::slice::from_ref(&cut)) == 0 {
+        if Instant::now() > deadline {
+            return Err(SystemCall::new("cut a link of the switch", Errno::ETIMEDOUT).into());
+        }
+        std::thread::sleep(COUNTER_POLL);
+    }
+    set_cuts(&[])?;
+    send(b"third")?;
+    let length = two.recv(&mut buffer).call("receive a packet after a cut")?;
+    if &buffer[..length] != b"third" {
+        return Err(SystemCall::new("drop the packets of a cut link", Errno::EBADMSG).into());
+    }
+    Ok(())
+}
+
+fn try_ptrace() -> Result<(), ClusterError> {
+    let mut target = stage_command("trial")
+        .arg(PTRACE_TARGET)
+        .stdin(Stdio::piped())
+        .spawn()
+        .call("start a process to be traced")?;
+    let nothing = std::ptr::null_mut::<libc::c_void>();
+    // SAFETY: PTRACE_SEIZE takes no address and no data here and writes nothing; the target is a
+    // child that is not reaped yet, so the pid is its own.
+    let seized = unsafe { libc::ptrace(libc::PTRACE_SEIZE, target.id(), nothing, nothing) };
+    let seized = Errno::result(seized).call("trace a child");
+    // It ends when its input ends; killed, it ends for certain.
+    let _ = target.kill();
+    let _ = target.wait();
+    seized?;
+    Ok(())
+}
+
+fn wait_for_end_of_input() -> Result<(), ClusterError> {
+    io::copy(&mut io::stdin(), &mut io::sink()).call("wait to be traced")?;
+    Ok(())
+}
+
+fn try_device(path: &str) -> Result<(), ClusterError> {
+    let opened = OpenOptions::new().read(true).write(true).open(path);
+    opened.call(format_args!("open {path}"))?;
+    Ok(())
+}
+
+fn try_cgroup() -> Result<(), ClusterError> {
+    let mounts = fs::read_to_string("/proc/self/mounts").call("read the mounts")?;
+    let cgroup = fs::read_to_string("/proc/self/cgroup").call("read our cgroup")?;
+    let folder = cgroup_folder(&mounts, &cgroup)
+        .ok_or_else(|| SystemCall::new("find a cgroup v2 file system", Errno::ENOENT))?;
+    let trial = format!("{folder}/whitewater-trial-{}", process::id());
+    fs::create_dir(&trial).call(format_args!("make a cgroup below {folder}"))?;
+    fs::remove_dir(&trial).call(format_args!("remove the cgroup {trial}"))?;
+    Ok(())
+}
+
+/// The folder of this process's cgroup v2: where it is mounted, and which it is there.
+fn cgroup_folder(mounts: &str, cgroup: &str) -> Option<String> {
+    let mut mounts = mounts.lines().map(|line| line.split(' '));
+    let mount = mounts.find_map(|mut fields| {
+        let (point, kind) = (fields.nth(1)?, fields.next()?);
+        (kind == "cgroup2").then_some(point)
+    })?;
+    let path = cgroup.lines().find_map(|line| line.strip_prefix("0::"))?;
+    Some(format!("{mount}{}", path.trim_end_matches('/')))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_cgroup_is_found_where_it_is_mounted() {
+        let rows = [
+            (
+                "cgroup2 /sys/fs/cgroup cgroup2 rw 0 0",
+                "0::/a/b\n",
+                Some("/sys/fs/cgroup/a/b"),
+            ),
+            (
+                "x / ext4 rw\nc /s/u cgroup2 rw",
+                "3:cpu:/z\n0::/\n",
+                Some("/s/u"),
+            ),
+            ("cgroup /s/cpu cgroup rw", "0::/\n", None),
+            ("c /s cgroup2 rw", "3:cpu:/z\n", None),
+            ("", "", None),
+        ];
+        for (mounts, cgroup, expected) in rows {
+            assert_eq!(
+                cgroup_folder(mounts, cgroup).as_deref(),
+                expected,
+                "{mounts}"
+            );
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! What can go wrong with a cluster, in words for people.
+
+use std::fmt;
+use std::io;
+
+use nix::errno::Errno;
+
+use crate::node::NodeExit;
+
+/// Why a cluster could not be started or asked.
+#[derive(Debug, thiserror::Error)]
+pub enum ClusterError {
+    /// The nodes' names do not do.
+    #[error("cannot name the nodes: {0}")]
+    Names(String),
+    /// A system's definition does not do.
+    #[error("cannot use the definition of system {system}: {problem}")]
+    System {
+        /// The system's name.
+        system: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// No node of this name.
+    #[error("there is no node {0}")]
+    NoSuchNode(String),
+    /// A folder or file of a node could not be made.
+    #[error("cannot create {path}: {error}")]
+    File {
+        /// Which.
+        path: String,
+        /// Why.
+        error: io::Error,
+    },
+    /// The network could not be built.
+    #[error("cannot build the network: {0}")]
+    Network(SystemCall),
+    /// The network could not be built, and netlink says why.
+    #[error("cannot build the network: {action}: {error}")]
+    Netlink {
+        /// What was asked for.
+        action: String,
+        /// Why not.
+        error: rtnetlink::Error,
+    },
+    /// A node's process could not be started, or its processes not be seen or signalled.
+    #[error("cannot {action} node {node}: {error}")]
+    Node {
+        /// What was tried: `start`, `pause`…
+        action: &'static str,
+        /// Which node.
+        node: String,
+        /// Why not.
+        error: io::Error,
+    },
+    /// A node ended before it was ready.
+    #[error("{0} before it was ready")]
+    ExitedEarly(NodeExit),
+    /// A node did not become ready in time.
+    #[error("node {node} was not ready within {limit_ms} ms{tail}")]
+    NotReady {
+        /// Which node.
+        node: String,
+        /// The limit.
+        limit_ms: u64,
+        /// The last lines of its log, each on a line of its own; empty when it wrote none.
+        tail: String,
+    },
+}
+
+/// A call of the kernel that failed: what it was for, and the kernel's answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{action}: {error}")]
+pub struct SystemCall {
+    /// What the call was for.
+    pub action: String,
+    /// The kernel's answer.
+    pub error: Errno,
+}
+
+impl SystemCall {
+    /// The call for `action` failed with `error`.
+    pub(crate) fn new(action: impl fmt::Display, error: Errno) -> Self {
+        Self {
+            action: action.to_string(),
+            error,
+        }
+    }
+
+    /// The call for `action` failed with what the standard library says.
+    pub(crate) fn from_io(action: impl fmt::Display, error: &io::Error) -> Self {
+        let errno = error.raw_os_error().unwrap_or_default();
+        Self::new(action, Errno::from_raw(errno))
+    }
+}
+
+/// Names what a system call was for.
+pub(crate) trait For<T> {
+    /// The call was for `action`.
+    fn call(self, action: impl fmt::Display) -> Result<T, SystemCall>;
+}
+
+impl<T> For<T> for nix::Result<T> {
+    fn call(self, action: impl fmt::Display) -> Result<T, SystemCall> {
+        self.map_err(|error| SystemCall::new(action, error))
+    }
+}
+
+impl<T> For<T> for io::Result<T> {
+    fn call(self, action: impl fmt::Display) -> Result<T, SystemCall> {
+        self.map_err(|error| SystemCall::from_io(action, &error))
+    }
+}
+
+impl From<SystemCall> for ClusterError {
+    fn from(error: SystemCall) -> Self {
+        ClusterError::Network(error)
+    }
+}

@@ -1,0 +1,79 @@
+//! The first process of a PID namespace, or of a process tree: starts one program, reaps whatever
+//! is orphaned below it, and ends as the program ends.
+
+use std::io;
+use std::process::{Child, Command};
+
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, sigprocmask};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
+
+/// What a signal to the init itself asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Request {
+    /// SIGTERM: meant for the program.
+    Terminate,
+    /// SIGHUP: the parent is gone.
+    HangUp,
+}
+
+/// Runs `command` as the only own child and returns its exit code, 128 + the signal's number if a
+/// signal ended it. `on_request` says what to do when a signal asks something of the init.
+pub(crate) fn run(command: &mut Command, on_request: impl Fn(Request, Pid)) -> io::Result<u8> {
+    // Blocked before the child exists, so that none of its signals is missed. The standard
+    // library starts children with an empty mask.
+    let mut signals = SigSet::empty();
+    signals.add(Signal::SIGCHLD);
+    signals.add(Signal::SIGTERM);
+    signals.add(Signal::SIGHUP);
+    sigprocmask(SigmaskHow::SIG_BLOCK, Some(&signals), None)?;
+    let program = pid_of(&command.spawn()?);
+    loop {
+        if let Some(code) = reap(program)? {
+            return Ok(code);
+        }
+        match signals.wait()? {
+            Signal::SIGTERM => on_request(Request::Terminate, program),
+            Signal::SIGHUP => on_request(Request::HangUp, program),
+            _ => {}
+        }
+    }
+}
+
+/// Passes a request for the end on to the program.
+pub(crate) fn forward_terminate(request: Request, program: Pid) {
+    if request == Request::Terminate {
+        // A program that is gone already needs no signal.
+        let _ = kill(program, Signal::SIGTERM);
+    }
+}
+
+/// The exit code that stands for a wait status, as shells have it.
+pub(crate) fn exit_code(status: WaitStatus) -> Option<u8> {
+    match status {
+        WaitStatus::Exited(_, code) => Some((code & 0xff) as u8),
+        WaitStatus::Signaled(_, signal, _) => Some(128 + (signal as i32 & 0x7f) as u8),
+        _ => None,
+    }
+}
+
+/// Takes every process that has ended off the kernel's hands; the program's exit code if it was
+/// among them.
+fn reap(program: Pid) -> nix::Result<Option<u8>> {
+    let mut program_code = None;
+    loop {
+        match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+            Ok(WaitStatus::StillAlive) | Err(nix::errno::Errno::ECHILD) => return Ok(program_code),
+            Ok(status) if status.pid() == Some(program) => {
+                program_code = exit_code(status).or(program_code);
+            }
+            Ok(_) | Err(nix::errno::Errno::EINTR) => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+pub(crate) fn pid_of(child: &Child) -> Pid {
+    // Linux pids fit an i32 (PID_MAX_LIMIT is 2^22).
+    Pid::from_raw(child.id() as i32)
+}

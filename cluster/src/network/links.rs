@@ -1,0 +1,137 @@
+//! Interfaces, addresses and neighbours, by netlink.
+
+use std::net::IpAddr;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::Arc;
+
+use nix::net::if_::if_nametoindex;
+use rtnetlink::packet_route::link::{InfoData, InfoKind, InfoVeth};
+use rtnetlink::{Handle, LinkMessageBuilder, LinkUnspec, LinkVeth, new_connection};
+use tokio::runtime::{Builder, Runtime};
+use tokio::task::JoinHandle;
+
+use crate::error::{ClusterError, For};
+use crate::network::{Entrance, Host};
+
+/// What a host calls its one interface.
+const HOST_INTERFACE: &str = "eth0";
+
+/// The index of `lo`: the first interface of every network namespace.
+const LOOPBACK_INDEX: u32 = 1;
+
+const PREFIX_BITS: u8 = 24;
+
+/// Switches on the loopback interface of the calling thread's network namespace.
+pub(crate) fn bring_loopback_up() -> Result<(), ClusterError> {
+    runtime()?.block_on(async {
+        let netlink = Netlink::open()?;
+        netlink.up(LOOPBACK_INDEX).await
+    })
+}
+
+/// Connects every host with the switch's namespace and gives it its addresses.
+pub(crate) fn lay_cables(switch: &OwnedFd, hosts: &[Host]) -> Result<(), ClusterError> {
+    let switch = Arc::new(switch.try_clone().call("keep the switch's namespace")?);
+    // One thread visits all namespaces: a netlink socket keeps the one it was made in.
+    Entrance::to(switch).run(|| {
+        runtime()?.block_on(async {
+            let netlink = Netlink::open()?;
+            for host in hosts {
+                netlink.lay_cable(host).await?;
+            }
+            for host in hosts {
+                Entrance::to(Arc::clone(&host.namespace)).enter()?;
+                Netlink::open()?.furnish(host, hosts).await?;
+            }
+            Ok(())
+        })
+    })?
+}
+
+/// What the switch calls its end of a host's cable.
+pub(crate) fn switch_interface(number: u8) -> String {
+    format!("port{number}")
+}
+
+/// A netlink socket of one network namespace.
+struct Netlink {
+    handle: Handle,
+    connection: JoinHandle<()>,
+}
+
+impl Netlink {
+    fn open() -> Result<Self, ClusterError> {
+        let (connection, handle, _) = new_connection().call("open a netlink socket")?;
+        Ok(Self {
+            handle,
+            connection: tokio::spawn(connection),
+        })
+    }
+
+    /// Makes the pair of interfaces that is a cable, with the far end in the host's namespace from
+    /// the beginning: moving it there later would cost tens of milliseconds.
+    async fn lay_cable(&self, host: &Host) -> Result<(), ClusterError> {
+        let far_end = LinkMessageBuilder::<LinkUnspec>::new()
+            .name(HOST_INTERFACE)
+            .address(hardware_address(host.number).to_vec())
+            .setns_by_fd(host.namespace.as_raw_fd())
+            .build();
+        let cable = LinkMessageBuilder::<LinkVeth>::new_with_info_kind(InfoKind::Veth)
+            .name(switch_interface(host.number))
+            .set_info_data(InfoData::Veth(InfoVeth::Peer(far_end)))
+            .up()
+            .build();
+        let laid = self.handle.link().add(cable).execute().await;
+        laid.map_err(|error| failed(format!("lay the cable of {}", host.name), error))
+    }
+
+    /// Gives a host its interfaces, its address and its neighbours.
+    async fn furnish(&self, host: &Host, hosts: &[Host]) -> Result<(), ClusterError> {
+        // Asked on a thread inside the host's namespace, so it is that host's interface.
+        let interface = if_nametoindex(HOST_INTERFACE).call("find a host's interface")?;
+        self.up(LOOPBACK_INDEX).await?;
+        self.handle
+            .address()
+            .add(interface, host.address.into(), PREFIX_BITS)
+            .execute()
+            .await
+            .map_err(|error| failed(format!("give {} its address", host.name), error))?;
+        self.up(interface).await?;
+        for other in hosts.iter().filter(|other| other.number != host.number) {
+            self.handle
+                .neighbours()
+                .add(interface, IpAddr::V4(other.address))
+                .link_layer_address(&hardware_address(other.number))
+                .execute()
+                .await
+                .map_err(|error| failed(format!("tell {} of its neighbours", host.name), error))?;
+        }
+        Ok(())
+    }
+
+    async fn up(&self, index: u32) -> Result<(), ClusterError> {
+        let up = LinkUnspec::new_with_index(index).up().build();
+        let set = self.handle.link().set(up).execute().await;
+        set.map_err(|error| failed("switch an interface on".into(), error))
+    }
+}
+
+impl Drop for Netlink {
+    fn drop(&mut self) {
+        self.connection.abort();
+    }
+}
+
+/// The hardware address of a port: locally administered, with its number as the last byte.
+fn hardware_address(number: u8) -> [u8; 6] {
+    [2, 0, 0, 0, 0, number]
+}
+
+fn runtime() -> Result<Runtime, ClusterError> {
+    let runtime = Builder::new_current_thread().enable_io().build();
+    Ok(runtime.call("start a runtime for netlink")?)
+}
+
+fn failed(action: String, error: rtnetlink::Error) -> ClusterError {
+    ClusterError::Netlink { action, error }
+}

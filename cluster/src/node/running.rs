@@ -1,0 +1,273 @@
+//! One node and its current process, if any.
+
+use std::fs;
+use std::io;
+use std::path::absolute;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use faults::TargetError;
+use histories::Value;
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
+
+use super::log::Logs;
+use super::processes::{Process, Scope, is_alive};
+use super::{ExitCallback, NodeExit, NodeSpec, stage};
+use crate::error::ClusterError;
+use crate::lifeline::Lifeline;
+use crate::mode::Mode;
+use crate::network::Entrance;
+use crate::watched::Watched;
+
+/// Within how long all processes of a killed node must be gone.
+const KILL_LIMIT: Duration = Duration::from_secs(10);
+
+/// A node that can be started, killed, paused and resumed, again and again.
+pub(crate) struct Node {
+    pub spec: NodeSpec,
+    mode: Mode,
+    host: Entrance,
+    on_exit: ExitCallback,
+    current: Mutex<Option<Life>>,
+}
+
+/// One process of the node, from its start to its end.
+struct Life {
+    init: Watched,
+    scope: Scope,
+    logs: Logs,
+    is_end_expected: Arc<AtomicBool>,
+    _lifeline: Lifeline,
+}
+
+impl Node {
+    pub fn new(mut spec: NodeSpec, mode: Mode, host: Entrance, on_exit: ExitCallback) -> Self {
+        // The node gets a working directory of its own, so a path must not depend on ours.
+        if spec.command.program.components().count() > 1
+            && let Ok(program) = absolute(&spec.command.program)
+        {
+            spec.command.program = program;
+        }
+        Self {
+            spec,
+            mode,
+            host,
+            on_exit,
+            current: Mutex::new(None),
+        }
+    }
+
+    /// Starts the node's program if it does not run. Returns the pid of its init.
+    pub fn start(&self) -> Result<Pid, ClusterError> {
+        let mut current = self.current();
+        if let Some(life) = &*current
+            && life.init.status().is_none()
+        {
+            return Ok(life.init.pid());
+        }
+        let life = self.launch().map_err(|error| self.failed("start", error))?;
+        let pid = life.init.pid();
+        *current = Some(life);
+        Ok(pid)
+    }
+
+    /// Ends every process of the node and waits until they are gone. Returns those that there
+    /// were, without the init.
+    pub fn kill(&self) -> Result<Vec<Process>, ClusterError> {
+        let failed = |error| self.failed("kill", error);
+        let current = self.current();
+        let Some(life) = &*current else {
+            return Ok(Vec::new());
+        };
+        life.is_end_expected.store(true, Ordering::SeqCst);
+        if life.init.status().is_some() {
+            return Ok(Vec::new());
+        }
+        let processes = life.scope.processes().map_err(failed)?;
+        life.end().map_err(failed)?;
+        match processes.iter().find(|process| is_alive(process.pid)) {
+            None => Ok(processes),
+            Some(survivor) => {
+                let why = format!("process {} is still there after SIGKILL", survivor.pid);
+                Err(failed(io::Error::other(why)))
+            }
+        }
+    }
+
+    /// Stops every process of the node and returns them as they then are.
+    pub fn pause(&self) -> Result<Vec<Process>, ClusterError> {
+        let current = self.current();
+        let life = current
+            .as_ref()
+            .filter(|life| life.init.status().is_none())
+            .ok_or_else(|| self.failed("pause", io::Error::other("it does not run")))?;
+        let processes = life.scope.stop_all();
+        match processes {
+            Ok(processes) if processes.is_empty() => {
+                Err(self.failed("pause", io::Error::other("it has no process")))
+            }
+            Ok(processes) => Ok(processes),
+            Err(error) => {
+                // Half a pause is none.
+                let _ = life.scope.resume_all();
+                Err(self.failed("pause", error))
+            }
+        }
+    }
+
+    /// Lets every process of the node go on and returns them. A dead node has none.
+    pub fn resume(&self) -> Result<Vec<Process>, ClusterError> {
+        match &*self.current() {
+            Some(life) if life.init.status().is_none() => life
+                .scope
+                .resume_all()
+                .map_err(|error| self.failed("resume", error)),
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// The node's processes now, without the init.
+    pub fn processes(&self) -> Result<Vec<Process>, ClusterError> {
+        match &*self.current() {
+            Some(life) if life.init.status().is_none() => life
+                .scope
+                .processes()
+                .map_err(|error| self.failed("see the processes of", error)),
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// How the node's process ended, if it was started and has ended.
+    pub fn exit(&self) -> Option<NodeExit> {
+        let current = self.current();
+        let life = current.as_ref()?;
+        Some(NodeExit {
+            node: self.spec.name.clone(),
+            status: life.init.status()?,
+            last_lines: life.logs.last_lines(),
+        })
+    }
+
+    /// The last lines that the current process wrote.
+    pub fn last_lines(&self) -> Vec<String> {
+        let current = self.current();
+        current
+            .as_ref()
+            .map_or_else(Vec::new, |life| life.logs.last_lines())
+    }
+
+    fn launch(&self) -> io::Result<Life> {
+        fs::create_dir_all(&self.spec.data_dir)?;
+        fs::create_dir_all(&self.spec.log_dir)?;
+        let (logs, stdout, stderr) = Logs::open(&self.spec.log_dir)?;
+        let lifeline = Lifeline::new().map_err(io::Error::other)?;
+        let mut command = self.command(&lifeline);
+        command.stdin(Stdio::null()).stdout(stdout).stderr(stderr);
+
+        let is_end_expected = Arc::new(AtomicBool::new(false));
+        let (mode, host) = (self.mode, self.host.clone());
+        let start = move || {
+            // This thread is the node's own, so it may stay in the node's namespaces.
+            host.enter().map_err(io::Error::other)?;
+            if mode == Mode::Sandbox {
+                unshare(CloneFlags::CLONE_NEWPID)?;
+            }
+            command.spawn()
+        };
+        let thread_name = format!("node {}", self.spec.name);
+        let on_end = self.report_unexpected_end(&logs, &is_end_expected);
+        let (init, _) = Watched::spawn(thread_name, start, on_end)?;
+        let scope = match self.mode {
+            Mode::Sandbox => Scope::pid_namespace(init.pid())?,
+            Mode::Plain => Scope::Descendants { init: init.pid() },
+        };
+        Ok(Life {
+            init,
+            scope,
+            logs,
+            is_end_expected,
+            _lifeline: lifeline,
+        })
+    }
+
+    fn command(&self, lifeline: &Lifeline) -> Command {
+        let spec = &self.spec;
+        let mut command = stage::command(self.mode, lifeline, &spec.name, &spec.command.program);
+        command
+            .args(&spec.command.args)
+            .envs(spec.command.env.iter().map(|(name, value)| (name, value)))
+            .current_dir(&spec.data_dir);
+        command
+    }
+
+    fn report_unexpected_end(
+        &self,
+        logs: &Logs,
+        is_expected: &Arc<AtomicBool>,
+    ) -> impl FnOnce(Pid, std::process::ExitStatus) + Send + use<> {
+        let (node, on_exit) = (self.spec.name.clone(), Arc::clone(&self.on_exit));
+        let (logs, is_expected) = (logs.clone(), Arc::clone(is_expected));
+        move |_, status| {
+            if !is_expected.load(Ordering::SeqCst) {
+                on_exit(NodeExit {
+                    node,
+                    status,
+                    last_lines: logs.last_lines(),
+                });
+            }
+        }
+    }
+
+    fn current(&self) -> MutexGuard<'_, Option<Life>> {
+        // A life is replaced in one move, so a panic elsewhere cannot have torn it.
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn failed(&self, action: &'static str, error: io::Error) -> ClusterError {
+        ClusterError::Node {
+            action,
+            node: self.spec.name.to_string(),
+            error,
+        }
+    }
+}
+
+impl Life {
+    /// Ends the init and with it everything below, and waits until it is reaped.
+    fn end(&self) -> io::Result<()> {
+        // With an init of a PID namespace the kernel ends the rest. A plain init does it itself
+        // when told that its parent hung up.
+        let signal = match self.scope {
+            Scope::PidNamespace { .. } => Signal::SIGKILL,
+            Scope::Descendants { .. } => Signal::SIGHUP,
+        };
+        self.init.signal(signal)?;
+        if self.init.wait_within(KILL_LIMIT).is_some() {
+            return Ok(());
+        }
+        self.init.signal(Signal::SIGKILL)?;
+        let why = format!("its init did not end within {KILL_LIMIT:?}");
+        Err(io::Error::new(io::ErrorKind::TimedOut, why))
+    }
+}
+
+/// Evidence about processes, for a history.
+pub(crate) fn evidence(processes: &[Process]) -> Value {
+    let of = |process: &Process| {
+        Value::Map(vec![
+            ("pid".into(), i64::from(process.pid.as_raw()).into()),
+            ("state".into(), Value::from(&*process.state.to_string())),
+        ])
+    };
+    Value::List(processes.iter().map(of).collect())
+}
+
+impl From<ClusterError> for TargetError {
+    fn from(error: ClusterError) -> Self {
+        TargetError(error.to_string())
+    }
+}
