@@ -1,0 +1,152 @@
+//! The command line of a node, made to be a program of its own or a subcommand of another.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::bugs::{Bug, Exposure};
+use crate::raft::Name;
+use crate::server::{self, Settings};
+
+/// A node of a small Raft key-value store whose protocol can be broken on purpose.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "raft-kv", version)]
+pub struct Args {
+    /// The name of this node.
+    #[arg(long, value_name = "NAME", required_unless_present = "list_bugs")]
+    node: Option<String>,
+
+    /// All nodes of the cluster with their addresses, this one included.
+    #[arg(
+        long,
+        value_name = "NAME=IP,…",
+        value_delimiter = ',',
+        value_parser = read_member,
+        required_unless_present = "list_bugs"
+    )]
+    cluster: Vec<(String, IpAddr)>,
+
+    /// Begin outside the cluster, until added by a request to /members.
+    #[arg(long)]
+    join: bool,
+
+    /// The port for clients.
+    #[arg(long, value_name = "PORT", default_value_t = 8080)]
+    client_port: u16,
+
+    /// The port for the other nodes.
+    #[arg(long, value_name = "PORT", default_value_t = 8081)]
+    peer_port: u16,
+
+    /// The folder for the log and the snapshot.
+    #[arg(long, value_name = "FOLDER", required_unless_present = "list_bugs")]
+    data: Option<PathBuf>,
+
+    /// Switch on a bug; may be repeated.
+    #[arg(long, value_name = "NAME")]
+    bug: Vec<Bug>,
+
+    /// List the bugs and exit.
+    #[arg(long)]
+    list_bugs: bool,
+
+    /// How often a leader shows itself, in milliseconds.
+    #[arg(long, value_name = "MS", default_value_t = 50,
+        value_parser = clap::value_parser!(u64).range(1..=60_000))]
+    heartbeat_ms: u64,
+
+    /// The shortest election timeout, in milliseconds; the longest is twice that.
+    #[arg(long, value_name = "MS", default_value_t = 300,
+        value_parser = clap::value_parser!(u64).range(2..=600_000))]
+    election_ms: u64,
+
+    /// Take a snapshot after so many log entries.
+    #[arg(long, value_name = "N", default_value_t = 1000,
+        value_parser = clap::value_parser!(u64).range(1..))]
+    snapshot_entries: u64,
+}
+
+/// Runs a node until it fails, or lists the bugs.
+///
+/// The exit code is 0 after a list, 2 when the arguments contradict each other, and 1 when the node
+/// cannot run or go on; the reason is on standard error. Unknown bugs are refused when the
+/// arguments are parsed, which ends with 2 as well.
+pub fn run(args: Args) -> ExitCode {
+    if args.list_bugs {
+        print!("{}", list_bugs());
+        return ExitCode::SUCCESS;
+    }
+    let settings = match settings(args) {
+        Ok(settings) => settings,
+        Err(error) => {
+            eprintln!("raft-kv: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    let Err(error) = server::serve(settings, |line| eprintln!("{line}"));
+    eprintln!("raft-kv: {error}");
+    ExitCode::FAILURE
+}
+
+/// The bugs, for people.
+pub fn list_bugs() -> String {
+    let mut text = String::new();
+    for bug in Bug::ALL {
+        let shown_by = match bug.exposed_by() {
+            Exposure::Faults([]) => "any run".to_owned(),
+            Exposure::Faults(kinds) => kinds.join(", "),
+            Exposure::WaitsFor(what) => format!("not yet: waits for {what}"),
+        };
+        text += &format!(
+            "{bug}\n    {}\n    needs: {}\n    shown by: {shown_by}\n    section: {}\n",
+            bug.summary(),
+            bug.needs(),
+            bug.section()
+        );
+    }
+    text
+}
+
+fn settings(args: Args) -> Result<Settings, String> {
+    let (Some(node), Some(data)) = (args.node, args.data) else {
+        return Err("--node and --data are needed".into());
+    };
+    if args.heartbeat_ms * 2 > args.election_ms {
+        return Err(format!(
+            "an election timeout of {} ms leaves no room for heartbeats every {} ms (hint: at \
+             least twice as long)",
+            args.election_ms, args.heartbeat_ms
+        ));
+    }
+    let mut cluster = crate::raft::Members::new();
+    for (name, ip) in args.cluster {
+        if cluster.insert(Name::from(&*name), ip).is_some() {
+            return Err(format!("node {name} is in --cluster twice"));
+        }
+    }
+    Ok(Settings {
+        node: node.into(),
+        cluster,
+        join: args.join,
+        client_port: args.client_port,
+        peer_port: args.peer_port,
+        data,
+        bugs: args.bug.into_iter().collect(),
+        heartbeat_ms: args.heartbeat_ms,
+        election_ms: args.election_ms,
+        snapshot_entries: args.snapshot_entries,
+    })
+}
+
+fn read_member(text: &str) -> Result<(String, IpAddr), String> {
+    let (name, ip) = text
+        .split_once('=')
+        .filter(|(name, _)| !name.is_empty())
+        .ok_or_else(|| format!("`{text}` is not NAME=IP (hint: such as n1=10.0.0.1)"))?;
+    let ip = ip
+        .parse()
+        .map_err(|_| format!("`{ip}` is not an IP address"))?;
+    Ok((name.to_owned(), ip))
+}

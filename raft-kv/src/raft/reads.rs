@@ -1,0 +1,91 @@
+//! Linearizable reads without writing to the log: the read-index (dissertation, section 6.4).
+//!
+//! A read may be answered from the state at the commit index that held when it arrived, once a
+//! majority has confirmed, in a round of messages sent after it arrived, that the leader still
+//! leads. One round is under way at a time; reads that arrive meanwhile share the next.
+
+use super::types::Name;
+use super::{NotLeader, Raft, Role};
+use crate::bugs::Bug;
+
+/// Reads that wait for one round of confirmations.
+#[derive(Debug)]
+pub(super) struct Round {
+    pub(super) number: u64,
+    commit: u64,
+    reads: Vec<u64>,
+}
+
+impl Raft {
+    /// Asks for a read, known by a token: [`Raft::take_ready_reads`] tells when it may be answered.
+    ///
+    /// # Errors
+    /// When this node does not lead.
+    pub fn read(&mut self, token: u64) -> Result<(), NotLeader> {
+        if self.role != Role::Leader {
+            return Err(NotLeader);
+        }
+        // Bug: another leader may have been elected, and may have committed writes that this one
+        // does not know of.
+        if self.config.bugs.has(Bug::StaleRead) && self.has_committed_in_term() {
+            self.reads_ready.push((token, self.commit));
+        } else {
+            self.reads_waiting.push(token);
+        }
+        Ok(())
+    }
+
+    /// The reads that may be answered, each when the entry at the index beside it is applied.
+    pub fn take_ready_reads(&mut self) -> Vec<(u64, u64)> {
+        std::mem::take(&mut self.reads_ready)
+    }
+
+    pub(super) fn start_round_if_idle(&mut self) {
+        if self.rounds.is_empty() {
+            self.start_round();
+        }
+    }
+
+    pub(super) fn start_round(&mut self) {
+        // Bug: a new leader knows only what its predecessor had told it to be committed, which may
+        // be less than what that one had acknowledged.
+        let knows_commit =
+            self.has_committed_in_term() || self.config.bugs.has(Bug::ReadBeforeNoop);
+        if self.reads_waiting.is_empty() || !knows_commit {
+            return;
+        }
+        self.round += 1;
+        let reads = std::mem::take(&mut self.reads_waiting);
+        self.rounds.push_back(Round {
+            number: self.round,
+            commit: self.commit,
+            reads,
+        });
+        self.confirm_rounds();
+    }
+
+    /// Releases the reads whose round a majority has confirmed.
+    pub(super) fn confirm_rounds(&mut self) {
+        let confirmed = self.reached_by_quorum(|name: &Name| match self.peers.get(name) {
+            Some(peer) => peer.round,
+            None if *name == self.config.name => self.round,
+            None => 0,
+        });
+        while self
+            .rounds
+            .front()
+            .is_some_and(|round| round.number <= confirmed)
+        {
+            let Some(Round { commit, reads, .. }) = self.rounds.pop_front() else {
+                break;
+            };
+            self.reads_ready
+                .extend(reads.into_iter().map(|token| (token, commit)));
+        }
+    }
+
+    /// Whether an entry of this leader's term is committed, so that its commit index is not behind.
+    pub(super) fn has_committed_in_term(&self) -> bool {
+        self.log.term_at(self.commit) == Some(self.term())
+    }
+}

@@ -1,0 +1,358 @@
+//! What a node keeps on disk: the log with term and vote, and the latest snapshot.
+//!
+//! The log is a file of records. Each is a header (length of the payload, CRC-32 of all that
+//! follows in the record, sequence number; little-endian) and a payload. The first record of a
+//! file holds a whole log; each later one holds everything that one batch added, so that a batch
+//! is on disk wholly or not at all. Only the last record can be torn by a crash, as each is synced
+//! before the next is written: a damaged record with a sound one behind it is corruption, and
+//! stops the node. When a snapshot is taken, the log is begun anew in a new file, which replaces
+//! the old one by rename. Snapshots are files of one record, also replaced by rename. The folder
+//! is synced after every rename.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::bugs::{Bug, Bugs};
+use crate::raft::{Entry, HardState, LogImage, Members, Recovered, Snapshot, Write};
+
+const LOG: &str = "log";
+const SNAPSHOT: &str = "snapshot";
+/// Length (u32), CRC (u32), sequence number (u64).
+const HEADER_BYTES: usize = 16;
+/// The largest payload of a record.
+const PAYLOAD_BYTES_MAX: usize = 1 << 30;
+
+/// Something is wrong with the data folder.
+#[derive(Debug, thiserror::Error)]
+pub enum StorageError {
+    /// The system refused.
+    #[error("cannot {what} {}: {cause}", .path.display())]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// On which file or folder.
+        path: PathBuf,
+        /// Why it failed.
+        cause: io::Error,
+    },
+    /// What is on disk is not what was written.
+    #[error(
+        "{} is damaged at byte {offset}: {cause} (hint: this node must be given an empty data \
+         folder and join anew; its vote cannot be trusted)", .path.display()
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Where the damage begins.
+        offset: usize,
+        /// What is wrong there.
+        cause: String,
+    },
+    /// A record is larger than a record may be.
+    #[error("cannot write {} bytes as one record of {}", .bytes, .path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// How large it would be.
+        bytes: usize,
+    },
+}
+
+/// One change of the log on disk.
+#[derive(Debug, Serialize, Deserialize)]
+enum Change {
+    Image(LogImage),
+    HardState(HardState),
+    Truncate(u64),
+    Append(Vec<Arc<Entry>>),
+}
+
+/// The data folder of a node.
+#[derive(Debug)]
+pub struct Storage {
+    folder: PathBuf,
+    log: File,
+    /// The sequence number of the next record.
+    sequence: u64,
+    skip_sync: bool,
+}
+
+impl Storage {
+    /// Opens the folder, or begins it with these members, and returns what it holds.
+    ///
+    /// # Errors
+    /// When the folder cannot be read or written, or what it holds is damaged anywhere but at the
+    /// very end of the log.
+    pub fn open(
+        folder: &Path,
+        members: &Members,
+        bugs: Bugs,
+    ) -> Result<(Storage, Recovered), StorageError> {
+        fs::create_dir_all(folder).map_err(failed("create", folder))?;
+        let snapshot = read_snapshot(&folder.join(SNAPSHOT))?;
+        let path = folder.join(LOG);
+        let exists = path.try_exists().map_err(failed("look for", &path))?;
+        if !exists {
+            let image = LogImage {
+                members: members.clone(),
+                ..LogImage::default()
+            };
+            replace(folder, LOG, &encode(&path, 0, &vec![Change::Image(image)])?)?;
+        }
+        let Scan {
+            changes,
+            sequence,
+            sound_bytes,
+        } = read_log(&path)?;
+        let log = OpenOptions::new()
+            .append(true)
+            .open(&path)
+            .map_err(failed("open", &path))?;
+        log.set_len(sound_bytes as u64)
+            .map_err(failed("shorten", &path))?;
+        log.sync_data().map_err(failed("sync", &path))?;
+        let skip_sync = bugs.has(Bug::SkipFsync);
+        let storage = Storage {
+            folder: folder.to_owned(),
+            log,
+            sequence,
+            skip_sync,
+        };
+        Ok((
+            storage,
+            Recovered {
+                log: changes.into_iter().fold(LogImage::default(), redo),
+                snapshot,
+            },
+        ))
+    }
+
+    /// Writes all of this and returns when it is on disk.
+    ///
+    /// # Errors
+    /// When it is not known to be on disk. The node must then stop: what a failed sync leaves
+    /// behind cannot be known.
+    pub fn write(&mut self, writes: Vec<Write>) -> Result<(), StorageError> {
+        let mut changes = Vec::with_capacity(writes.len());
+        for write in writes {
+            match write {
+                Write::HardState(hard_state) => changes.push(Change::HardState(hard_state)),
+                Write::Truncate(from) => changes.push(Change::Truncate(from)),
+                Write::Append(entries) => changes.push(Change::Append(entries)),
+                Write::Snapshot(snapshot, image) => {
+                    changes.clear();
+                    self.begin_anew(&snapshot, image)?;
+                }
+            }
+        }
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let path = self.folder.join(LOG);
+        let record = encode(&path, self.sequence, &changes)?;
+        self.log
+            .write_all(&record)
+            .map_err(failed("write to", &path))?;
+        self.sequence += 1;
+        // Bug: what the kernel has not yet written is lost with the power, though acknowledged.
+        if !self.skip_sync {
+            self.log.sync_data().map_err(failed("sync", &path))?;
+        }
+        Ok(())
+    }
+
+    fn begin_anew(&mut self, snapshot: &Snapshot, image: LogImage) -> Result<(), StorageError> {
+        let path = self.folder.join(SNAPSHOT);
+        replace(&self.folder, SNAPSHOT, &encode(&path, 0, snapshot)?)?;
+        let path = self.folder.join(LOG);
+        replace(
+            &self.folder,
+            LOG,
+            &encode(&path, 0, &vec![Change::Image(image)])?,
+        )?;
+        self.log = OpenOptions::new()
+            .append(true)
+            .open(&path)
+            .map_err(failed("open", &path))?;
+        self.sequence = 1;
+        Ok(())
+    }
+}
+
+/// Puts a file in the place of another: there is always the old one or the new one, whole.
+fn replace(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), StorageError> {
+    let (fresh, path) = (folder.join(format!("{name}.new")), folder.join(name));
+    let mut file = File::create(&fresh).map_err(failed("create", &fresh))?;
+    file.write_all(bytes).map_err(failed("write to", &fresh))?;
+    file.sync_all().map_err(failed("sync", &fresh))?;
+    fs::rename(&fresh, &path).map_err(failed("rename", &fresh))?;
+    let opened = File::open(folder).map_err(failed("open", folder))?;
+    opened.sync_all().map_err(failed("sync", folder))
+}
+
+fn encode<T: Serialize>(path: &Path, sequence: u64, what: &T) -> Result<Vec<u8>, StorageError> {
+    let mut record = vec![0; HEADER_BYTES];
+    record = postcard::to_extend(what, record).map_err(|error| StorageError::Io {
+        what: "encode a record of",
+        path: path.to_owned(),
+        cause: io::Error::other(error),
+    })?;
+    let bytes = record.len() - HEADER_BYTES;
+    let length = u32::try_from(bytes)
+        .ok()
+        .filter(|_| bytes <= PAYLOAD_BYTES_MAX);
+    let Some(length) = length else {
+        return Err(StorageError::TooLarge {
+            path: path.to_owned(),
+            bytes,
+        });
+    };
+    record[0..4].copy_from_slice(&length.to_le_bytes());
+    record[8..16].copy_from_slice(&sequence.to_le_bytes());
+    let crc = checksum(length, &record[8..]);
+    record[4..8].copy_from_slice(&crc.to_le_bytes());
+    Ok(record)
+}
+
+/// Of the length, the sequence number and the payload.
+fn checksum(length: u32, rest: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&length.to_le_bytes());
+    hasher.update(rest);
+    hasher.finalize()
+}
+
+struct Record<'a> {
+    sequence: u64,
+    payload: &'a [u8],
+}
+
+/// The record at the start of these bytes, if it is whole and sound.
+fn decode(bytes: &[u8]) -> Option<Record<'_>> {
+    let (length, rest) = bytes.split_first_chunk::<4>()?;
+    let (crc, rest) = rest.split_first_chunk::<4>()?;
+    let (sequence, payload) = rest.split_first_chunk::<8>()?;
+    let length = u32::from_le_bytes(*length);
+    let payload = payload.get(..length as usize)?;
+    let covered = rest.get(..size_of::<u64>() + length as usize)?;
+    let sound = checksum(length, covered) == u32::from_le_bytes(*crc);
+    sound.then_some(Record {
+        sequence: u64::from_le_bytes(*sequence),
+        payload,
+    })
+}
+
+struct Scan {
+    changes: Vec<Change>,
+    /// The sequence number of the next record.
+    sequence: u64,
+    /// How much of the file is sound.
+    sound_bytes: usize,
+}
+
+fn read_log(path: &Path) -> Result<Scan, StorageError> {
+    let bytes = read(path)?;
+    let damaged = |offset, cause: String| StorageError::Damaged {
+        path: path.to_owned(),
+        offset,
+        cause,
+    };
+    let mut scan = Scan {
+        changes: Vec::new(),
+        sequence: 0,
+        sound_bytes: 0,
+    };
+    while let Some(rest) = bytes
+        .get(scan.sound_bytes..)
+        .filter(|rest| !rest.is_empty())
+    {
+        let offset = scan.sound_bytes;
+        let found = decode(rest).filter(|record| record.sequence == scan.sequence);
+        let Some(record) = found else {
+            // The first record came with the file, by rename: it is never torn.
+            if offset == 0 || is_followed_by_record(rest, scan.sequence) {
+                return Err(damaged(
+                    offset,
+                    "a record does not match its checksum".into(),
+                ));
+            }
+            break;
+        };
+        let changes: Vec<Change> = parse(record.payload).map_err(|cause| damaged(offset, cause))?;
+        scan.changes.extend(changes);
+        scan.sequence += 1;
+        scan.sound_bytes += HEADER_BYTES + record.payload.len();
+    }
+    match scan.sequence {
+        0 => Err(damaged(0, "it is empty".into())),
+        _ => Ok(scan),
+    }
+}
+
+/// Whether a record written after the one with number `sequence` is found anywhere behind it.
+fn is_followed_by_record(rest: &[u8], sequence: u64) -> bool {
+    (1..rest.len()).any(|offset| {
+        let number = rest
+            .get(offset + 8..offset + HEADER_BYTES)
+            .and_then(|n| n.try_into().ok());
+        // The checksum is taken only where the number fits, or the search would be quadratic.
+        number
+            .map(u64::from_le_bytes)
+            .is_some_and(|number| number > sequence && number - sequence < rest.len() as u64)
+            && decode(&rest[offset..]).is_some()
+    })
+}
+
+fn read_snapshot(path: &Path) -> Result<Option<Arc<Snapshot>>, StorageError> {
+    if !path.try_exists().map_err(failed("look for", path))? {
+        return Ok(None);
+    }
+    let bytes = read(path)?;
+    let damaged = |cause: String| StorageError::Damaged {
+        path: path.to_owned(),
+        offset: 0,
+        cause,
+    };
+    let record =
+        decode(&bytes).ok_or_else(|| damaged("the snapshot does not match its checksum".into()))?;
+    parse(record.payload)
+        .map(|snapshot| Some(Arc::new(snapshot)))
+        .map_err(damaged)
+}
+
+/// The log after a change.
+fn redo(mut log: LogImage, change: Change) -> LogImage {
+    match change {
+        Change::Image(image) => return image,
+        Change::HardState(hard_state) => log.hard_state = hard_state,
+        Change::Truncate(from) => log.entries.retain(|entry| entry.index < from),
+        Change::Append(entries) => log.entries.extend(entries),
+    }
+    log
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, StorageError> {
+    let mut bytes = Vec::new();
+    let mut file = File::open(path).map_err(failed("open", path))?;
+    file.read_to_end(&mut bytes).map_err(failed("read", path))?;
+    Ok(bytes)
+}
+
+fn parse<T: DeserializeOwned>(payload: &[u8]) -> Result<T, String> {
+    postcard::from_bytes(payload).map_err(|error| format!("a record cannot be read ({error})"))
+}
+
+fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StorageError {
+    move |cause| StorageError::Io {
+        what,
+        path: path.to_owned(),
+        cause,
+    }
+}
+
+#[cfg(test)]
+mod tests;

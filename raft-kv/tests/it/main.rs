@@ -1,0 +1,10 @@
+//! Real nodes, end to end.
+
+#[cfg(test)]
+mod calls;
+#[cfg(test)]
+mod client_api;
+#[cfg(test)]
+mod clusters;
+#[cfg(test)]
+mod support;
