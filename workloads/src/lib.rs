@@ -1,1 +1,25 @@
-//! TBD
+//! What clients do: the generators of operations, and the clients that speak a system's protocol.
+//!
+//! - [`Workload`]: a set of operations with their mix and the model that judges them; one file
+//!   each, found by [`by_name`].
+//! - [`Generator`]: pure; draws one client's operations from its own stream of chance.
+//! - [`KeyRing`]: the keys in use, shared by all clients of a run.
+//! - [`Client`]: the seam to a system under test; [`clients`] has an implementation for each.
+//!
+//! Nothing here knows of faults, and only [`clients`] touches the network.
+
+mod client;
+pub mod clients;
+mod generator;
+mod keys;
+mod kv;
+mod options;
+mod register;
+mod workload;
+
+pub use client::{Client, Completion, Outcome};
+pub use keys::KeyRing;
+pub use kv::Kv;
+pub use options::{Options, UnknownValues, Values};
+pub use register::Register;
+pub use workload::{ALL, Context, Generator, Invocation, UnknownWorkload, Workload, by_name};

@@ -1,0 +1,3 @@
+//! Clients, one for each system under test.
+
+pub mod raft_kv;

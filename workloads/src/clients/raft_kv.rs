@@ -1,0 +1,270 @@
+//! The client of raft-kv, the embedded system: HTTP and JSON.
+//!
+//! | operation | request | answer |
+//! |---|---|---|
+//! | `read`, `get` | `GET /kv/KEY` | `{"value": TEXT or null}` |
+//! | `write`, `put` | `PUT /kv/KEY` `{"value": TEXT}` | `{}` |
+//! | `append` | `POST /kv/KEY/append` `{"value": TEXT}` | `{}` |
+//! | `cas` | `POST /kv/KEY/cas` `{"old": TEXT or null, "new": TEXT}` | `{"swapped": BOOL}` |
+//! | `delete` | `DELETE /kv/KEY` | `{"existed": BOOL}` |
+//!
+//! A change carries the headers `session-id` and `request-number`; the server answers a number it
+//! has seen in that session from memory, so a change sent twice takes effect once.
+//!
+//! An operation goes to one node. A redirect to the leader is followed. When an attempt times out
+//! or its connection breaks, the same request under the same number goes to the next node, as
+//! often as [`RaftKvOptions::attempts`] says and within the operation's time: still one operation,
+//! and every node tried stands in its path. Nothing else is ever repeated.
+
+mod answer;
+mod connection;
+mod status;
+#[cfg(test)]
+mod tests;
+
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use seeds::{Purpose, Stream};
+use tokio::time::Instant;
+
+use crate::{Client, Completion, Invocation, Outcome};
+use answer::{Class, Request, Verdict};
+use connection::{Line, Session};
+
+pub use status::{STATUS_TIMEOUT_MS, Status, StatusError, status};
+
+/// How a client of raft-kv behaves.
+#[derive(Debug, Clone)]
+pub struct RaftKvOptions {
+    /// How long an operation may take before its outcome is unknown, in milliseconds.
+    pub timeout_ms: u64,
+    /// How long an attempt may take when another can follow, in milliseconds.
+    pub attempt_timeout_ms: u64,
+    /// How often a request may be sent. Only once where there are no sessions.
+    pub attempts: u32,
+    /// Whether changes carry a session and a number, so that sending one twice is harmless.
+    pub sessions: bool,
+    /// After an operation that failed the client waits so long before it returns, in milliseconds:
+    /// a cluster without a leader refuses at once, and would be asked many thousand times a
+    /// second. What failed took no effect, so that it seems to last longer misleads nobody.
+    pub fail_pause_ms: u64,
+}
+
+impl Default for RaftKvOptions {
+    fn default() -> Self {
+        RaftKvOptions {
+            timeout_ms: 1_000,
+            attempt_timeout_ms: 400,
+            attempts: 2,
+            sessions: true,
+            fail_pause_ms: 20,
+        }
+    }
+}
+
+/// A node and where it listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Node {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Where clients reach it.
+    pub address: SocketAddr,
+}
+
+/// A client of raft-kv.
+#[derive(Debug)]
+pub struct RaftKv {
+    nodes: Arc<[Node]>,
+    options: RaftKvOptions,
+    /// The node asked now and then, whoever leads, so that followers and isolated nodes are asked
+    /// too.
+    home: usize,
+    /// The node that answered last, or the next after one that did not.
+    preferred: usize,
+    routes: Stream,
+    session: u64,
+    requests: u64,
+    line: Line,
+}
+
+/// Redirects followed in one attempt.
+const REDIRECTS_MAX: u32 = 3;
+/// One operation in so many goes to the home node instead of the one that answered last.
+const HOME_ONE_IN: u64 = 5;
+/// Added to a client's number: where a client turns must not change what it does, so it has a
+/// stream of its own.
+const ROUTES_STREAM: u32 = 1 << 31;
+
+impl RaftKv {
+    /// Client number `client` of the run with this seed, for the cluster of these nodes.
+    pub fn new(seed: u64, client: u32, nodes: Arc<[Node]>, options: RaftKvOptions) -> Self {
+        let home = if nodes.is_empty() {
+            0
+        } else {
+            client as usize % nodes.len()
+        };
+        RaftKv {
+            nodes,
+            options,
+            home,
+            preferred: home,
+            routes: Stream::new(seed, Purpose::Client, ROUTES_STREAM | client),
+            session: u64::from(client),
+            requests: 0,
+            line: Line::default(),
+        }
+    }
+
+    async fn operate(&mut self, invocation: &Invocation) -> Completion {
+        let mut trail = Trail {
+            nodes: self.nodes.clone(),
+            tried: Vec::new(),
+        };
+        let request = match Request::new(invocation) {
+            Ok(request) if !self.nodes.is_empty() => request,
+            Ok(_) => return trail.complete(Outcome::Fail, Some("no nodes".to_owned())),
+            Err(why) => return trail.complete(Outcome::Fail, Some(why)),
+        };
+        let session = self.number(&request);
+        let attempts = if session.is_some() || request.is_read() {
+            self.options.attempts
+        } else {
+            1
+        };
+        let deadline = Instant::now() + Duration::from_millis(self.options.timeout_ms);
+        let mut node = self.first_node();
+        // Why it is not certain that no attempt took effect.
+        let mut doubts: Vec<String> = Vec::new();
+        for attempt in 1..=attempts.max(1) {
+            let now = Instant::now();
+            let until = match attempt < attempts {
+                true => deadline.min(now + Duration::from_millis(self.options.attempt_timeout_ms)),
+                false => deadline,
+            };
+            if now >= deadline {
+                break;
+            }
+            match self
+                .attempt(&request, session, node, until, &mut trail)
+                .await
+            {
+                Class::Done(value) => return trail.complete(Outcome::Ok(value), None),
+                Class::NotDone(why) if doubts.is_empty() => {
+                    return trail.complete(Outcome::Fail, Some(why));
+                }
+                Class::NotDone(why) | Class::Unknown(why) => doubts.push(why),
+            }
+            node = self.preferred;
+        }
+        trail.complete(Outcome::Info, Some(doubts.join("; ")))
+    }
+
+    /// Sends the request to this node and follows redirects. Leaves `preferred` at the node that
+    /// answered, or at the next after one that did not.
+    async fn attempt(
+        &mut self,
+        request: &Request,
+        session: Option<Session>,
+        first: usize,
+        until: Instant,
+        trail: &mut Trail,
+    ) -> Class {
+        let mut place = first;
+        for _ in 0..=REDIRECTS_MAX {
+            trail.tried.push(place);
+            let node = &self.nodes[place];
+            let reply = self
+                .line
+                .exchange(node.address, request, session, until)
+                .await;
+            let class = match answer::classify(request, &reply) {
+                Verdict::Redirect(address) => {
+                    let next = self.nodes.iter().position(|node| node.address == address);
+                    if let Some(next) = next {
+                        place = next;
+                        continue;
+                    }
+                    Class::NotDone(format!("redirected to {address}, where no node is"))
+                }
+                Verdict::Final(class) => class,
+            };
+            let answered = matches!(class, Class::Done(_));
+            self.preferred = if answered {
+                place
+            } else {
+                (place + 1) % self.nodes.len()
+            };
+            return class.about(&node.name);
+        }
+        self.preferred = (place + 1) % self.nodes.len();
+        Class::NotDone(format!("redirected more than {REDIRECTS_MAX} times"))
+    }
+
+    fn first_node(&mut self) -> usize {
+        if self.routes.chance(1, HOME_ONE_IN) {
+            self.home
+        } else {
+            self.preferred
+        }
+    }
+
+    /// The session and number under which a change is sent; none for a read, which takes no effect.
+    fn number(&mut self, request: &Request) -> Option<Session> {
+        if !self.options.sessions || request.is_read() {
+            return None;
+        }
+        self.requests += 1;
+        Some(Session {
+            id: self.session,
+            request: self.requests,
+        })
+    }
+}
+
+impl Client for RaftKv {
+    fn open(&mut self, process: u64) {
+        self.session = process;
+        self.requests = 0;
+        self.line = Line::default();
+    }
+
+    fn invoke<'a>(
+        &'a mut self,
+        invocation: &'a Invocation,
+    ) -> Pin<Box<dyn Future<Output = Completion> + Send + 'a>> {
+        Box::pin(async move {
+            let completion = self.operate(invocation).await;
+            if completion.outcome == Outcome::Fail {
+                tokio::time::sleep(Duration::from_millis(self.options.fail_pause_ms)).await;
+            }
+            completion
+        })
+    }
+}
+
+/// The nodes an operation has tried.
+struct Trail {
+    nodes: Arc<[Node]>,
+    tried: Vec<usize>,
+}
+
+impl Trail {
+    fn complete(self, outcome: Outcome, error: Option<String>) -> Completion {
+        let path: Vec<Arc<str>> = self
+            .tried
+            .iter()
+            .map(|&place| self.nodes[place].name.clone())
+            .collect();
+        let node = path.last().cloned();
+        let path = if path.len() > 1 { path } else { Vec::new() };
+        Completion {
+            outcome,
+            node,
+            path,
+            error: error.map(Arc::from),
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! What a workload is, and which there are.
+
+use std::sync::Arc;
+
+use histories::Value;
+
+use crate::{KeyRing, Kv, Options, Outcome, Register};
+
+/// A set of operations with their mix, and the model that judges what came of them.
+pub trait Workload: Sync + std::fmt::Debug {
+    /// Its name.
+    fn name(&self) -> &'static str;
+
+    /// The name of the consistency model, as the checkers know it.
+    fn model(&self) -> &'static str;
+
+    /// The operation that reads a key.
+    fn read(&self) -> &'static str;
+
+    /// How it is run unless something else is asked for.
+    fn defaults(&self) -> Options;
+
+    /// The generator of one client's operations. The same seed, context and options give the same
+    /// operations, as far as the keys have been used alike and the answers were the same.
+    fn generator(&self, seed: u64, context: &Context, options: &Options) -> Box<dyn Generator>;
+
+    /// A read of every key ever used, to be done when everything is healed: what is acknowledged
+    /// and not there any more shows here at the latest. The newest keys come first; beyond
+    /// [`FINAL_READS_MAX`] the oldest are left out.
+    fn final_reads(&self, keys: &KeyRing) -> Vec<Invocation> {
+        let f: Arc<str> = self.read().into();
+        let read = |key| Invocation {
+            f: f.clone(),
+            key: Some(key),
+            value: Value::Nil,
+        };
+        keys.used(FINAL_READS_MAX).into_iter().map(read).collect()
+    }
+}
+
+/// Final reads, at most.
+pub const FINAL_READS_MAX: usize = 2_000;
+
+/// One client's operations, drawn one by one. Pure: no clock, no network.
+pub trait Generator: Send {
+    /// The client's next operation.
+    fn next(&mut self, context: &Context) -> Invocation;
+
+    /// What came of the operation drawn last, so that a compare-and-set can expect what was seen.
+    fn observe(&mut self, invocation: &Invocation, outcome: &Outcome);
+}
+
+/// Who draws, among whom, on which keys.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// The client's number, below `clients`. It stays the same when its process is retired.
+    pub client: u32,
+    /// How many clients there are.
+    pub clients: u32,
+    /// The keys in use, shared by all clients of the run.
+    pub keys: Arc<KeyRing>,
+}
+
+/// An operation about to be invoked: what the history's `invoke` event says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invocation {
+    /// The operation's name.
+    pub f: Arc<str>,
+    /// The key it acts on.
+    pub key: Option<Value>,
+    /// Its argument.
+    pub value: Value,
+}
+
+/// Every workload.
+pub const ALL: [&dyn Workload; 2] = [&Register, &Kv];
+
+/// A name that no workload has.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown workload {name:?} (known: {})", ALL.map(Workload::name).join(", "))]
+pub struct UnknownWorkload {
+    /// The name as it was given.
+    pub name: String,
+}
+
+/// The workload of this name.
+///
+/// # Errors
+/// There is none.
+pub fn by_name(name: &str) -> Result<&'static dyn Workload, UnknownWorkload> {
+    let found = ALL.into_iter().find(|workload| workload.name() == name);
+    found.ok_or_else(|| UnknownWorkload {
+        name: name.to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_is_found_and_others_are_refused_with_what_is_known() {
+        for workload in ALL {
+            let found = by_name(workload.name()).expect("it is in the list");
+            assert_eq!(
+                (found.name(), found.model()),
+                (workload.name(), workload.model())
+            );
+        }
+        let error = by_name("regiser").expect_err("there is none").to_string();
+        assert_eq!(error, "unknown workload \"regiser\" (known: register, kv)");
+    }
+}
