@@ -1,77 +1,145 @@
 //! Why a history is not linearizable, apart from finding out that it is not.
+//!
+//! First the shortest bad prefix, then a small core of it that is bad by itself, confirmed by the
+//! [`oracle`](crate::oracle), then sentences about the core.
 
-use histories::{Operation, Value};
+mod lanes;
+mod reasons;
+mod shrink;
 
-use crate::limits::Limits;
-use crate::linearizability::{name_of, violated};
+use histories::{Operation, Outcome, Value};
+
+pub use lanes::lanes;
+
+use crate::limits::{Budget, Limits};
+use crate::linearizability::{disagreement, name_of, violated};
+use crate::oracle::{self, Interval};
 use crate::search::Problem;
 use crate::{Cancel, Check, CoreOperation, Counterexample, Model};
 
+/// How long shrinking may take.
+const TIME_MS_MAX: u64 = 10_000;
+/// Up to this size a core is confirmed by the oracle.
+const CONFIRMED_MAX: usize = 16;
+/// Sets of placed operations the oracle may look at.
+const ORACLE_NODES_MAX: u64 = 4_000_000;
+
 /// What was found out about a violation.
-#[derive(Debug)]
 pub(crate) struct Explained<'m, M: Model> {
-    /// A problem that is not linearizable by itself, made from the given one by weakening.
-    pub core: Problem<'m, M>,
-    /// The call of `core` that cannot be placed.
-    pub culprit: u32,
-    pub prefix_events: u64,
+    /// Not linearizable by itself.
+    core: Problem<'m, M>,
+    /// Whether every further weakening was tried and is linearizable.
+    minimal: bool,
+    /// What the oracle says of the core, when it could be asked.
+    oracle: Option<bool>,
+    prefix_events: u64,
 }
 
-/// Finds the operations that contradict each other.
+/// Finds a few operations that contradict each other, given that no configuration is left at
+/// `event`, and that it took so many `nodes` to see that.
 pub(crate) fn explain<'m, M: Model>(
     problem: &Problem<'m, M>,
     event: usize,
-    _nodes: u64,
-    _limits: &Limits,
-    _cancel: &Cancel,
+    nodes: u64,
+    limits: &Limits,
+    cancel: &Cancel,
 ) -> Explained<'m, M> {
-    // Linearizability is closed under prefixes, and the engines look no further than the return
-    // at which no configuration is left: up to there is the shortest bad prefix.
-    let core = problem.weakened(event + 1, |_| true);
-    let culprit = core.moments.last().map_or(0, |moment| moment.call);
+    // Linearizability is closed under prefixes, and the engines look no further ahead than the
+    // return at which no configuration is left: up to there is the shortest bad prefix.
+    let prefix = problem.weakened(event + 1, |_| true);
+    let limits = Limits {
+        time_ms: limits.time_ms.min(TIME_MS_MAX),
+        ..*limits
+    };
+    let shrunk = shrink::shrink(prefix, nodes, &Budget::new(&limits, cancel));
+    let small = shrunk.core.calls.len() <= CONFIRMED_MAX;
+    let ask = || {
+        let initial = &shrunk.core.initial;
+        let intervals = intervals(&shrunk.core);
+        oracle::is_linearizable(shrunk.core.model, initial, &intervals, ORACLE_NODES_MAX)
+    };
+    let oracle = if small { ask() } else { None };
     Explained {
-        core,
-        culprit,
+        core: shrunk.core,
+        minimal: shrunk.minimal,
+        oracle,
         prefix_events: event as u64 + 1,
     }
 }
 
-/// The explanation in terms of the recorded operations.
+/// The explanation in terms of the recorded operations: the check, and the counterexample.
+///
+/// When the oracle finds an order for what the engines say has none, nothing is known.
 pub(crate) fn present<M: Model>(
-    problem: &Problem<'_, M>,
     operations: &[Operation],
     key: Option<&Value>,
-    explained: Explained<'_, M>,
+    explained: &Explained<'_, M>,
 ) -> (Check, Option<Counterexample>) {
-    let core: Vec<CoreOperation> = explained
-        .core
+    let core = &explained.core;
+    if explained.oracle == Some(true) {
+        let reason = format!(
+            "{}the search and the exhaustive search disagree about {} operations",
+            name_of(key),
+            core.calls.len()
+        );
+        return (disagreement(reason), None);
+    }
+    let culprit = core.moments.last().map_or(0, |moment| moment.call as usize);
+    let recorded: Vec<CoreOperation> = core
         .calls
         .iter()
         .map(|call| {
             let operation = operations[call.source as usize].clone();
-            let weakened = call.open && operation.outcome == histories::Outcome::Ok;
+            let weakened = call.open && operation.outcome == Outcome::Ok;
             CoreOperation {
                 operation,
                 weakened,
             }
         })
         .collect();
-    let culprit = &core[explained.culprit as usize].operation;
-    let class = explained.core.calls[explained.culprit as usize].class;
-    let reason = format!(
-        "{}no order explains the {} by process {}",
-        name_of(key),
-        problem.model.describe(&problem.classes[class as usize]),
-        culprit.process
-    );
+    let explanation = reasons::reasons(core, operations, key);
+    let reason = match recorded.get(culprit) {
+        Some(culprit_op) => format!(
+            "{}no order of the operations explains the {} by {}",
+            name_of(key),
+            core.model
+                .describe(&core.classes[core.calls[culprit].class as usize]),
+            reasons::who(&culprit_op.operation)
+        ),
+        None => format!("{}no order of the operations explains them", name_of(key)),
+    };
     let counterexample = Counterexample {
-        key: key.cloned().filter(|key| !key.is_nil()),
-        core,
-        culprit: explained.culprit as usize,
+        key: key.filter(|key| !key.is_nil()).cloned(),
+        core: recorded,
+        culprit,
         prefix_events: explained.prefix_events,
-        confirmed: false,
-        minimal: false,
-        explanation: vec![reason.clone()],
+        confirmed: explained.oracle == Some(false),
+        minimal: explained.minimal,
+        explanation,
     };
     (violated(reason), Some(counterexample))
+}
+
+/// The calls of a problem with their times, for the oracle.
+pub(crate) fn intervals<M: Model>(problem: &Problem<'_, M>) -> Vec<Interval<M::Op>> {
+    let mut intervals: Vec<Interval<M::Op>> = problem
+        .calls
+        .iter()
+        .map(|call| {
+            let op = problem.classes[call.class as usize].clone();
+            Interval {
+                op,
+                begins: 0,
+                ends: None,
+            }
+        })
+        .collect();
+    for (position, moment) in problem.moments.iter().enumerate() {
+        let interval = &mut intervals[moment.call as usize];
+        match moment.returns {
+            true => interval.ends = Some(position as u64),
+            false => interval.begins = position as u64,
+        }
+    }
+    intervals
 }

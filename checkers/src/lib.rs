@@ -29,12 +29,16 @@ mod linearizability;
 mod model;
 mod models;
 mod normalise;
+pub mod oracle;
 mod recovery;
 mod search;
+#[cfg(test)]
+mod testing;
 mod verdict;
 
 pub use assumptions::assumptions;
 pub use counterexample::{CoreOperation, Counterexample};
+pub use explain::lanes;
 pub use limits::{Cancel, Limits};
 pub use linearizability::{JudgeError, Judgement, linearizability, linearizability_of};
 pub use model::{Model, ModelError, NilReads};

@@ -107,12 +107,8 @@ pub fn linearizability_of<M: Model>(
     if let Some((violated, event)) = violation {
         let problem = parts[violated.part].problem(model, operations, true);
         let explained = explain::explain(&problem, event, violated.nodes, limits, cancel);
-        (judgement.check, judgement.counterexample) = explain::present(
-            &problem,
-            operations,
-            parts[violated.part].key.as_ref(),
-            explained,
-        );
+        (judgement.check, judgement.counterexample) =
+            explain::present(operations, parts[violated.part].key.as_ref(), &explained);
     } else if let Some(check) = undecided(operations, &parts, &decided, limits) {
         judgement.check = check;
     }
@@ -296,3 +292,6 @@ pub(crate) fn violated(reason: String) -> Check {
 pub(crate) fn disagreement(reason: String) -> Check {
     Check::unknown(NAME, reason).with_hint("this is a defect of the checker: please report it")
 }
+
+#[cfg(test)]
+mod tests;

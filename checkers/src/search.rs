@@ -60,3 +60,6 @@ enum Progress {
     /// The search cannot go on.
     GaveUp(Exhausted),
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,306 @@
+//! Sentences about why a core has no order.
+
+use histories::{Operation, Outcome, Point, Value};
+use rustc_hash::FxHashSet;
+
+use super::intervals;
+use crate::Model;
+use crate::oracle::{self, Interval};
+use crate::search::Problem;
+
+/// How many sentences are given at most.
+const REASONS_MAX: usize = 8;
+/// Larger cores get no sentences about orders: nobody would read them.
+const ORDERED_MAX: usize = 12;
+const ORDERS_NODES_MAX: usize = 20_000;
+
+/// What is wrong with the core, the plainest first.
+pub(crate) fn reasons<M: Model>(
+    core: &Problem<'_, M>,
+    operations: &[Operation],
+    key: Option<&Value>,
+) -> Vec<String> {
+    let has_times = operations
+        .iter()
+        .any(|o| o.invoked.time_ns != o.invoked.index);
+    let writers = writers(core.model, operations, key);
+    let story = Story {
+        core,
+        operations,
+        writers,
+        has_times,
+    };
+    let mut reasons: Vec<String> = (0..core.calls.len())
+        .filter_map(|call| story.of_observation(call))
+        .collect();
+    if reasons.is_empty() && core.calls.len() <= ORDERED_MAX {
+        reasons = story.of_orders();
+    }
+    reasons.truncate(REASONS_MAX);
+    reasons
+}
+
+/// `process 4 on n2`.
+pub(crate) fn who(operation: &Operation) -> String {
+    match &operation.node {
+        Some(node) => format!("process {} on {node}", operation.process),
+        None => format!("process {}", operation.process),
+    }
+}
+
+/// An update of the same key that leaves a known value, failed ones included.
+struct Writer<'a> {
+    operation: &'a Operation,
+    value: Value,
+}
+
+struct Story<'a, 'm, M: Model> {
+    core: &'a Problem<'m, M>,
+    operations: &'a [Operation],
+    writers: Vec<Writer<'a>>,
+    /// Foreign histories without times have the index in their place.
+    has_times: bool,
+}
+
+impl<M: Model> Story<'_, '_, M> {
+    /// Why an observation of one value is impossible by itself: never written, not yet written,
+    /// or overwritten.
+    fn of_observation(&self, call: usize) -> Option<String> {
+        let reader = self.operation(call);
+        if self.core.calls[call].open {
+            return None;
+        }
+        // Where values come about in ways that the model cannot name (an append), nothing follows
+        // from who wrote which.
+        let op = self.op(call);
+        let value = self
+            .core
+            .model
+            .observed(op)
+            .filter(|_| self.knows_all_writers())?;
+        let is_initial = self.core.model.step(&self.core.initial, op).is_some();
+        let (failed, possible): (Vec<&Writer<'_>>, Vec<_>) = self
+            .writers
+            .iter()
+            .filter(|w| w.value == value && !std::ptr::eq(w.operation, reader))
+            .partition(|w| w.operation.outcome == Outcome::Fail);
+        let subject = format!("the {} by {}", self.core.model.describe(op), who(reader));
+        let early: Vec<&Writer<'_>> = possible
+            .iter()
+            .copied()
+            .filter(|w| begins_before_end(w.operation, reader))
+            .collect();
+        if is_initial || !early.is_empty() {
+            return self.overwritten(reader, &subject, &value, &early);
+        }
+        if let Some(first) = possible.iter().min_by_key(|w| w.operation.invoked.index) {
+            let gap = self.gap(reader.ended?, first.operation.invoked);
+            return Some(format!(
+                "{subject} ended {gap} before the first write of {value}, by {}, began",
+                who(first.operation)
+            ));
+        }
+        Some(match failed.first() {
+            Some(writer) => format!(
+                "{subject} is of a value that only operation {} of process {} would have \
+                 written, which failed and so must never take effect",
+                writer.operation.invoked.index, writer.operation.process
+            ),
+            None => format!("{subject} is of a value that nothing wrote"),
+        })
+    }
+
+    /// A stale observation: another value was certainly written in between.
+    fn overwritten(
+        &self,
+        reader: &Operation,
+        subject: &str,
+        value: &Value,
+        writers: &[&Writer<'_>],
+    ) -> Option<String> {
+        let last_end = writers
+            .iter()
+            .map(|writer| bounded_end(writer.operation))
+            .try_fold(None, |last, end| Some(last.max(Some(end?))))?;
+        let overwriter = self
+            .writers
+            .iter()
+            .filter(|other| other.value != *value && self.is_bounded_in_core(other.operation))
+            .filter(|other| last_end.is_none_or(|last| last < other.operation.invoked.index))
+            .filter(|other| {
+                bounded_end(other.operation).is_some_and(|end| end < reader.invoked.index)
+            })
+            .max_by_key(|other| other.operation.invoked.index)?;
+        let ended = overwriter.operation.ended?;
+        let ago = self.gap(ended, reader.invoked);
+        let before = match last_end {
+            Some(_) => format!("began after every write of {value} had ended and"),
+            None => format!("(nothing writes {value}, the initial value)"),
+        };
+        Some(format!(
+            "{subject} is of a value already overwritten: the write of {} by {} {before} ended \
+             {ago} before it began",
+            overwriter.value,
+            who(overwriter.operation)
+        ))
+    }
+
+    /// For each way to order the operations, where it comes to an end.
+    fn of_orders(&self) -> Vec<String> {
+        let intervals = intervals(self.core);
+        let mut found = Vec::new();
+        let mut seen = FxHashSet::default();
+        let mut stack = vec![(0_u64, self.core.initial.clone(), Vec::new())];
+        while let Some((placed, state, order)) = stack.pop() {
+            if found.len() >= REASONS_MAX || seen.len() >= ORDERS_NODES_MAX {
+                break;
+            }
+            if !seen.insert((placed, state.clone())) {
+                continue;
+            }
+            let next = self.steps(&intervals, placed, &state);
+            if next.is_empty() {
+                found.push(self.dead_end(&intervals, placed, &state, &order));
+            }
+            for (call, state) in next.into_iter().rev() {
+                let mut order = order.clone();
+                order.push(call);
+                stack.push((placed | 1 << call, state, order));
+            }
+        }
+        found
+    }
+
+    /// What can be placed next. An observer that is legal goes first and alone: it changes
+    /// nothing (R1). An operation of unknown outcome that would change nothing is left alone.
+    fn steps(
+        &self,
+        intervals: &[Interval<M::Op>],
+        placed: u64,
+        state: &M::State,
+    ) -> Vec<(usize, M::State)> {
+        let mut steps = Vec::new();
+        for call in oracle::candidates(intervals, placed) {
+            let Some(next) = self.core.model.step(state, self.op(call)) else {
+                continue;
+            };
+            if self.core.model.is_observer(self.op(call)) {
+                return vec![(call, next)];
+            }
+            if intervals[call].ends.is_some() || next != *state {
+                steps.push((call, next));
+            }
+        }
+        steps
+    }
+
+    fn dead_end(
+        &self,
+        intervals: &[Interval<M::Op>],
+        placed: u64,
+        state: &M::State,
+        order: &[usize],
+    ) -> String {
+        let model = self.core.model;
+        let state = model.describe_state(state);
+        let blocked: Vec<String> = oracle::candidates(intervals, placed)
+            .filter(|&call| intervals[call].ends.is_some())
+            .map(|call| self.name(call))
+            .collect();
+        let blocked = match blocked.is_empty() {
+            true => "nothing more".to_owned(),
+            false => blocked.join(" nor the "),
+        };
+        if order.is_empty() {
+            return format!("at the start {state}: no place for the {blocked}");
+        }
+        let order: Vec<String> = order.iter().map(|&call| self.name(call)).collect();
+        format!(
+            "after the {}, {state}: no place for the {blocked}",
+            order.join(", then the ")
+        )
+    }
+
+    /// The time between two moments, as a person says it.
+    fn gap(&self, from: Point, to: Point) -> String {
+        if !self.has_times {
+            return format!("{} events", to.index.saturating_sub(from.index));
+        }
+        let gap_ns = to.time_ns.saturating_sub(from.time_ns);
+        match gap_ns {
+            0..1_000 => format!("{gap_ns} ns"),
+            1_000..1_000_000 => format!("{} µs", gap_ns / 1_000),
+            1_000_000..10_000_000_000 => format!("{} ms", gap_ns / 1_000_000),
+            _ => format!("{} s", gap_ns / 1_000_000_000),
+        }
+    }
+
+    /// Whether the operation is in the core, and with its end.
+    fn is_bounded_in_core(&self, operation: &Operation) -> bool {
+        let calls = &self.core.calls;
+        (0..calls.len())
+            .any(|call| !calls[call].open && std::ptr::eq(self.operation(call), operation))
+    }
+
+    fn name(&self, call: usize) -> String {
+        let description = self.core.model.describe(self.op(call));
+        format!("{description} by process {}", self.operation(call).process)
+    }
+
+    /// Whether no operation leaves a value that the model cannot name.
+    fn knows_all_writers(&self) -> bool {
+        let model = self.core.model;
+        let nameless = |op: &M::Op| !model.is_observer(op) && model.written(op).is_none();
+        !self.core.classes.iter().any(nameless)
+    }
+
+    fn op(&self, call: usize) -> &M::Op {
+        &self.core.classes[self.core.calls[call].class as usize]
+    }
+
+    fn operation(&self, call: usize) -> &Operation {
+        &self.operations[self.core.calls[call].source as usize]
+    }
+}
+
+/// All updates of the part that leave a value the model can name.
+fn writers<'a, M: Model>(
+    model: &M,
+    operations: &'a [Operation],
+    key: Option<&Value>,
+) -> Vec<Writer<'a>> {
+    let of = |operation: &'a Operation| {
+        // What a failed operation would have done is what one of unknown outcome may do.
+        let outcome = if operation.outcome == Outcome::Fail {
+            Outcome::Info
+        } else {
+            operation.outcome
+        };
+        let op = model
+            .parse(&Operation {
+                outcome,
+                ..operation.clone()
+            })
+            .ok()??;
+        let same_part = key.is_none() || model.part(operation, &op).as_ref() == key;
+        let value = model
+            .written(&op)
+            .filter(|_| same_part && !model.is_observer(&op))?;
+        Some(Writer { operation, value })
+    };
+    operations.iter().filter_map(of).collect()
+}
+
+fn begins_before_end(writer: &Operation, reader: &Operation) -> bool {
+    reader
+        .ended
+        .is_none_or(|ended| writer.invoked.index < ended.index)
+}
+
+/// When an operation certainly is over.
+fn bounded_end(operation: &Operation) -> Option<u64> {
+    let ended = operation
+        .ended
+        .filter(|_| operation.outcome == Outcome::Ok)?;
+    Some(ended.index)
+}

@@ -1,0 +1,222 @@
+//! What tests share: histories from rows of text, from chance, and from exhaustive enumeration.
+
+use std::sync::Arc;
+
+use histories::{Operation, Outcome, Point, Value};
+use seeds::{Purpose, Stream};
+
+use crate::oracle::Interval;
+use crate::search::{Call, Moment, Problem};
+use crate::{Model, RegisterOp};
+
+/// A stream of chance for a test.
+pub(crate) fn chance(seed: u64) -> Stream {
+    Stream::new(seed, Purpose::Client, 0)
+}
+
+/// `Int` for digits, `Nil` for `nil`, else `Text`.
+pub(crate) fn value(text: &str) -> Value {
+    match text {
+        "nil" => Value::Nil,
+        _ => text.parse().map_or_else(|_| text.into(), Value::Int),
+    }
+}
+
+/// Operations from a row as `0 w 1 0 5; 1 r 1 6 9`: process, what, value, beginning, end.
+///
+/// What: `w` `r` `c` (cas, value `old:new`), `m` (a cas that found another value), `p` `g` `a` `d`
+/// (put, get, append, delete). End: a time, `?` (unknown) or `x` (failed). An operation may carry
+/// a key as in `w@k`.
+pub(crate) fn operations(row: &str) -> Vec<Operation> {
+    let mut operations: Vec<Operation> = row
+        .split(';')
+        .filter(|part| !part.trim().is_empty())
+        .map(operation)
+        .collect();
+    operations.sort_by_key(|operation| operation.invoked.index);
+    operations
+}
+
+fn operation(text: &str) -> Operation {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let [process, what, text, begin, end] = words[..] else {
+        panic!("row {text:?}")
+    };
+    let (what, key) = what
+        .split_once('@')
+        .map_or((what, None), |(w, k)| (w, Some(value(k))));
+    let point = |text: &str| {
+        let index = text.parse().unwrap();
+        Point {
+            index,
+            time_ns: index * 1_000_000 + 1,
+        }
+    };
+    let outcome = match end {
+        "?" => Outcome::Info,
+        "x" => Outcome::Fail,
+        _ => Outcome::Ok,
+    };
+    let pair = || match text.split_once(':') {
+        Some((old, new)) => Value::List(vec![value(old), value(new)]),
+        None => value(text),
+    };
+    let (f, input, output) = match what {
+        "w" => ("write", value(text), Value::Nil),
+        "r" => ("read", Value::Nil, value(text)),
+        "c" => ("cas", pair(), Value::Bool(true)),
+        "m" => ("cas", pair(), Value::Bool(false)),
+        "p" => ("put", value(text), Value::Nil),
+        "g" => ("get", Value::Nil, value(text)),
+        "a" => ("append", value(text), Value::Nil),
+        "d" => ("delete", Value::Nil, Value::Nil),
+        other => (other, value(text), Value::Nil),
+    };
+    Operation {
+        process: process.parse().unwrap(),
+        f: f.into(),
+        key,
+        input,
+        output: if outcome == Outcome::Ok {
+            output
+        } else {
+            Value::Nil
+        },
+        outcome,
+        invoked: point(begin),
+        ended: (outcome == Outcome::Ok).then(|| point(end)),
+        node: None,
+        error: None,
+        path: Vec::new(),
+        line: None,
+    }
+}
+
+/// The intervals as an engine sees them.
+pub(crate) fn problem<'m, M: Model>(
+    model: &'m M,
+    intervals: &[Interval<M::Op>],
+    drop_unobserved: bool,
+) -> Problem<'m, M> {
+    let mut classes: Vec<M::Op> = Vec::new();
+    let mut calls = Vec::new();
+    let mut stamped = Vec::new();
+    for (number, interval) in (0..).zip(intervals) {
+        let class = match classes.iter().position(|class| *class == interval.op) {
+            Some(class) => class as u32,
+            None => {
+                classes.push(interval.op.clone());
+                classes.len() as u32 - 1
+            }
+        };
+        calls.push(Call {
+            class,
+            source: number,
+            open: interval.ends.is_none(),
+        });
+        stamped.push((
+            interval.begins,
+            Moment {
+                call: number,
+                returns: false,
+            },
+        ));
+        stamped.extend(interval.ends.map(|end| {
+            (
+                end,
+                Moment {
+                    call: number,
+                    returns: true,
+                },
+            )
+        }));
+    }
+    stamped.sort_by_key(|(time, _)| *time);
+    let moments = stamped.into_iter().map(|(_, moment)| moment).collect();
+    let initial = model.initial(None);
+    Problem::new(
+        model,
+        initial,
+        Arc::from(classes),
+        calls,
+        moments,
+        drop_unobserved,
+    )
+}
+
+/// All ways in which `count` operations can overlap, in order of beginning, each open or not.
+pub(crate) fn shapes(count: usize) -> Vec<Vec<(u64, Option<u64>)>> {
+    let mut found = Vec::new();
+    extend_shapes(count, 0, &mut Vec::new(), &mut found);
+    found
+}
+
+/// `u64::MAX` as an end stands for: bounded, but not ended yet.
+fn extend_shapes(
+    count: usize,
+    time: u64,
+    shape: &mut Vec<(u64, Option<u64>)>,
+    found: &mut Vec<Vec<(u64, Option<u64>)>>,
+) {
+    if shape.len() < count {
+        for end in [None, Some(u64::MAX)] {
+            shape.push((time, end));
+            extend_shapes(count, time + 1, shape, found);
+            shape.pop();
+        }
+    } else if !shape.iter().any(|(_, end)| *end == Some(u64::MAX)) {
+        found.push(shape.clone());
+        return;
+    }
+    for ended in 0..shape.len() {
+        if shape[ended].1 == Some(u64::MAX) {
+            shape[ended].1 = Some(time);
+            extend_shapes(count, time + 1, shape, found);
+            shape[ended].1 = Some(u64::MAX);
+        }
+    }
+}
+
+/// Intervals by chance: `count` operations, up to `width` under way together.
+pub(crate) fn random_intervals<Op>(
+    chance: &mut Stream,
+    count: usize,
+    width: usize,
+    mut op: impl FnMut(&mut Stream) -> Op,
+) -> Vec<Interval<Op>> {
+    let mut intervals: Vec<Interval<Op>> = Vec::new();
+    let mut under_way: Vec<usize> = Vec::new();
+    let mut time = 0;
+    while intervals.len() < count || !under_way.is_empty() {
+        let may_begin = intervals.len() < count && under_way.len() < width;
+        if may_begin && (under_way.is_empty() || chance.chance(1, 2)) {
+            if !chance.chance(1, 6) {
+                under_way.push(intervals.len());
+            }
+            intervals.push(Interval {
+                op: op(chance),
+                begins: time,
+                ends: None,
+            });
+        } else {
+            let ends = under_way.swap_remove(chance.below(under_way.len() as u64) as usize);
+            intervals[ends].ends = Some(time);
+        }
+        time += 1;
+    }
+    intervals
+}
+
+/// All operations on a register that holds one of so many values.
+pub(crate) fn register_ops(values: i64, with_cas: bool) -> Vec<RegisterOp> {
+    let mut ops = Vec::new();
+    for a in (0..values).map(Value::Int) {
+        ops.push(RegisterOp::Read(a.clone()));
+        ops.push(RegisterOp::Write(a.clone()));
+        if with_cas {
+            ops.push(RegisterOp::Mismatch(a.clone()));
+            ops.extend((0..values).map(|b| RegisterOp::Cas(a.clone(), Value::Int(b))));
+        }
+    }
+    ops
+}
