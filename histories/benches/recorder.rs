@@ -1,11 +1,12 @@
 //! What recording costs the client's loop: nanoseconds an event on the caller's side, with one
 //! caller and with ten at once, the writer's thread running beside them and writing to a file.
 //!
-//! `cargo bench -p histories --bench recorder`. Two loads: `saturated` records as fast as it can
-//! (the queue fills, and the callers wait for the writer), `paced` lets the writer keep up, as a
-//! client does that waits for a server.
+//! `cargo bench -p histories --bench recorder`. First the cost with callers that pause between
+//! operations, as a client does that waits for a server; then what the writer can bear: events a
+//! second when the callers never pause and wait for room in the queue.
 
 use std::error::Error;
+use std::path::Path;
 use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -13,38 +14,70 @@ use std::time::{Duration, Instant};
 use histories::{Completion, Header, Invocation, Outcome, RecordError, Recorder, Value};
 
 const ROUNDS: usize = 9;
-const EVENTS: usize = 200_000;
 const PACED_EVENTS: usize = 20_000;
 const PACE: Duration = Duration::from_micros(20);
+const SATURATED_EVENTS: usize = 400_000;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let folder = tempfile::tempdir()?;
     for callers in [1, 10] {
-        for (load, events, pace) in [
-            ("saturated", EVENTS, Duration::ZERO),
-            ("paced", PACED_EVENTS, PACE),
-        ] {
-            let mut rounds = Vec::new();
-            for round in 0..ROUNDS {
-                let path = folder
-                    .path()
-                    .join(format!("{load}-{callers}-{round}.jsonl"));
-                let started = Instant::now();
-                let clock = move || started.elapsed().as_nanos() as u64;
-                let file = std::fs::File::create(path)?;
-                let recorder = Recorder::start(file, &Header::default(), clock, None)?;
-                rounds.push(ns_per_event(&recorder, callers, events / callers, pace)?);
-                recorder.finish()?;
-            }
-            rounds.sort_by(f64::total_cmp);
-            let (least, median, most) = (rounds[0], rounds[ROUNDS / 2], rounds[ROUNDS - 1]);
-            println!(
-                "recorder {load:9} {callers:2} callers: {median:6.0} ns per event \
-                 (median of {ROUNDS} rounds, {least:.0} to {most:.0})"
-            );
+        let path = folder.path().join(format!("{callers}.jsonl"));
+        let mut costs = Vec::new();
+        let mut rates = Vec::new();
+        for _ in 0..ROUNDS {
+            let recorder = start(&path)?;
+            costs.push(ns_per_event(
+                &recorder,
+                callers,
+                PACED_EVENTS / callers,
+                PACE,
+            )?);
+            recorder.finish()?;
+
+            let recorder = start(&path)?;
+            let began = Instant::now();
+            ns_per_event(
+                &recorder,
+                callers,
+                SATURATED_EVENTS / callers,
+                Duration::ZERO,
+            )?;
+            let events = recorder.finish()?.events;
+            rates.push(events as f64 / began.elapsed().as_secs_f64());
         }
+        println!(
+            "recorder, {callers:2} callers: {} ns per event on the caller's side",
+            show(costs)
+        );
+        println!(
+            "recorder, {callers:2} callers: {} events per second at most",
+            show(rates)
+        );
     }
     Ok(())
+}
+
+/// A recorder that writes to a file, with the clock of a run.
+fn start(path: &Path) -> Result<Recorder, Box<dyn Error>> {
+    let started = Instant::now();
+    let clock = move || started.elapsed().as_nanos() as u64;
+    Ok(Recorder::start(
+        std::fs::File::create(path)?,
+        &Header::default(),
+        clock,
+        None,
+    )?)
+}
+
+/// The median, and between what it lies.
+fn show(mut rounds: Vec<f64>) -> String {
+    rounds.sort_by(f64::total_cmp);
+    let (least, median, most) = (
+        rounds[0],
+        rounds[rounds.len() / 2],
+        rounds[rounds.len() - 1],
+    );
+    format!("{median:.0} ({least:.0} to {most:.0})")
 }
 
 /// The time a caller spends in the recorder for one event, in nanoseconds.

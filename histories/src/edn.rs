@@ -247,13 +247,11 @@ impl<'a> Reader<'a> {
         let from = self.offset();
         self.scanner.take(b':');
         let name = self.scanner.take_while(is_constituent);
-        if name.is_empty() || name.starts_with(':') {
-            let at = if self.scanner.peek().is_none() {
-                self.offset()
-            } else {
-                from
-            };
-            return Err(self.scanner.error_at(at, "a keyword"));
+        if name.is_empty() {
+            return Err(self.error("a keyword"));
+        }
+        if name.starts_with(':') {
+            return Err(self.scanner.error_at(from, "a keyword"));
         }
         Ok(Value::from(
             match name.strip_prefix("_/") {

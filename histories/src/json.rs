@@ -5,6 +5,8 @@
 //! `{"$map":[[key,value],…]}`, and read back from that.
 
 use std::borrow::Cow;
+use std::fmt::Display;
+use std::io::Write;
 
 use serde::{Serialize, Serializer};
 
@@ -54,11 +56,16 @@ pub(crate) fn write(value: &Value, out: &mut Vec<u8>) {
         Value::Nil => out.extend_from_slice(b"null"),
         Value::Bool(true) => out.extend_from_slice(b"true"),
         Value::Bool(false) => out.extend_from_slice(b"false"),
-        Value::Int(number) => out.extend_from_slice(number.to_string().as_bytes()),
+        Value::Int(number) => write_number(number, out),
         Value::Text(text) => write_text(text, out),
         Value::List(values) => write_list(values.iter(), out, write),
         Value::Map(entries) => write_map(entries, out),
     }
+}
+
+/// Writes a number.
+pub(crate) fn write_number(number: impl Display, out: &mut Vec<u8>) {
+    write!(out, "{number}").expect("a vector takes all that is written to it");
 }
 
 /// Writes a string with its quotes.

@@ -2,9 +2,10 @@
 
 use std::io::{self, Write};
 use std::mem;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use crate::formats::jsonl;
 use crate::{Event, EventType, Fault, Header, Outcome, Point, Process, Value};
@@ -14,6 +15,12 @@ pub const QUEUE_EVENTS_MAX: usize = 4096;
 
 /// How many bytes the writer gathers before it writes although more events are waiting.
 const BATCH_BYTES_MAX: usize = 64 * 1024;
+
+/// How long the writer leaves events in the queue before it looks again.
+const LINGER: Duration = Duration::from_millis(1);
+
+/// How often the writer looks in vain before it sleeps until it is woken.
+const LOOKS_MAX: usize = 20;
 
 /// Sees every event once it is written, on the writer's thread, in order.
 pub type Observer = Box<dyn FnMut(&Event) + Send>;
@@ -100,9 +107,9 @@ pub enum RecordError {
 /// of the times is the same. A client that gives up without a completion records nothing: its
 /// operation stays open.
 ///
-/// Each event is written soon after it happened, without waiting for the disk: when this process is
-/// killed, the events still in the queue are lost, and the last line may be torn. What is left is
-/// always a beginning of the history.
+/// Each event is written about a millisecond after it happened, without waiting for the disk: when
+/// this process is killed, the events still in the queue are lost, and the last line may be torn.
+/// What is left is always a beginning of the history.
 pub struct Recorder {
     stamp: Mutex<Stamp>,
     failure: Arc<OnceLock<RecordError>>,
@@ -237,6 +244,26 @@ impl Recorder {
         self.record(fault.to_event(0, 0))
     }
 
+    /// Records something else that the nemesis saw or did, such as a change of leader.
+    ///
+    /// # Errors
+    ///
+    /// When the history cannot be written.
+    pub fn note(&self, f: &str, value: Value) -> Result<Point, RecordError> {
+        self.record(Event {
+            index: 0,
+            time_ns: 0,
+            process: Process::Nemesis,
+            kind: EventType::Info,
+            f: f.into(),
+            key: None,
+            value,
+            node: None,
+            error: None,
+            path: Vec::new(),
+        })
+    }
+
     /// Ends the history: waits until all is written, and says how much that was. Later events are
     /// refused. To finish twice is harmless.
     ///
@@ -300,7 +327,7 @@ fn write_events(
 ) -> Recorded {
     let mut lines = Vec::with_capacity(BATCH_BYTES_MAX);
     let mut batch = Vec::new();
-    while let Ok(first) = queue.recv() {
+    while let Some(first) = wait(queue) {
         let mut next = Some(first);
         while let Some(event) = next {
             jsonl::write_event(&event, &mut lines);
@@ -326,6 +353,22 @@ fn write_events(
         }
     }
     counts
+}
+
+/// Waits for the next event; `None` when there will be none.
+///
+/// A caller that finds the writer asleep in `recv` has to wake it, which costs it several times as
+/// much as the rest of recording. So the writer goes to look by itself, every so often, and only
+/// when nothing came for a while does it go to sleep.
+fn wait(queue: &Receiver<Event>) -> Option<Event> {
+    for _ in 0..LOOKS_MAX {
+        match queue.try_recv() {
+            Ok(event) => return Some(event),
+            Err(TryRecvError::Disconnected) => return None,
+            Err(TryRecvError::Empty) => thread::sleep(LINGER),
+        }
+    }
+    queue.recv().ok()
 }
 
 impl Recorded {

@@ -27,7 +27,7 @@ impl fmt::Display for SyntaxError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.found {
             Some(found) => write!(f, "expected {}, found {found}", self.expected),
-            None => write!(f, "expected {}, found the end of the text", self.expected),
+            None => write!(f, "expected {}, found the end", self.expected),
         }
     }
 }

@@ -131,7 +131,7 @@ impl Assembly {
     /// The history, once it is proved consistent. `loose_times` says that the recorder is known to
     /// stamp neighbouring events out of order ([`validate::widen_times`]).
     pub fn finish(mut self, loose_times: bool) -> Result<History, Inconsistency> {
-        if loose_times {
+        if loose_times && self.timed == Some(true) {
             validate::widen_times(&mut self.events, &self.lines)?;
         }
         let history = History {

@@ -112,15 +112,14 @@ fn operation(line: &str, start: usize, number: u32) -> Result<Fields, ReadError>
     fields.f = Some(reader.value().map_err(failed)?);
     let at = reader.offset();
     fields.value_is_keyword = reader.peek().map_err(failed)? == Some(b':');
-    match reader.value() {
-        Ok(value) => fields.value = Some(value),
+    if text.starts_with(NEMESIS) && reader.peek().map_err(failed)?.is_some() {
         // What the nemesis says is for people, and not always EDN.
-        Err(error) if text.starts_with(NEMESIS) && !error.cut_off() => {
-            fields.value = Some(text[at..].trim_ascii().into());
-            return Ok(fields);
-        }
-        Err(error) => return Err(failed(error)),
+        let said = &text[at..];
+        fields.value =
+            Some(crate::edn::parse_value(said).unwrap_or_else(|_| said.trim_ascii().into()));
+        return Ok(fields);
     }
+    fields.value = Some(reader.value().map_err(failed)?);
     let rest = &text[reader.offset()..];
     if rest.trim_ascii().is_empty() {
         return Ok(fields);

@@ -63,7 +63,8 @@ pub(crate) fn read(bytes: &[u8]) -> Result<History, ReadError> {
             }
             Err(_) => return Err(ReadErrorKind::NotText.at_line(number)),
         };
-        if text.trim_ascii().is_empty() {
+        let text = text.trim_ascii_end();
+        if text.is_empty() {
             continue;
         }
         match read_line(text, number) {
@@ -244,12 +245,12 @@ pub(crate) fn write_header(header: &Header, failed_cas: FailedCas, out: &mut Vec
 /// Writes the line of an event.
 pub(crate) fn write_event(event: &Event, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"index\":");
-    out.extend_from_slice(event.index.to_string().as_bytes());
+    json::write_number(event.index, out);
     out.extend_from_slice(b",\"time\":");
-    out.extend_from_slice(event.time_ns.to_string().as_bytes());
+    json::write_number(event.time_ns, out);
     out.extend_from_slice(b",\"process\":");
     match event.process {
-        Process::Client(number) => out.extend_from_slice(number.to_string().as_bytes()),
+        Process::Client(number) => json::write_number(number, out),
         Process::Nemesis => out.extend_from_slice(b"\"nemesis\""),
     }
     write_member("type", event.kind.name(), out);

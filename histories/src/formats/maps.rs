@@ -56,32 +56,45 @@ pub(crate) fn read_edn(text: &str) -> Result<History, ReadError> {
 pub(crate) fn read_porcupine_kv(text: &str) -> Result<History, ReadError> {
     let mut assembly = Assembly::new(Style::Edn);
     for (number, line) in (1..).zip(text.split_inclusive('\n')) {
-        let mut reader = Reader::new(line);
+        let (line, whole) = (line.trim_ascii_end(), line.ends_with('\n'));
         let failed = |error: SyntaxError| {
-            let whole = line.ends_with('\n');
             let (_, column) = Places::new(line).of(error.offset);
             match error.cut_off() && !whole {
                 true => ReadErrorKind::CutOff(error.to_string()).at((number, column)),
                 false => ReadErrorKind::Malformed(error.to_string()).at((number, column)),
             }
         };
-        if reader.at_end().map_err(failed)? {
-            continue;
+        if let Some(fields) = kv_line(line, number).map_err(failed)? {
+            assembly.push(fields?)?;
         }
-        let fields = operation(&mut reader, (number, 1)).map_err(failed)??;
-        if !reader.at_end().map_err(failed)? {
-            return Err(failed(reader.error("the end of the line")));
-        }
-        match fields.f.as_ref().and_then(Value::as_text) {
-            Some(name) if !KV_OPERATIONS.contains(&name) => {
-                let wanted = KV_OPERATIONS.map(|name| format!(":{name}")).join(", ");
-                let what = format!("expected :f to be one of {wanted}, found :{name}");
-                return Err(fields.malformed(what));
-            }
-            _ => assembly.push(fields)?,
-        };
     }
     Ok(assembly.finish(true)?)
+}
+
+/// The operation on a line, if there is one.
+fn kv_line(line: &str, number: u32) -> Result<Option<Result<Fields, ReadError>>, SyntaxError> {
+    let mut reader = Reader::new(line);
+    if reader.at_end()? {
+        return Ok(None);
+    }
+    let fields = operation(&mut reader, (number, 1))?;
+    if !reader.at_end()? {
+        return Err(reader.error("the end of the line"));
+    }
+    let name = |fields: &Fields| {
+        fields
+            .f
+            .as_ref()
+            .and_then(Value::as_text)
+            .map(str::to_owned)
+    };
+    Ok(Some(fields.and_then(|fields| match name(&fields) {
+        Some(name) if !KV_OPERATIONS.contains(&&*name) => {
+            let wanted = KV_OPERATIONS.map(|name| format!(":{name}")).join(", ");
+            Err(fields.malformed(format!("expected :f to be one of {wanted}, found :{name}")))
+        }
+        _ => Ok(fields),
+    })))
 }
 
 /// Whether the first line is an operation of a key-value history.
