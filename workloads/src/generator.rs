@@ -168,3 +168,6 @@ impl Generator for Mixed {
             .map(|(value, key)| Seen { slot, key, value });
     }
 }
+
+#[cfg(test)]
+mod tests;

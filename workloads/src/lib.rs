@@ -18,8 +18,10 @@ mod register;
 mod workload;
 
 pub use client::{Client, Completion, Outcome};
-pub use keys::KeyRing;
+pub use keys::{KeyRing, SLOTS_MAX};
 pub use kv::Kv;
 pub use options::{Options, UnknownValues, Values};
 pub use register::Register;
-pub use workload::{ALL, Context, Generator, Invocation, UnknownWorkload, Workload, by_name};
+pub use workload::{
+    ALL, Context, FINAL_READS_MAX, Generator, Invocation, UnknownWorkload, Workload, by_name,
+};

@@ -41,7 +41,14 @@ pub const STATUS_TIMEOUT_MS: u64 = 300;
 /// # Errors
 /// It did not answer in time, or not with a state.
 pub async fn status(address: SocketAddr) -> Result<Status, StatusError> {
-    let until = Instant::now() + Duration::from_millis(STATUS_TIMEOUT_MS);
+    status_within(address, STATUS_TIMEOUT_MS).await
+}
+
+pub(super) async fn status_within(
+    address: SocketAddr,
+    timeout_ms: u64,
+) -> Result<Status, StatusError> {
+    let until = Instant::now() + Duration::from_millis(timeout_ms);
     let reply = Line::default()
         .exchange(address, &Request::status(), None, until)
         .await;
