@@ -90,13 +90,13 @@ fn heading(run: &Input<'_>, facts: &Facts) -> Markup {
         }
         dl.facts {
             (fact("system", &plan.system.name))
-            (fact("nodes", &format!("{}: {}", plan.system.nodes.len(), plan.system.nodes.join(" "))))
+            (fact("nodes", &nodes(plan)))
             (fact("workload", &plan.workload.name))
             (fact("model", if plan.check.model.is_empty() { "–" } else { &plan.check.model }))
             (fact("clients", &plan.workload.clients.to_string()))
             (fact("seed", &plan.seed.to_string()))
             (fact("bugs switched on", &or_none(&plan.system.bugs)))
-            (fact("faults", &or_none(&plan.faults.kinds)))
+            (fact("kinds of faults", &or_none(&plan.faults.kinds)))
             div.wide {
                 dt { "operations" }
                 dd {
@@ -104,13 +104,20 @@ fn heading(run: &Input<'_>, facts: &Facts) -> Markup {
                     (facts.count(Outcome::Fail)) " fail, " (facts.count(Outcome::Info)) " info"
                 }
             }
-            (fact("keys", &report.keys.to_string()))
             (fact("recorded / planned time", &times(plan, facts)))
-            @if let Some(ms) = run.checked_in_ms { (fact("checked in", &format!("{ms} ms"))) }
+            (fact("keys checked", &checked(run)))
         }
         p.muted { "Run it again:" }
         pre.command title="click to select" { (run.replay_command) }
     }
+}
+
+fn nodes(plan: &Plan) -> String {
+    format!(
+        "{}: {}",
+        plan.system.nodes.len(),
+        plan.system.nodes.join(" ")
+    )
 }
 
 fn fact(name: &str, value: &str) -> Markup {
@@ -121,7 +128,17 @@ fn or_none(names: &[impl ToString]) -> String {
     if names.is_empty() {
         return "none".to_owned();
     }
-    names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    names
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+fn checked(run: &Input<'_>) -> String {
+    let keys = run.report.keys;
+    run.checked_in_ms
+        .map_or_else(|| keys.to_string(), |ms| format!("{keys}, in {ms} ms"))
 }
 
 fn times(plan: &Plan, facts: &Facts) -> String {
@@ -150,12 +167,7 @@ fn counterexample(facts: &Facts, found: &Counterexample) -> Markup {
             "returned. It takes the first " (found.prefix_events) " events of the key to see it. "
             (confirmed) " " (minimal)
         }
-        (lanes::core_legend(facts))
         (lanes::counterexample(facts, found))
-        p.muted {
-            "The order of all ends is exact. Stretches too short to see are widened; grey ones, "
-            "marked with a zigzag, are compressed. Dashed vertical lines are changes of leader."
-        }
         @if !found.explanation.is_empty() {
             h3 { "Why" }
             ol.explanation { @for line in &found.explanation { li { (line) } } }
@@ -176,8 +188,14 @@ fn timeline_title(facts: &Facts, found: Option<&Counterexample>) -> &'static str
 /// Patterns and gradients the pictures refer to.
 fn definitions() -> Markup {
     // One texture for each style of fault, so that colour is not all that tells them apart.
-    const TEXTURES: [&str; 6] =
-        ["M0 8L8 0", "M0 0L8 8", "M4 3v2", "M0 4h8", "M4 0v8", "M0 4h8M4 0v8"];
+    const TEXTURES: [&str; 6] = [
+        "M0 8L8 0",
+        "M0 0L8 8",
+        "M4 3v2",
+        "M0 4h8",
+        "M4 0v8",
+        "M0 4h8M4 0v8",
+    ];
     html! {
         svg.defs aria-hidden="true" {
             defs {

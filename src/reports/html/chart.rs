@@ -7,9 +7,7 @@ use histories::{Operation, Outcome};
 use maud::{Markup, html};
 
 use super::facts::{Facts, describe};
-use super::frame::{
-    RIGHT, Strips, WIDTH, axis_height, fault_legend, line_swatch, swatch, time_axis,
-};
+use super::frame::{RIGHT, Strips, WIDTH, axis_height, line_swatch, swatch, time_axis};
 use super::scale::{LinearScale, LogScale, Px, Tick, TimeAxis, Unit, duration};
 
 /// Where the plots begin.
@@ -30,24 +28,38 @@ struct Buckets {
 impl Buckets {
     fn new(end_ns: u64) -> Self {
         let length_ns = (end_ns / BUCKETS).max(BUCKET_NS_MIN);
-        let count = usize::try_from(end_ns / length_ns).unwrap_or(0) + 1;
+        // A short rest belongs to the last bucket: on its own its rates would be chance.
+        let rest = u64::from(end_ns % length_ns > length_ns / 2);
+        let count = usize::try_from(end_ns / length_ns + rest)
+            .unwrap_or(1)
+            .max(1);
         Buckets { length_ns, count }
     }
 
     fn of(&self, time_ns: u64) -> usize {
-        usize::try_from(time_ns / self.length_ns).unwrap_or(0).min(self.count - 1)
+        usize::try_from(time_ns / self.length_ns)
+            .unwrap_or(0)
+            .min(self.count - 1)
+    }
+
+    fn begin_ns(&self, bucket: usize) -> u64 {
+        (bucket as u64).saturating_mul(self.length_ns)
     }
 
     fn middle_ns(&self, bucket: usize) -> u64 {
-        (bucket as u64).saturating_mul(self.length_ns).saturating_add(self.length_ns / 2)
+        self.begin_ns(bucket).saturating_add(self.length_ns / 2)
     }
 
     /// How long a bucket is: the last one ends with the run.
     fn seconds(&self, bucket: usize, end_ns: u64) -> f64 {
-        let begin = (bucket as u64).saturating_mul(self.length_ns);
-        let length = end_ns.saturating_sub(begin).clamp(1, self.length_ns);
-        // A last stretch of almost nothing would make a rate out of one operation.
-        (length.max(self.length_ns / 4)) as f64 / 1e9
+        let length_ns = if bucket + 1 == self.count {
+            end_ns
+                .saturating_sub(self.begin_ns(bucket))
+                .max(self.length_ns / 2)
+        } else {
+            self.length_ns
+        };
+        length_ns as f64 / 1e9
     }
 }
 
@@ -58,8 +70,11 @@ pub(super) fn rate(facts: &Facts) -> Markup {
     }
     let buckets = Buckets::new(facts.end_ns);
     let series = |outcome| rates(facts, &buckets, outcome);
-    let (ok, fail, info) =
-        (series(Outcome::Ok), series(Outcome::Fail), series(Outcome::Info));
+    let (ok, fail, info) = (
+        series(Outcome::Ok),
+        series(Outcome::Fail),
+        series(Outcome::Info),
+    );
     let axis = overview_axis(facts);
     let strips = Strips::per_kind(facts, &axis);
     let top = 14.0 + strips.height();
@@ -73,7 +88,7 @@ pub(super) fn rate(facts: &Facts) -> Markup {
             span.key { (line_swatch("line ok")) "ok" }
             span.key { (line_swatch("line fail")) "fail (own scale, below)" }
             span.key { (line_swatch("line info")) "info (own scale, below)" }
-            (fault_legend(facts))
+            (strips.legend())
         }
         svg.picture viewBox={ "0 0 " (WIDTH) " " (Px(height)) } role="img"
             aria-label="operations per second over time" {
@@ -99,7 +114,10 @@ pub(super) fn latency(facts: &Facts) -> Markup {
     for operation in facts.operations.iter().filter(|o| o.outcome == Outcome::Ok) {
         if let Some(ended) = operation.ended {
             let latency_ns = ended.time_ns.saturating_sub(operation.invoked.time_ns);
-            by_bucket[buckets.of(ended.time_ns)].push(Sample { latency_ns, operation });
+            by_bucket[buckets.of(ended.time_ns)].push(Sample {
+                latency_ns,
+                operation,
+            });
         }
     }
     for samples in &mut by_bucket {
@@ -121,8 +139,8 @@ pub(super) fn latency(facts: &Facts) -> Markup {
         p.legend {
             span.key { (swatch("dot-sample")) "one operation that was ok" }
             span.key { (line_swatch("line p50")) "median (p50)" }
-            span.key { (line_swatch("line p99")) "99 % were faster (p99)" }
-            (fault_legend(facts))
+            span.key { (line_swatch("line p99")) "99 % took no longer (p99)" }
+            (strips.legend())
         }
         svg.picture viewBox={ "0 0 " (WIDTH) " " (Px(height)) } role="img"
             aria-label="latency over time" {
@@ -158,24 +176,38 @@ pub(super) struct Sample<'a> {
 
 impl Sample<'_> {
     fn ended_ns(&self) -> u64 {
-        self.operation.invoked.time_ns.saturating_add(self.latency_ns)
+        self.operation
+            .invoked
+            .time_ns
+            .saturating_add(self.latency_ns)
     }
 }
 
 /// An even choice of each bucket's samples (sorted by latency), always with the slowest.
 pub(super) fn thin<'a>(by_bucket: &[Vec<Sample<'a>>]) -> Vec<Sample<'a>> {
     let all: usize = by_bucket.iter().map(Vec::len).sum();
-    let filled = by_bucket.iter().filter(|samples| !samples.is_empty()).count();
+    let filled = by_bucket
+        .iter()
+        .filter(|samples| !samples.is_empty())
+        .count();
     // Every bucket may need one more than its share.
     let budget = DOTS_MAX.saturating_sub(filled).max(1);
     let stride = all.div_ceil(budget).max(1);
     // From the slowest down, so that the slowest is in.
-    by_bucket.iter().flat_map(|samples| samples.iter().rev().step_by(stride)).copied().collect()
+    by_bucket
+        .iter()
+        .flat_map(|samples| samples.iter().rev().step_by(stride))
+        .copied()
+        .collect()
 }
 
 /// From the run's start to its end.
 fn overview_axis(facts: &Facts) -> TimeAxis {
-    let unit = if facts.end_ns < 2_000_000_000 { Unit::Ms } else { Unit::S };
+    let unit = if facts.end_ns < 2_000_000_000 {
+        Unit::Ms
+    } else {
+        Unit::S
+    };
     TimeAxis::linear(0..facts.end_ns, LEFT..WIDTH - RIGHT, unit)
 }
 
@@ -205,17 +237,17 @@ fn amounts(ticks: &[Tick], y: &Range<f64>, name: &str) -> Markup {
 }
 
 /// A line through one point a bucket.
-fn polyline(
-    series: &[f64],
-    buckets: &Buckets,
-    axis: &TimeAxis,
-    y: impl Fn(f64) -> f64,
-) -> String {
+fn polyline(series: &[f64], buckets: &Buckets, axis: &TimeAxis, y: impl Fn(f64) -> f64) -> String {
     let mut path = String::new();
     for (i, amount) in series.iter().enumerate() {
         let command = if i == 0 { 'M' } else { 'L' };
         // Writing to a string cannot fail.
-        let _ = write!(path, "{command}{} {}", Px(axis.x(buckets.middle_ns(i))), Px(y(*amount)));
+        let _ = write!(
+            path,
+            "{command}{} {}",
+            Px(axis.x(buckets.middle_ns(i))),
+            Px(y(*amount))
+        );
     }
     path
 }
@@ -255,7 +287,10 @@ pub(super) fn percentile(sorted: &[Sample<'_>], percent: usize) -> Option<u64> {
 fn dots(samples: &[Sample<'_>], axis: &TimeAxis, scale: &LogScale) -> String {
     let mut path = String::with_capacity(samples.len() * 14);
     for sample in samples {
-        let (x, y) = (Px(axis.x(sample.ended_ns())), Px(scale.y(sample.latency_ns)));
+        let (x, y) = (
+            Px(axis.x(sample.ended_ns())),
+            Px(scale.y(sample.latency_ns)),
+        );
         // A line of no length with round ends: the shortest way to write a dot.
         let _ = write!(path, "M{x} {y}h0");
     }

@@ -61,30 +61,50 @@ impl Facts {
     pub(super) fn new(history: &History) -> Self {
         let faults = history.faults();
         let kinds = styles(&faults);
-        let bands = faults.iter().filter_map(|fault| Band::new(fault, &kinds)).collect();
-        let nemesis = || history.events.iter().filter(|event| event.process == Process::Nemesis);
+        let bands = faults
+            .iter()
+            .filter_map(|fault| Band::new(fault, &kinds))
+            .collect();
+        let nemesis = || {
+            history
+                .events
+                .iter()
+                .filter(|event| event.process == Process::Nemesis)
+        };
         Facts {
             operations: history.operations(),
             faults,
             bands,
             kinds,
             leaders: leaders(nemesis()),
-            exits: nemesis().filter(|event| &*event.f == NODE_EXIT).map(exit).collect(),
+            exits: nemesis()
+                .filter(|event| &*event.f == NODE_EXIT)
+                .map(exit)
+                .collect(),
             end_ns: history.events.last().map_or(0, |event| event.time_ns),
-            clients: history.header.run.as_ref().map(|run| run.clients).filter(|n| *n > 0),
+            clients: history
+                .header
+                .run
+                .as_ref()
+                .map(|run| run.clients)
+                .filter(|n| *n > 0),
         }
     }
 
     /// How many operations ended so.
     pub(super) fn count(&self, outcome: Outcome) -> usize {
-        self.operations.iter().filter(|operation| operation.outcome == outcome).count()
+        self.operations
+            .iter()
+            .filter(|operation| operation.outcome == outcome)
+            .count()
     }
 
     /// Which lane an operation belongs to: its client where the number of clients is known (a
     /// client goes on under its number plus the number of clients after an unknown outcome), else
     /// its process.
     pub(super) fn lane(&self, operation: &Operation) -> u64 {
-        self.clients.map_or(operation.process, |clients| operation.process % clients)
+        self.clients
+            .map_or(operation.process, |clients| operation.process % clients)
     }
 
     /// `client 3, process 13`, or only the process where clients are not known.
@@ -104,7 +124,10 @@ impl Band {
         let label = format!("#{} {} {}", fault.id, fault.kind, fault.targets.join(" "));
         let from = Unit::Ms.format(inject.time_ns, 3);
         let to = to_ns.map_or_else(|| "never healed".to_owned(), |ns| Unit::Ms.format(ns, 3));
-        let title = format!("{label}: {from} to {to} ms, {}", fault.parameters);
+        let title = format!(
+            "{label}: {from} to {to} ms, {}",
+            readable(&fault.parameters)
+        );
         Some(Band {
             kind: fault.kind.clone(),
             style: kinds.get(&fault.kind).copied().unwrap_or(0),
@@ -123,10 +146,13 @@ fn styles(faults: &[FaultSpan]) -> BTreeMap<Arc<str>, usize> {
     let mut others = 0;
     for fault in faults.iter().filter(|fault| fault.inject.is_some()) {
         kinds.entry(fault.kind.clone()).or_insert_with(|| {
-            USUAL.iter().position(|kind| *kind == &*fault.kind).unwrap_or_else(|| {
-                others += 1;
-                USUAL.len() + (others - 1) % (FAULT_STYLES - USUAL.len())
-            })
+            USUAL
+                .iter()
+                .position(|kind| *kind == &*fault.kind)
+                .unwrap_or_else(|| {
+                    others += 1;
+                    USUAL.len() + (others - 1) % (FAULT_STYLES - USUAL.len())
+                })
         });
     }
     kinds
@@ -136,10 +162,21 @@ fn styles(faults: &[FaultSpan]) -> BTreeMap<Arc<str>, usize> {
 fn leaders<'a>(nemesis: impl Iterator<Item = &'a Event>) -> Vec<Leader> {
     let mut leaders: Vec<Leader> = Vec::new();
     for event in nemesis.filter(|event| &*event.f == LEADER) {
-        let node = event.value.get("leader").filter(|node| !node.is_nil()).map(plain);
+        let node = event
+            .value
+            .get("leader")
+            .filter(|node| !node.is_nil())
+            .map(plain);
         let term = event.value.get("term").and_then(Value::as_u64);
-        if leaders.last().is_none_or(|last| last.node != node || last.term != term) {
-            leaders.push(Leader { at_ns: event.time_ns, node, term });
+        if leaders
+            .last()
+            .is_none_or(|last| last.node != node || last.term != term)
+        {
+            leaders.push(Leader {
+                at_ns: event.time_ns,
+                node,
+                term,
+            });
         }
     }
     leaders
@@ -149,15 +186,49 @@ fn exit(event: &Event) -> Exit {
     let node = event.value.get("node").map(plain);
     let node = node.or_else(|| event.node.as_deref().map(str::to_owned));
     let details = match &event.error {
-        Some(error) => format!("{} {error}", event.value),
-        None => event.value.to_string(),
+        Some(error) => format!("{}, {error}", readable(&event.value)),
+        None => readable(&event.value),
     };
-    Exit { at_ns: event.time_ns, node: node.unwrap_or_else(|| "?".to_owned()), details }
+    Exit {
+        at_ns: event.time_ns,
+        node: node.unwrap_or_else(|| "?".to_owned()),
+        details,
+    }
 }
 
 /// A name without quotation marks, any other value as it is.
 pub(super) fn plain(value: &Value) -> String {
-    value.as_text().map_or_else(|| value.to_string(), str::to_owned)
+    value
+        .as_text()
+        .map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// A value for reading, not for parsing: `shape: one, cut: [[n1 n2] [n2 n1]]`. Texts have quotation
+/// marks only where they are more than a name.
+pub(super) fn readable(value: &Value) -> String {
+    let name = |text: &str| {
+        let usual = |c: char| c.is_alphanumeric() || "-_.:/→".contains(c);
+        !text.is_empty() && text.chars().all(usual)
+    };
+    match value {
+        Value::Text(text) if name(text) => text.to_string(),
+        Value::List(values) => {
+            format!(
+                "[{}]",
+                values.iter().map(readable).collect::<Vec<_>>().join(" ")
+            )
+        }
+        Value::Map(entries) => {
+            let entry = |(key, value): &(Value, Value)| {
+                let value_text = readable(value);
+                let braces = matches!(value, Value::Map(_));
+                let (open, close) = if braces { ("{", "}") } else { ("", "") };
+                format!("{}: {open}{value_text}{close}", readable(key))
+            };
+            entries.iter().map(entry).collect::<Vec<_>>().join(", ")
+        }
+        other => other.to_string(),
+    }
 }
 
 /// `ok`, `fail` or `info`.
@@ -197,12 +268,20 @@ pub(super) fn details(facts: &Facts, operation: &Operation) -> String {
     let mut lines = vec![
         describe(operation),
         facts.who(operation),
-        format!("{}, invoked at {} ms", outcome_name(operation.outcome), ms(operation.invoked.time_ns)),
+        format!(
+            "{}, invoked at {} ms",
+            outcome_name(operation.outcome),
+            ms(operation.invoked.time_ns)
+        ),
     ];
     match operation.ended {
         Some(ended) => {
             let took = ended.time_ns.saturating_sub(operation.invoked.time_ns);
-            lines.push(format!("ended at {} ms, after {} ms", ms(ended.time_ns), ms(took)));
+            lines.push(format!(
+                "ended at {} ms, after {} ms",
+                ms(ended.time_ns),
+                ms(took)
+            ));
         }
         None => lines.push("no completion was recorded".to_owned()),
     }
@@ -224,11 +303,18 @@ pub(super) fn shorten(text: &str, characters: usize) -> String {
     if text.chars().count() <= characters {
         return text.to_owned();
     }
-    text.chars().take(characters.saturating_sub(1)).chain(['…']).collect()
+    text.chars()
+        .take(characters.saturating_sub(1))
+        .chain(['…'])
+        .collect()
 }
 
 /// The time in which an operation is drawn: to the end of the history when it never completed.
 pub(super) fn drawn(operation: &Operation, end_ns: u64) -> Range<u64> {
     let begin = operation.invoked.time_ns;
-    begin..operation.ended.map_or(end_ns.max(begin), |ended| ended.time_ns)
+    begin
+        ..operation
+            .ended
+            .map_or(end_ns, |ended| ended.time_ns)
+            .max(begin)
 }

@@ -1,5 +1,6 @@
 //! What every picture over time shares: the time axis, the faults in force, leaders, node exits.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use maud::{Markup, html};
@@ -39,7 +40,10 @@ impl<'a> Strips<'a> {
 
     /// One strip per fault, if they are few.
     pub(super) fn per_fault(facts: &'a Facts, axis: &'a TimeAxis) -> Self {
-        let bands = facts.bands.iter().filter(|band| visible(band, axis).is_some());
+        let bands = facts
+            .bands
+            .iter()
+            .filter(|band| visible(band, axis).is_some());
         let faults: Vec<_> = bands.map(|band| (band.label.clone(), vec![band])).collect();
         if faults.len() > STRIPS_OF_ONE_FAULT_MAX {
             return Strips::per_kind(facts, axis);
@@ -48,9 +52,21 @@ impl<'a> Strips<'a> {
     }
 
     fn new(facts: &'a Facts, axis: &'a TimeAxis, faults: Vec<(String, Vec<&'a Band>)>) -> Self {
-        let leaders = facts.leaders.iter().any(|leader| leader.at_ns <= axis.to_ns());
-        let exits = facts.exits.iter().any(|exit| axis.point(exit.at_ns).is_some());
-        Strips { facts, axis, faults, leaders, exits }
+        let leaders = facts
+            .leaders
+            .iter()
+            .any(|leader| leader.at_ns <= axis.end_ns());
+        let exits = facts
+            .exits
+            .iter()
+            .any(|exit| axis.point(exit.at_ns).is_some());
+        Strips {
+            facts,
+            axis,
+            faults,
+            leaders,
+            exits,
+        }
     }
 
     pub(super) fn height(&self) -> f64 {
@@ -83,9 +99,11 @@ impl<'a> Strips<'a> {
 
     /// The faults shaded through the whole plot, and node exits as lines.
     pub(super) fn shade(&self, y: &Range<f64>) -> Markup {
-        let bands = self.faults.iter().flat_map(|(_, bands)| bands);
+        let bands = self
+            .bands()
+            .filter_map(|band| Some((band, visible(band, self.axis)?)));
         html! {
-            @for (band, x) in bands.filter_map(|band| Some((band, visible(band, self.axis)?))) {
+            @for (band, x) in bands {
                 rect.shade.{ "fault-" (band.style) } x=(Px(x.start)) y=(Px(y.start))
                     width=(Px((x.end - x.start).max(1.0))) height=(Px(y.end - y.start)) {}
             }
@@ -97,12 +115,42 @@ impl<'a> Strips<'a> {
 
     /// Changes of leader as lines through the plot.
     pub(super) fn leader_lines(&self, y: &Range<f64>) -> Markup {
-        let changes = self.facts.leaders.iter().filter_map(|l| self.axis.point(l.at_ns));
+        let changes = self
+            .facts
+            .leaders
+            .iter()
+            .filter_map(|l| self.axis.point(l.at_ns));
         html! {
             @for x in changes {
                 line.leader x1=(Px(x)) x2=(Px(x)) y1=(Px(y.start)) y2=(Px(y.end)) {}
             }
         }
+    }
+
+    /// What the colours of the faults mean, of those in this picture.
+    pub(super) fn legend(&self) -> Markup {
+        let kinds: BTreeMap<&str, usize> =
+            self.bands().map(|band| (&*band.kind, band.style)).collect();
+        html! {
+            @for (kind, style) in kinds {
+                span.key { (swatch(&format!("band fault-{style}"))) (kind) }
+            }
+        }
+    }
+
+    /// The faults in this picture.
+    pub(super) fn bands(&self) -> impl Iterator<Item = &'a Band> + '_ {
+        self.faults
+            .iter()
+            .flat_map(|(_, bands)| bands.iter().copied())
+    }
+
+    /// Whether the leader changes in this picture.
+    pub(super) fn changes_leader(&self) -> bool {
+        self.facts
+            .leaders
+            .iter()
+            .any(|leader| self.axis.point(leader.at_ns).is_some())
     }
 
     fn name(&self, name: &str, top: f64) -> Markup {
@@ -114,12 +162,18 @@ impl<'a> Strips<'a> {
     }
 
     fn band(&self, band: &Band, next: Option<&Band>, top: f64, labelled: bool) -> Markup {
-        let Some(x) = visible(band, self.axis) else { return html! {} };
-        let free = next.and_then(|next| visible(next, self.axis)).map_or(x.end, |x| x.start);
+        let Some(x) = visible(band, self.axis) else {
+            return html! {};
+        };
+        let free = next
+            .and_then(|next| visible(next, self.axis))
+            .map_or(x.end, |x| x.start);
         let short = band.label.replacen(&format!(" {}", band.kind), "", 1);
         let number = short.split(' ').next().unwrap_or_default().to_owned();
         let room = x.end.min(free) - x.start;
-        let label = [short, number].into_iter().find(|label| labelled && fits(label, room));
+        let label = [short, number]
+            .into_iter()
+            .find(|label| labelled && fits(label, room));
         html! {
             g {
                 title { (band.title) }
@@ -193,7 +247,11 @@ fn fits(label: &str, room: f64) -> bool {
 
 /// The height that [`time_axis`] needs below the plot.
 pub(super) fn axis_height(axis: &TimeAxis) -> f64 {
-    if axis.breaks().next().is_some() { 56.0 } else { 42.0 }
+    if axis.breaks().next().is_some() {
+        56.0
+    } else {
+        42.0
+    }
 }
 
 /// The time axis below a plot, with its lines through the plot.
@@ -220,15 +278,6 @@ pub(super) fn time_axis(axis: &TimeAxis, y: &Range<f64>) -> Markup {
         }
         text.middle.small.muted x=(Px(middle)) y=(Px(y.end + axis_height(axis) - 8.0)) {
             "time since the run's start (" (axis.unit.name()) ")"
-        }
-    }
-}
-
-/// The legend of what the strips and the shading mean, where there is any.
-pub(super) fn fault_legend(facts: &Facts) -> Markup {
-    html! {
-        @for (kind, style) in &facts.kinds {
-            span.key { (swatch(&format!("band fault-{style}"))) (kind) }
         }
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::Range;
 
 /// How wide a compressed stretch of time is drawn, in pixels.
-const BREAK_PX: f64 = 52.0;
+const BREAK_PX: f64 = 66.0;
 /// At most so many stretches of an axis are compressed.
 const BREAKS_MAX: usize = 8;
 /// A distance between two moments is drawn at least so wide where there is room, in pixels.
@@ -117,7 +117,12 @@ impl TimeAxis {
     pub(super) fn linear(time_ns: Range<u64>, plot: Range<f64>, unit: Unit) -> Self {
         let end_ns = time_ns.end.max(time_ns.start.saturating_add(1));
         let knots = vec![(time_ns.start, plot.start), (end_ns, plot.end)];
-        TimeAxis { plot, unit, knots, broken: Vec::new() }
+        TimeAxis {
+            plot,
+            unit,
+            knots,
+            broken: Vec::new(),
+        }
     }
 
     /// From the first of `moments` to the last, with `margin_px` kept free on both sides.
@@ -147,9 +152,16 @@ impl TimeAxis {
             let mut broken = largest[..breaks].to_vec();
             broken.sort_unstable();
             let knots = place(&moments, &distances, &broken, &inner);
-            let axis = TimeAxis { plot: plot.clone(), unit, knots, broken };
+            let axis = TimeAxis {
+                plot: plot.clone(),
+                unit,
+                knots,
+                broken,
+            };
             let score = axis.legibility(spans);
-            let next = largest.get(breaks).map_or(0.0, |&i| axis.knots[i + 1].1 - axis.knots[i].1);
+            let next = largest
+                .get(breaks)
+                .map_or(0.0, |&i| axis.knots[i + 1].1 - axis.knots[i].1);
             if best.as_ref().is_none_or(|(least, _)| score > *least) {
                 best = Some((score, axis));
             }
@@ -172,16 +184,19 @@ impl TimeAxis {
             .iter()
             .map(|span| (self.x(span.end) - self.x(span.start)).min(COMFORTABLE_PX))
             .sum();
-        let apart: f64 =
-            self.knots.windows(2).map(|knots| (knots[1].1 - knots[0].1).min(12.0)).sum();
+        let apart: f64 = self
+            .knots
+            .windows(2)
+            .map(|knots| (knots[1].1 - knots[0].1).min(12.0))
+            .sum();
         seen + apart - BREAK_COST_PX * self.broken.len() as f64
     }
 
-    pub(super) fn from_ns(&self) -> u64 {
+    pub(super) fn begin_ns(&self) -> u64 {
         self.knots.first().map_or(0, |knot| knot.0)
     }
 
-    pub(super) fn to_ns(&self) -> u64 {
+    pub(super) fn end_ns(&self) -> u64 {
         self.knots.last().map_or(0, |knot| knot.0)
     }
 
@@ -204,12 +219,16 @@ impl TimeAxis {
     /// Where a stretch of time is, to the plot's edges where it goes on beyond the axis (an end of
     /// `None` always does); `None` when it does not touch the axis.
     pub(super) fn span(&self, from_ns: u64, to_ns: Option<u64>) -> Option<Range<f64>> {
-        if from_ns > self.to_ns() || to_ns.is_some_and(|to_ns| to_ns < self.from_ns()) {
+        if from_ns > self.end_ns() || to_ns.is_some_and(|to_ns| to_ns < self.begin_ns()) {
             return None;
         }
-        let start = if from_ns < self.from_ns() { self.plot.start } else { self.x(from_ns) };
+        let start = if from_ns < self.begin_ns() {
+            self.plot.start
+        } else {
+            self.x(from_ns)
+        };
         let end = match to_ns {
-            Some(to_ns) if to_ns <= self.to_ns() => self.x(to_ns),
+            Some(to_ns) if to_ns <= self.end_ns() => self.x(to_ns),
             _ => self.plot.end,
         };
         Some(start..end)
@@ -217,13 +236,18 @@ impl TimeAxis {
 
     /// Where a moment is, if it is on the axis.
     pub(super) fn point(&self, time_ns: u64) -> Option<f64> {
-        (self.from_ns()..=self.to_ns()).contains(&time_ns).then(|| self.x(time_ns))
+        (self.begin_ns()..=self.end_ns())
+            .contains(&time_ns)
+            .then(|| self.x(time_ns))
     }
 
     pub(super) fn breaks(&self) -> impl Iterator<Item = Break> + '_ {
         self.broken.iter().map(|&i| {
             let ((begin_ns, begin), (end_ns, end)) = (self.knots[i], self.knots[i + 1]);
-            Break { x: begin..end, skipped_ns: end_ns - begin_ns }
+            Break {
+                x: begin..end,
+                skipped_ns: end_ns - begin_ns,
+            }
         })
     }
 
@@ -244,21 +268,18 @@ impl TimeAxis {
         let mut begin = 0;
         let ends = self.broken.iter().copied().chain([self.knots.len() - 1]);
         for end in ends {
-            let (part, decimals) = (&self.knots[begin..=end], self.part_decimals(begin, end));
+            let part = &self.knots[begin..=end];
+            let decimals = self.unit.decimals(step(part));
             let mut any = false;
             for time_ns in round_moments(part) {
                 any |= push(self.x(time_ns), self.unit.format(time_ns, decimals));
             }
             if !any {
-                push(part[0].1, self.unit.format(part[0].0, decimals.max(3)));
+                push(part[0].1, self.unit.format(part[0].0, 3));
             }
             begin = end + 1;
         }
         ticks
-    }
-
-    fn part_decimals(&self, begin: usize, end: usize) -> u32 {
-        self.unit.decimals(step(&self.knots[begin..=end]))
     }
 }
 
@@ -273,9 +294,15 @@ fn place(
     let (count, breaks) = (distances.len(), broken.len());
     let least = DISTANCE_PX_MIN.min(0.3 * width / count.max(1) as f64);
     let to_scale = (width - breaks as f64 * BREAK_PX - (count - breaks) as f64 * least).max(0.0);
-    let shown: u64 =
-        (0..count).filter(|i| broken.binary_search(i).is_err()).map(|i| distances[i]).sum();
-    let mut x = if count == 0 { (inner.start + inner.end) / 2.0 } else { inner.start };
+    let shown: u64 = (0..count)
+        .filter(|i| broken.binary_search(i).is_err())
+        .map(|i| distances[i])
+        .sum();
+    let mut x = if count == 0 {
+        (inner.start + inner.end) / 2.0
+    } else {
+        inner.start
+    };
     let mut knots = vec![(moments[0], x)];
     for (i, distance) in distances.iter().enumerate() {
         x += match broken.binary_search(&i) {
@@ -289,17 +316,25 @@ fn place(
 
 /// The distance of labels in a part of an axis: a round one that gives each label its room.
 fn step(part: &[(u64, f64)]) -> u64 {
-    let (Some(first), Some(last)) = (part.first(), part.last()) else { return 1 };
+    let (Some(first), Some(last)) = (part.first(), part.last()) else {
+        return 1;
+    };
     let labels = ((last.1 - first.1) / TICK_PX).max(1.0);
     round_up((last.0 - first.0) as f64 / labels).max(1.0) as u64
 }
 
+/// The round moments within a part of an axis; none in a part of a single moment.
 fn round_moments(part: &[(u64, f64)]) -> Vec<u64> {
     const TICKS_MAX: usize = 100;
-    let (Some(first), Some(last)) = (part.first(), part.last()) else { return Vec::new() };
+    let [first, .., last] = part else {
+        return Vec::new();
+    };
     let step = step(part);
-    let begin = first.0.div_ceil(step);
-    (begin..).map_while(|n| n.checked_mul(step)).take_while(|t| *t <= last.0).take(TICKS_MAX).collect()
+    let begin = first.0.div_ceil(step).checked_mul(step);
+    std::iter::successors(begin, |time_ns| time_ns.checked_add(step))
+        .take_while(|time_ns| *time_ns <= last.0)
+        .take(TICKS_MAX)
+        .collect()
 }
 
 /// The smallest of 1, 2 and 5 times a power of ten that is not less than `x`.
@@ -340,7 +375,10 @@ impl LinearScale {
         let count = (self.top / self.step).round() as usize;
         (0..=count)
             .map(|i| i as f64 * self.step)
-            .map(|amount| Tick { at: self.y(amount), label: format!("{amount:.0}") })
+            .map(|amount| Tick {
+                at: self.y(amount),
+                label: format!("{amount:.0}"),
+            })
             .collect()
     }
 }
@@ -373,7 +411,10 @@ impl LogScale {
                 let part = f64::from(power - self.low) / f64::from(self.high - self.low);
                 let decimals = usize::try_from(-power).unwrap_or(0);
                 let label = format!("{:.decimals$}", 10_f64.powi(power));
-                Tick { at: self.y.end - (self.y.end - self.y.start) * part, label }
+                Tick {
+                    at: self.y.end - (self.y.end - self.y.start) * part,
+                    label,
+                }
             })
             .collect()
     }
@@ -383,3 +424,6 @@ impl LogScale {
 fn log10_ms(ns: u64) -> f64 {
     (ns.max(1_000) as f64 / 1e6).log10()
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,7 @@ use checkers::{Check, Counterexample, Report};
 use histories::{FaultSpan, Point, Value};
 use maud::{Markup, html};
 
-use super::facts::{Facts, describe, outcome_name};
+use super::facts::{Facts, describe, outcome_name, readable, shorten};
 use super::scale::Unit;
 
 /// Longer values are folded away.
@@ -15,7 +15,7 @@ const ROWS_MAX: usize = 500;
 /// What each check says.
 pub(super) fn checks(report: &Report) -> Markup {
     html! {
-        table {
+        table.checks {
             thead { tr { th { "check" } th { "verdict" } th { "reason" } } }
             tbody { @for check in &report.checks { (check_row(check)) } }
         }
@@ -42,7 +42,7 @@ fn check_row(check: &Check) -> Markup {
 /// The operations of the counterexample with full precision.
 pub(super) fn core(facts: &Facts, found: &Counterexample) -> Markup {
     html! {
-        table.numbers {
+        table {
             thead {
                 tr {
                     th { "index" } th { "operation" } th { "process" } th { "node" }
@@ -183,7 +183,7 @@ fn at(point: Option<Point>) -> String {
 
 /// A value, folded away when it is long.
 fn value(value: &Value) -> Markup {
-    let text = value.to_string();
+    let text = readable(value);
     html! {
         @if value.is_nil() {
             "–"
@@ -191,7 +191,7 @@ fn value(value: &Value) -> Markup {
             code { (text) }
         } @else {
             details {
-                summary { code { (super::facts::shorten(&text, SHOWN_CHARACTERS_MAX)) } }
+                summary { code { (shorten(&text, SHOWN_CHARACTERS_MAX)) } }
                 code { (text) }
             }
         }
