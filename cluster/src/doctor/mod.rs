@@ -10,7 +10,7 @@ use std::time::Duration;
 use faults::Unavailable;
 use serde::Serialize;
 
-use crate::hidden::{SUBCOMMAND, stage_command};
+use crate::hidden::{SUBCOMMAND, own_name, stage_command};
 use crate::sandbox::Sandbox;
 use crate::watched::Watched;
 use advice::{Facts, Topic};
@@ -182,7 +182,9 @@ pub(crate) fn outcome_within(
         let _ = stderr.take(CAUSE_BYTES_MAX).read_to_end(&mut said);
     }
     let said = String::from_utf8_lossy(&said);
-    match said.trim() {
+    // It begins with the name of the program, as the messages of any program do.
+    let name = own_name().to_string_lossy().into_owned() + ": ";
+    match said.trim().trim_start_matches(&name) {
         "" => Err(format!("the trial ended with {status}")),
         said => Err(said.to_owned()),
     }

@@ -1,0 +1,129 @@
+//! What runs as a node in the tests.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::process::{Command, ExitCode, Stdio};
+use std::time::Duration;
+use std::{fs, process, thread};
+
+use nix::unistd::{getpid, getppid, setsid};
+
+use crate::support::{OWN, park};
+
+pub fn run(name: &str, args: &[&str]) -> ExitCode {
+    match (name, args) {
+        ("echo", [address, port]) => echo(address, port),
+        ("tree", []) => tree(),
+        ("middle", []) => middle(),
+        ("leaf", []) => leaf(),
+        ("count", []) => count(),
+        ("look", []) => look(),
+        ("fail", [code]) => fail(code),
+        ("crash", []) => process::abort(),
+        ("park", []) => park(),
+        _ => panic!("there is no program {name} {args:?}"),
+    }
+}
+
+fn spawn(program: &str) -> process::Child {
+    let mut command = Command::new(OWN);
+    command
+        .args(["program", program])
+        .stdin(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+/// Sends back whatever it receives.
+fn echo(address: &str, port: &str) -> ExitCode {
+    let listener = TcpListener::bind((address, port.parse().unwrap())).unwrap();
+    for stream in listener.incoming() {
+        thread::spawn(move || {
+            let mut stream = stream.unwrap();
+            stream.set_nodelay(true).unwrap();
+            let mut buffer = [0; 4096];
+            while let Ok(length @ 1..) = stream.read(&mut buffer) {
+                if stream.write_all(&buffer[..length]).is_err() {
+                    break;
+                }
+            }
+        });
+    }
+    ExitCode::FAILURE
+}
+
+/// A process with an orphaned grandchild in a session of its own.
+fn tree() -> ExitCode {
+    assert!(spawn("middle").wait().unwrap().success());
+    println!("grown");
+    park()
+}
+
+#[expect(clippy::zombie_processes, reason = "an orphan is wanted")]
+fn middle() -> ExitCode {
+    let leaf = spawn("leaf");
+    let session = || nix::unistd::getsid(Some(nix::unistd::Pid::from_raw(leaf.id() as i32)));
+    while session() != Ok(nix::unistd::Pid::from_raw(leaf.id() as i32)) {
+        thread::sleep(Duration::from_millis(1));
+    }
+    ExitCode::SUCCESS
+}
+
+fn leaf() -> ExitCode {
+    setsid().unwrap();
+    park()
+}
+
+/// Two processes that write without end.
+#[expect(clippy::zombie_processes, reason = "neither ends by itself")]
+fn count() -> ExitCode {
+    let is_child = std::env::var_os("COUNT_CHILD").is_some();
+    if !is_child {
+        let mut command = Command::new(OWN);
+        let child = command.args(["program", "count"]).env("COUNT_CHILD", "1");
+        child.spawn().unwrap();
+    }
+    for number in 0_u64.. {
+        println!("{}{number}", if is_child { "child " } else { "" });
+        thread::sleep(Duration::from_millis(1));
+    }
+    ExitCode::SUCCESS
+}
+
+/// Says what it sees of its surroundings.
+fn look() -> ExitCode {
+    let list = |folder: &str| {
+        let names = fs::read_dir(folder).unwrap();
+        let mut names: Vec<String> = names
+            .map(|name| name.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    };
+    println!("pid {} parent {}", getpid(), getppid());
+    println!(
+        "host {}",
+        nix::unistd::gethostname().unwrap().to_str().unwrap()
+    );
+    let processes = list("/proc");
+    let processes = processes.iter().filter(|name| name.parse::<u32>().is_ok());
+    println!(
+        "processes {}",
+        processes.cloned().collect::<Vec<_>>().join(" ")
+    );
+    println!("interfaces {}", crate::support::interfaces().join(" "));
+    // The one besides standard input, output and error is the listing itself.
+    println!("descriptors {}", list("/proc/self/fd").len() - 1);
+    println!("folder {}", std::env::current_dir().unwrap().display());
+    println!("variable {}", std::env::var("GREETING").unwrap_or_default());
+    println!("end");
+    park()
+}
+
+/// Complains and gives up.
+fn fail(code: &str) -> ExitCode {
+    for line in 1..=30 {
+        eprintln!("complaint {line}");
+    }
+    ExitCode::from(code.parse::<u8>().unwrap())
+}
