@@ -7,13 +7,10 @@ use std::sync::Arc;
 use histories::{Event, FaultSpan, History, Operation, Outcome, Process, Value};
 
 use super::scale::Unit;
+use crate::judge::{LEADER, NODE_EXIT};
 
 /// There are so many styles for kinds of faults; further kinds share them.
 const FAULT_STYLES: usize = 6;
-/// The event of the nemesis that says who leads.
-const LEADER: &str = "leader";
-/// The event of the nemesis that says that a node's process ended.
-const NODE_EXIT: &str = "node-exit";
 
 /// What the page shows of a history.
 pub(super) struct Facts {
@@ -32,9 +29,11 @@ pub(super) struct Facts {
 
 /// A fault in force.
 pub(super) struct Band {
+    pub id: u64,
+    pub targets: String,
     pub kind: Arc<str>,
     pub style: usize,
-    /// Short: `#3 partition n1 n2`.
+    /// Short: `#3 partition halves n1 n2`.
     pub label: String,
     pub from_ns: u64,
     pub to_ns: Option<u64>,
@@ -121,7 +120,10 @@ impl Band {
     fn new(fault: &FaultSpan, kinds: &BTreeMap<Arc<str>, usize>) -> Option<Self> {
         let inject = fault.inject?;
         let to_ns = fault.heal.map(|heal| heal.time_ns);
-        let label = format!("#{} {} {}", fault.id, fault.kind, fault.targets.join(" "));
+        let shape = fault.parameters.get("shape").map(plain).unwrap_or_default();
+        let words = [&*fault.kind, &shape, &fault.targets.join(" ")].join(" ");
+        let words: Vec<&str> = words.split_whitespace().collect();
+        let label = format!("#{} {}", fault.id, words.join(" "));
         let from = Unit::Ms.format(inject.time_ns, 3);
         let to = to_ns.map_or_else(|| "never healed".to_owned(), |ns| Unit::Ms.format(ns, 3));
         let title = format!(
@@ -129,9 +131,11 @@ impl Band {
             readable(&fault.parameters)
         );
         Some(Band {
+            id: fault.id,
+            targets: fault.targets.join(" "),
             kind: fault.kind.clone(),
             style: kinds.get(&fault.kind).copied().unwrap_or(0),
-            label: label.trim_end().to_owned(),
+            label,
             from_ns: inject.time_ns,
             to_ns,
             title,
@@ -185,8 +189,9 @@ fn leaders<'a>(nemesis: impl Iterator<Item = &'a Event>) -> Vec<Leader> {
 fn exit(event: &Event) -> Exit {
     let node = event.value.get("node").map(plain);
     let node = node.or_else(|| event.node.as_deref().map(str::to_owned));
-    let details = match &event.error {
-        Some(error) => format!("{}, {error}", readable(&event.value)),
+    // The controller's own words, with the last lines of the node's log; else whatever there is.
+    let details = match event.value.get("text").and_then(Value::as_text) {
+        Some(text) => text.to_owned(),
         None => readable(&event.value),
     };
     Exit {
@@ -240,14 +245,16 @@ pub(super) fn outcome_name(outcome: Outcome) -> &'static str {
     }
 }
 
-/// An operation as people write it: `read k1-0 → 7`, `write k1-0 8`, `cas k1-0 [7 8] → ?`.
+/// An operation as people write it: `read k1-0 → 7`, `write k1-0 8`, `cas k1-0 7 to 8 → ?`.
 pub(super) fn describe(operation: &Operation) -> String {
     let mut text = operation.f.to_string();
     if let Some(key) = &operation.key {
         text = format!("{text} {}", plain(key));
     }
-    if !operation.input.is_nil() {
-        text = format!("{text} {}", operation.input);
+    match (&*operation.f, operation.input.as_list()) {
+        _ if operation.input.is_nil() => {}
+        ("cas", Some([old, new])) => text = format!("{text} {old} to {new}"),
+        _ => text = format!("{text} {}", operation.input),
     }
     match operation.outcome {
         Outcome::Fail => text + " → failed",

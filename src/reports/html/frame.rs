@@ -14,6 +14,8 @@ pub(super) const WIDTH: f64 = 1_160.0;
 pub(super) const RIGHT: f64 = 14.0;
 /// The height of one strip.
 const STRIP: f64 = 20.0;
+/// A hover shows at most so many characters of what a node last said.
+const TITLE_CHARACTERS_MAX: usize = 600;
 /// With more faults than this in one picture they share a strip per kind.
 const STRIPS_OF_ONE_FAULT_MAX: usize = 8;
 
@@ -169,9 +171,10 @@ impl<'a> Strips<'a> {
             .and_then(|next| visible(next, self.axis))
             .map_or(x.end, |x| x.start);
         let short = band.label.replacen(&format!(" {}", band.kind), "", 1);
-        let number = short.split(' ').next().unwrap_or_default().to_owned();
+        let number = format!("#{}", band.id);
+        let labels = [short, format!("{number} {}", band.targets), number];
         let room = x.end.min(free) - x.start;
-        let label = [short, number]
+        let label = labels
             .into_iter()
             .find(|label| labelled && fits(label, room));
         html! {
@@ -225,7 +228,10 @@ impl<'a> Strips<'a> {
         html! {
             @for (exit, x, labelled) in places {
                 g {
-                    title { "process of " (exit.node) " ended: " (exit.details) }
+                    title {
+                        "process of " (exit.node) " ended: "
+                        (shorten(&exit.details, TITLE_CHARACTERS_MAX))
+                    }
                     path.cross d={ "M" (Px(x - 4.0)) " " (Px(top + 6.0)) "l8 8m0 -8l-8 8" } {}
                     @if labelled {
                         text.small x=(Px(x + 7.0)) y=(Px(top + 14.0)) { (exit.node) }

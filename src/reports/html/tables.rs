@@ -32,7 +32,7 @@ fn check_row(check: &Check) -> Markup {
                 @if let Some(reason) = &check.reason { (reason) }
                 @if let Some(hint) = &check.hint { div.muted { "hint: " (hint) } }
                 @if !check.details.is_empty() {
-                    ul { @for line in check.details.iter().take(ROWS_MAX) { li { (line) } } }
+                    ul { @for line in check.details.iter().take(ROWS_MAX) { li.lines { (line) } } }
                 }
             }
         }
@@ -158,7 +158,7 @@ pub(super) fn leaders(facts: &Facts) -> Markup {
                         tr {
                             td.number { (Unit::Ms.format(exit.at_ns, 3)) }
                             td { (exit.node) }
-                            td { (exit.details) }
+                            td.lines { (exit.details) }
                         }
                     }
                 }

@@ -246,7 +246,7 @@ fn faults_in_force_are_named_and_shaded() {
     story.leader(1_005 * MS, "n3", 5);
     let history = story.history();
     let page = page_of(&history, Some(found(core_of(&history))));
-    assert!(page.contains("In force meanwhile: #4 partition n2."));
+    assert!(page.contains("In force meanwhile: #4 partition one n2."));
     assert!(page.contains("n3 (term 5)"));
     assert!(page.contains("class=\"leader\""));
     assert!(page.contains("shape: one"));
