@@ -177,7 +177,7 @@ impl Target for Fake {
         } else {
             vec![Value::Int(*pid)]
         };
-        Ok(Value::List(gone))
+        Ok(Value::Map(vec![("gone".into(), Value::List(gone))]))
     }
 
     fn start(&self, node: &str) -> Result<Value, TargetError> {
@@ -195,10 +195,14 @@ impl Target for Fake {
         let mut state = self.call(format!("pause {node}"))?;
         let (process, pid) = state.nodes.get_mut(node).expect("faults name known nodes");
         if *process == NodeState::Dead {
-            return Ok(Value::Map(vec![]));
+            return Err(TargetError(format!("cannot pause {node}: it does not run")));
         }
         *process = NodeState::Stopped;
-        Ok(Value::Map(vec![(Value::Int(*pid), "T".into())]))
+        let found = vec![
+            ("pid".into(), Value::Int(*pid)),
+            ("state".into(), "T".into()),
+        ];
+        Ok(Value::List(vec![Value::Map(found)]))
     }
 
     fn resume(&self, node: &str) -> Result<Value, TargetError> {

@@ -57,8 +57,13 @@ impl Injector {
     /// same number is under way: then it is not to be injected, and [`inject`](Self::inject) will
     /// not.
     pub fn begin(&mut self, planned: &Planned, leader: Option<&str>) -> Fault {
-        // A leader that is no node of the order is as good as none.
-        let leader = leader.filter(|leader| planned.order.iter().any(|node| &**node == *leader));
+        // A leader that was killed, or is no node of the order, is as good as none.
+        let leader = leader.filter(|leader| {
+            planned
+                .order
+                .iter()
+                .any(|node| &**node == *leader && !self.standing.down.is_held(node))
+        });
         let prepared = planned.action.fault().prepare(&planned.order, leader);
         let undo = planned.action.fault().undo(&prepared);
         let active = Active {

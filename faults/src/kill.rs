@@ -2,7 +2,7 @@
 
 use histories::Value;
 
-use crate::kind::{Effect, FaultKind, Prepared, Standing, choice_parameters};
+use crate::kind::{Effect, FaultKind, Prepared, Standing, choice_parameters, facts};
 use crate::{Name, Role, Target, Undo};
 
 /// Kills nodes and starts them again.
@@ -46,7 +46,7 @@ impl FaultKind for Kill {
         });
         // A node that was down already has no pids to show.
         effect.effective =
-            Some(effect.any(|pids| pids.as_list().is_some_and(|pids| !pids.is_empty())));
+            Some(effect.any(|gone| facts(gone).iter().any(|fact| fact.as_int().is_some())));
         effect
     }
 

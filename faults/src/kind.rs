@@ -151,7 +151,20 @@ impl Effect {
 
     /// Whether what `on_each` found of any node passes this test.
     pub fn any(&self, shows_effect: impl Fn(&Value) -> bool) -> bool {
-        matches!(&self.evidence, Value::Map(nodes) if nodes.iter().any(|(_, found)| shows_effect(found)))
+        match &self.evidence {
+            Value::Map(nodes) => nodes.iter().any(|(_, found)| shows_effect(found)),
+            _ => false,
+        }
+    }
+}
+
+/// The numbers and texts that evidence holds, at any depth, without the names they stand under.
+pub(crate) fn facts(evidence: &Value) -> Vec<&Value> {
+    match evidence {
+        Value::List(values) => values.iter().flat_map(facts).collect(),
+        Value::Map(entries) => entries.iter().flat_map(|(_, value)| facts(value)).collect(),
+        Value::Nil => Vec::new(),
+        fact => vec![fact],
     }
 }
 
@@ -202,6 +215,11 @@ impl<T: Ord + Clone> Holds<T> {
         self.0.remove(thing);
     }
 
+    /// Whether anyone holds it.
+    pub fn is_held(&self, thing: &T) -> bool {
+        self.0.contains_key(thing)
+    }
+
     /// Everything held by anyone.
     pub fn things(&self) -> Vec<T> {
         self.0.keys().cloned().collect()
@@ -221,4 +239,34 @@ pub(crate) fn choice_parameters(
         parameters.push(("leader".into(), leader.map_or(Value::Nil, Value::from)));
     }
     parameters
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn facts_are_found_at_any_depth_and_names_are_none() {
+        let pids = Value::List(vec![4.into(), 5.into()]);
+        let process = Value::Map(vec![("pid".into(), 4.into()), ("state".into(), "T".into())]);
+        let rows = [
+            (Value::Nil, vec![]),
+            (
+                Value::Map(vec![("gone".into(), Value::List(vec![]))]),
+                vec![],
+            ),
+            (
+                Value::Map(vec![("gone".into(), pids)]),
+                vec![4.into(), 5.into()],
+            ),
+            (Value::List(vec![process]), vec![4.into(), "T".into()]),
+        ];
+        for (evidence, expected) in rows {
+            assert_eq!(
+                facts(&evidence),
+                expected.iter().collect::<Vec<&Value>>(),
+                "{evidence}"
+            );
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use histories::Value;
 
-use crate::kind::{Effect, FaultKind, Prepared, Standing, choice_parameters};
+use crate::kind::{Effect, FaultKind, Prepared, Standing, choice_parameters, facts};
 use crate::{Name, Role, Target, Undo};
 
 /// Stops nodes and lets them go on.
@@ -37,14 +37,13 @@ impl FaultKind for Pause {
         standing: &mut Standing,
     ) -> Effect {
         let mut effect = Effect::on_each(&prepared.targets, |node| {
+            // A node that is down has nothing to stop, and will run when it is started.
+            if standing.down.is_held(node) {
+                return Ok(Value::Nil);
+            }
             // Held even if the call fails: some of its processes may be stopped.
             standing.stopped.hold(node, id);
-            let states = target.pause(node)?;
-            // A node that is down has nothing to stop, and will run when it is started.
-            if states == Value::Map(Vec::new()) {
-                standing.stopped.release(node, id);
-            }
-            Ok(states)
+            target.pause(node)
         });
         effect.effective = Some(effect.any(all_stopped));
         effect
@@ -69,10 +68,32 @@ impl FaultKind for Pause {
 
 /// Whether there are processes, and the kernel says of each that it is stopped.
 fn all_stopped(states: &Value) -> bool {
-    match states {
-        Value::Map(pids) => {
-            !pids.is_empty() && pids.iter().all(|(_, state)| state.as_text() == Some("T"))
+    let states: Vec<&str> = facts(states)
+        .into_iter()
+        .filter_map(Value::as_text)
+        .collect();
+    !states.is_empty() && states.iter().all(|&state| state == "T")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stopped_means_that_every_process_is() {
+        let states = |states: &[&str]| {
+            let process = |&state: &&str| {
+                Value::Map(vec![
+                    ("pid".into(), 4.into()),
+                    ("state".into(), state.into()),
+                ])
+            };
+            Value::List(states.iter().map(process).collect())
+        };
+        assert!(all_stopped(&states(&["T"])) && all_stopped(&states(&["T", "T"])));
+        for running in [&["T", "R"][..], &["S"], &["t"], &[]] {
+            assert!(!all_stopped(&states(running)), "{running:?}");
         }
-        _ => false,
+        assert!(!all_stopped(&Value::Nil));
     }
 }

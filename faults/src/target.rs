@@ -19,8 +19,8 @@ pub trait Target: Send + Sync {
     /// Ends every process of the node by SIGKILL and waits until they are gone. Killing a node
     /// that is not running is no error.
     ///
-    /// Returns evidence: the pids that were there and are no more, as a list of whole numbers
-    /// (`[412 413]`; empty when nothing was running).
+    /// Returns evidence, in which every whole number is the pid of a process that was there and is
+    /// no more: `{"gone" [412 413]}`. None stands there when nothing was running.
     fn kill(&self, node: &str) -> Result<Value, TargetError>;
 
     /// Starts a node that is not running, on the data it left behind, without waiting until it
@@ -28,10 +28,11 @@ pub trait Target: Send + Sync {
     /// as its pid.
     fn start(&self, node: &str) -> Result<Value, TargetError>;
 
-    /// Stops every process of the node by SIGSTOP. Pausing a node that is not running is no error.
+    /// Stops every process of the node by SIGSTOP.
     ///
-    /// Returns evidence: a map from each pid to its state as the kernel reports it afterwards
-    /// (`{412 "T", 413 "T"}`; empty when nothing was running).
+    /// Returns evidence, in which every text is the state of a process as the kernel reports it
+    /// afterwards: `[{"pid" 412, "state" "T"}]`. A node that is not running gives none, or an
+    /// error.
     fn pause(&self, node: &str) -> Result<Value, TargetError>;
 
     /// Lets every process of the node go on (SIGCONT). Resuming a node that runs, or is dead, is

@@ -87,7 +87,7 @@ fn a_kill_shows_the_pids_that_are_gone() {
     let mut injector = injector(&cluster);
     let killed = strike(&mut injector, 1, KILL_ONE, &cluster);
     assert_eq!((killed.phase, killed.effective), (Inject, Some(true)));
-    assert_eq!(killed.evidence.to_string(), r#"{"n1" [0]}"#);
+    assert_eq!(killed.evidence.to_string(), r#"{"n1" {"gone" [0]}}"#);
     assert_eq!(&*killed.kind, "kill");
     // Nothing was left to kill the second time, and it says so to the end.
     assert_eq!(
@@ -111,7 +111,10 @@ fn a_pause_shows_stopped_processes_and_waits_for_the_other_pause() {
     let mut injector = injector(&cluster);
     let paused = strike(&mut injector, 1, PAUSE_ONE, &cluster);
     assert_eq!((paused.phase, paused.effective), (Inject, Some(true)));
-    assert_eq!(paused.evidence.to_string(), r#"{"n1" {0 "T"}}"#);
+    assert_eq!(
+        paused.evidence.to_string(),
+        r#"{"n1" [{"pid" 0, "state" "T"}]}"#
+    );
     strike(&mut injector, 2, PAUSE_ONE, &cluster);
     assert_eq!(heal(&mut injector, 1, &cluster).effective, Some(true));
     assert_eq!(cluster.state_of("n1"), NodeState::Stopped);
@@ -135,6 +138,31 @@ fn a_pause_of_a_dead_node_had_no_effect_and_does_not_outlive_its_restart() {
     heal(&mut injector, 3, &cluster);
     assert!(cluster.is_whole());
     assert_eq!(heal(&mut injector, 2, &cluster).effective, Some(false));
+}
+
+#[test]
+fn a_pause_that_fails_is_an_error_and_is_still_taken_back() {
+    let cluster = Fake::new(3);
+    let mut injector = injector(&cluster);
+    // Dead by its own hand, not by a fault.
+    cluster.kill("n1").expect("no call fails");
+    let minority = Action::Pause(Pause {
+        target: Role::Majority,
+    });
+    let paused = strike(&mut injector, 1, minority, &cluster);
+    assert_eq!(
+        (paused.phase, paused.effective),
+        (Error, Some(true)),
+        "n2 was paused"
+    );
+    assert!(
+        paused.evidence.to_string().contains("n1: it does not run"),
+        "{}",
+        paused.evidence
+    );
+    assert_eq!(cluster.state_of("n2"), NodeState::Stopped);
+    assert_eq!(heal(&mut injector, 1, &cluster).phase, Heal);
+    assert_eq!(cluster.state_of("n2"), NodeState::Running);
 }
 
 #[test]
@@ -245,7 +273,11 @@ fn the_leader_is_hit_where_it_is_known_and_recorded_where_not() {
             "{leader:?}"
         );
     }
-    let one = injector.begin(&planned(9, KILL_ONE, &cluster), Some("n2"));
+    // A leader that a kill holds down leads no more.
+    strike(&mut injector, 8, KILL_ONE, &cluster);
+    let begun = injector.begin(&planned(9, alone, &cluster), Some("n1"));
+    assert_eq!(begun.parameters.get("leader"), Some(&Value::Nil));
+    let one = injector.begin(&planned(10, KILL_ONE, &cluster), Some("n2"));
     assert_eq!(one.parameters.get("leader"), None);
 }
 
