@@ -157,11 +157,14 @@ impl<'a> Reader<'a> {
             self.value()?;
             return Ok(true);
         }
-        let tagged = self.scanner.peek() == Some(b'#')
-            && self
-                .scanner
-                .peek_ahead(1)
-                .is_some_and(|byte| byte.is_ascii_alphabetic());
+        let tagged = match (self.scanner.peek(), self.scanner.peek_ahead(1)) {
+            (Some(b'#'), Some(next)) => next.is_ascii_alphabetic(),
+            (Some(b'#'), None) => {
+                self.scanner.take(b'#');
+                return Err(self.error("a value"));
+            }
+            _ => false,
+        };
         if tagged {
             self.scanner.take(b'#');
             self.scanner.take_while(is_constituent);
@@ -191,8 +194,7 @@ impl<'a> Reader<'a> {
                     _ => Err(self.scanner.error_at(from, "##NaN, ##Inf or ##-Inf")),
                 }
             }
-            None => Err(self.error("a value")),
-            Some(_) => Err(self.scanner.error_at(from, "a value")),
+            _ => Err(self.scanner.error_at(from, "a value")),
         }
     }
 

@@ -139,10 +139,14 @@ fn operation(line: &str, start: usize, number: u32) -> Result<Fields, ReadError>
 }
 
 /// Whether an operation that is the last thing in a file is surely complete: more text could have
-/// made another value of `1` or `:time`, but not of `[1 2]` or `nil`.
+/// made another value of `1` or `:time`, but not of `[1 2]` or `nil`; and to a failure, a reason
+/// could have been added.
 fn is_closed(operation: &str) -> bool {
     let last = tokens(operation).last().map_or("", |(_, token)| token);
-    last.ends_with([']', ')', '}', '"']) || ["nil", "true", "false", ":timed-out"].contains(&last)
+    let kind = tokens(operation).nth(1).map_or("", |(_, token)| token);
+    let value_is_closed =
+        last.ends_with([']', ')', '}', '"']) || ["nil", "true", "false"].contains(&last);
+    last == ":timed-out" || (value_is_closed && [":invoke", ":ok"].contains(&kind))
 }
 
 /// The words of a line, with their offsets.

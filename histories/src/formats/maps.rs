@@ -207,7 +207,7 @@ fn syntax(text: &str, error: &SyntaxError, begin: Option<(u32, u32)>) -> ReadErr
     let place = Places::new(text).of(error.offset);
     let what = match begin {
         Some((line, _)) if line != place.0 => {
-            format!("{error} (the operation before begins on line {line})")
+            format!("{error} (the last operation begins on line {line})")
         }
         _ => error.to_string(),
     };

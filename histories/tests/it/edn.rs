@@ -218,7 +218,7 @@ fn what_is_refused() {
         (
             format!("[{op}\n {{:process 0\n :type"),
             "h:3:7: is cut off: expected a value, found the end \
-             (the operation before begins on line 2)",
+             (the last operation begins on line 2)",
         ),
         (
             format!("[{op}] 3"),
@@ -331,4 +331,30 @@ fn porcupine_kv() {
         format,
         "h:1:14: expected the end of the line, found `1`",
     );
+}
+
+/// Cut anywhere, a list is an error, and a stream is its whole operations or an error.
+#[test]
+fn truncation_at_every_byte() {
+    let list = format!("[{}]", OPS.join("\n"));
+    let stream = OPS.join("\n");
+    let whole = read(&list, None).expect("a list").events;
+    for cut in 1..list.len() {
+        let error = read(&list[..cut], Some(Format::Edn)).expect_err("cut");
+        assert!(
+            error.line.is_some() && error.to_string().contains("is cut off"),
+            "{error}"
+        );
+    }
+    for cut in 1..stream.len() {
+        let operations = stream[..cut].matches('}').count();
+        match read(&stream[..cut], Some(Format::Edn)) {
+            Ok(history) => {
+                assert_eq!(history.events, whole[..operations], "cut at {cut}");
+                let rest = stream[..cut].rsplit('}').next().expect("a part").trim();
+                assert!(rest.is_empty(), "cut at {cut}");
+            }
+            Err(error) => assert!(error.line.is_some(), "{error}"),
+        }
+    }
 }

@@ -126,7 +126,11 @@ fn damaged_lines() {
 fn a_last_line_without_newline() {
     let cut = "h:1: is cut off: the last line has no newline at its end, so that its value may be \
                incomplete (hint: append a newline if the file is whole)";
-    for line in ["0\t:invoke\t:write\t1", "0\t:invoke\t:write\t:time"] {
+    for line in [
+        "0\t:invoke\t:write\t1",
+        "0\t:ok\t:write\t:time",
+        "0\t:fail\t:cas\t[1 2]",
+    ] {
         refused(line, None, cut);
     }
     refused("INFO  jepse", Some(Format::JepsenLog), cut);
@@ -142,4 +146,16 @@ fn a_log_of_nothing() {
                    `INFO  jepsen.util - 0\\t:invoke\\t:read\\tnil`, found none";
     refused("", Some(Format::JepsenLog), message);
     refused("INFO hello\n", Some(Format::JepsenLog), message);
+}
+
+/// Cut anywhere, a log is never read as if other things had happened.
+#[test]
+fn truncation_at_every_byte() {
+    let whole = read(LOG, None).expect("a log").events;
+    for cut in (0..LOG.len()).filter(|cut| LOG.is_char_boundary(*cut)) {
+        match read(&LOG[..cut], Some(Format::JepsenLog)) {
+            Ok(history) => assert!(whole.starts_with(&history.events), "cut at {cut}"),
+            Err(error) => assert!(error.line.is_some() || cut < 130, "cut at {cut}: {error}"),
+        }
+    }
 }

@@ -302,7 +302,7 @@ const RECORD_TO: &str = "HISTORIES_TEST_RECORD_TO";
 #[test]
 fn killed() {
     if let Some(path) = std::env::var_os(RECORD_TO) {
-        record_for_ever(Path::new(&path));
+        record_until_killed(Path::new(&path));
     }
     let folder = tempfile::tempdir().expect("a folder");
     for round in 1..=8 {
@@ -336,12 +336,14 @@ fn killed() {
     }
 }
 
+/// How many events a process of its own records when nobody ends it.
+const EVENTS_MAX: usize = 500_000;
+
 /// Records operations to a file until somebody ends this process.
-fn record_for_ever(path: &Path) -> ! {
+fn record_until_killed(path: &Path) -> ! {
     let file = std::fs::File::create(path).expect("a file");
     let recorder = Recorder::start(file, &Header::default(), clock(), None).expect("started");
-    let mut index = 0;
-    loop {
+    for index in 0..EVENTS_MAX {
         // Names of all lengths, so that lines end at all places.
         let f = format!("write{}", "e".repeat(index % 50)).into();
         let invocation = Invocation {
@@ -349,6 +351,6 @@ fn record_for_ever(path: &Path) -> ! {
             ..invocation(index as u64, 0)
         };
         recorder.invoke(invocation).expect("recorded");
-        index += 1;
     }
+    std::process::exit(0);
 }
