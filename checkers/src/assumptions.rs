@@ -184,3 +184,6 @@ fn is_update(operation: &Operation) -> bool {
 fn is_effective_update(operation: &Operation) -> bool {
     is_update(operation) && operation.output != Value::Bool(false)
 }
+
+#[cfg(test)]
+mod tests;

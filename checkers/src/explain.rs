@@ -19,10 +19,8 @@ use crate::{Cancel, Check, CoreOperation, Counterexample, Model};
 
 /// How long shrinking may take.
 const TIME_MS_MAX: u64 = 10_000;
-/// Up to this size a core is confirmed by the oracle.
-const CONFIRMED_MAX: usize = 16;
 /// Sets of placed operations the oracle may look at.
-const ORACLE_NODES_MAX: u64 = 4_000_000;
+const ORACLE_NODES_MAX: u64 = 500_000;
 
 /// What was found out about a violation.
 pub(crate) struct Explained<'m, M: Model> {
@@ -52,13 +50,12 @@ pub(crate) fn explain<'m, M: Model>(
         ..*limits
     };
     let shrunk = shrink::shrink(prefix, nodes, &Budget::new(&limits, cancel));
-    let small = shrunk.core.calls.len() <= CONFIRMED_MAX;
-    let ask = || {
-        let initial = &shrunk.core.initial;
-        let intervals = intervals(&shrunk.core);
-        oracle::is_linearizable(shrunk.core.model, initial, &intervals, ORACLE_NODES_MAX)
-    };
-    let oracle = if small { ask() } else { None };
+    let oracle = oracle::is_linearizable(
+        shrunk.core.model,
+        &shrunk.core.initial,
+        &intervals(&shrunk.core),
+        ORACLE_NODES_MAX,
+    );
     Explained {
         core: shrunk.core,
         minimal: shrunk.minimal,
@@ -143,3 +140,6 @@ pub(crate) fn intervals<M: Model>(problem: &Problem<'_, M>) -> Vec<Interval<M::O
     }
     intervals
 }
+
+#[cfg(test)]
+mod tests;

@@ -45,3 +45,6 @@ fn judge(value: &Value) -> Check {
         ),
     }
 }
+
+#[cfg(test)]
+mod tests;

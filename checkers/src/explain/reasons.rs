@@ -10,9 +10,10 @@ use crate::search::Problem;
 
 /// How many sentences are given at most.
 const REASONS_MAX: usize = 8;
-/// Larger cores get no sentences about orders: nobody would read them.
-const ORDERED_MAX: usize = 12;
-const ORDERS_NODES_MAX: usize = 20_000;
+/// How many sets of placed operations are looked at for them.
+const NODES_MAX: usize = 50_000;
+/// In more operations than this nobody would read the orders, only how they end.
+const ORDERED_MAX: usize = 8;
 
 /// What is wrong with the core, the plainest first.
 pub(crate) fn reasons<M: Model>(
@@ -33,10 +34,14 @@ pub(crate) fn reasons<M: Model>(
     let mut reasons: Vec<String> = (0..core.calls.len())
         .filter_map(|call| story.of_observation(call))
         .collect();
-    if reasons.is_empty() && core.calls.len() <= ORDERED_MAX {
+    if reasons.is_empty() {
         reasons = story.of_orders();
     }
-    reasons.truncate(REASONS_MAX);
+    if reasons.len() > REASONS_MAX {
+        let more = reasons.len() - REASONS_MAX + 1;
+        reasons.truncate(REASONS_MAX - 1);
+        reasons.push(format!("and so on, {more} more"));
+    }
     reasons
 }
 
@@ -148,11 +153,18 @@ impl<M: Model> Story<'_, '_, M> {
     /// For each way to order the operations, where it comes to an end.
     fn of_orders(&self) -> Vec<String> {
         let intervals = intervals(self.core);
-        let mut found = Vec::new();
+        if intervals.len() > oracle::OPERATIONS_MAX {
+            return vec![format!(
+                "no order explains these {} operations",
+                intervals.len()
+            )];
+        }
+        let mut found: Vec<String> = Vec::new();
         let mut seen = FxHashSet::default();
         let mut stack = vec![(0_u64, self.core.initial.clone(), Vec::new())];
         while let Some((placed, state, order)) = stack.pop() {
-            if found.len() >= REASONS_MAX || seen.len() >= ORDERS_NODES_MAX {
+            if seen.len() >= NODES_MAX {
+                found.push("there are more orders than can be listed".to_owned());
                 break;
             }
             if !seen.insert((placed, state.clone())) {
@@ -160,7 +172,10 @@ impl<M: Model> Story<'_, '_, M> {
             }
             let next = self.steps(&intervals, placed, &state);
             if next.is_empty() {
-                found.push(self.dead_end(&intervals, placed, &state, &order));
+                let end = self.dead_end(&intervals, placed, &state, &order);
+                if !found.contains(&end) {
+                    found.push(end);
+                }
             }
             for (call, state) in next.into_iter().rev() {
                 let mut order = order.clone();
@@ -208,15 +223,18 @@ impl<M: Model> Story<'_, '_, M> {
             .map(|call| self.name(call))
             .collect();
         let blocked = match blocked.is_empty() {
-            true => "nothing more".to_owned(),
-            false => blocked.join(" nor the "),
+            true => "nothing more can be placed".to_owned(),
+            false => format!("no place for the {}", blocked.join(" nor the ")),
         };
         if order.is_empty() {
-            return format!("at the start {state}: no place for the {blocked}");
+            return format!("at the start {state}: {blocked}");
+        }
+        if self.core.calls.len() > ORDERED_MAX {
+            return format!("some orders end where {state}: {blocked}");
         }
         let order: Vec<String> = order.iter().map(|&call| self.name(call)).collect();
         format!(
-            "after the {}, {state}: no place for the {blocked}",
+            "after the {}, {state}: {blocked}",
             order.join(", then the ")
         )
     }

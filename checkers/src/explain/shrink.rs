@@ -12,7 +12,7 @@ use crate::search::{self, Decision, Problem};
 
 /// One check may cost so many times what it cost to find the violation.
 const CHECK_COST_FACTOR: u64 = 10;
-const CHECK_NODES_MIN: u64 = 200_000;
+const CHECK_NODES_MIN: u64 = 50_000;
 /// The first window tried is the last so many returns.
 const WINDOW_FIRST: usize = 4;
 
@@ -36,12 +36,21 @@ pub(crate) fn shrink<'m, M: Model>(
         budget,
         undecided: false,
     };
-    shrinker.to_window();
-    let minimal = shrinker.by_chunks();
+    shrinker.shrink_to_window();
+    // Observers first: they vanish when weakened, updates only lose their end.
+    shrinker.shrink_by_chunks(Only::Observers);
+    let minimal = shrinker.shrink_by_chunks(Only::All);
     Shrunk {
         core: shrinker.current,
         minimal,
     }
+}
+
+/// Which calls are to be weakened.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Only {
+    Observers,
+    All,
 }
 
 struct Shrinker<'m, M: Model> {
@@ -54,10 +63,10 @@ struct Shrinker<'m, M: Model> {
 
 impl<M: Model> Shrinker<'_, M> {
     /// Tries the last few returns only, then more and more: contradictions are mostly local.
-    fn to_window(&mut self) {
+    fn shrink_to_window(&mut self) {
         let mut window = WINDOW_FIRST;
         loop {
-            let returns = self.returns();
+            let returns = self.returns(Only::All);
             if window * 2 > returns.len() {
                 return;
             }
@@ -71,19 +80,19 @@ impl<M: Model> Shrinker<'_, M> {
 
     /// Weakens chunk after chunk, oldest first, in ever smaller chunks. Says whether no single
     /// operation is left that can be weakened.
-    fn by_chunks(&mut self) -> bool {
-        let mut chunk = self.returns().len().div_ceil(2).max(1);
+    fn shrink_by_chunks(&mut self, only: Only) -> bool {
+        let mut chunk = self.returns(only).len().div_ceil(2).max(1);
         loop {
             let mut from = 0;
             let mut changed = false;
             self.undecided = false;
             loop {
-                let returns = self.returns();
-                let Some(&first) = returns.get(from) else {
+                let returns = self.returns(only);
+                let Some(rest @ [_, ..]) = returns.get(from..) else {
                     break;
                 };
-                let last = returns[(from + chunk - 1).min(returns.len() - 1)];
-                if self.weaken(|position| (first..=last).contains(&position)) {
+                let weakened = &rest[..chunk.min(rest.len())];
+                if self.weaken(|position| weakened.binary_search(&position).is_ok()) {
                     changed = true;
                 } else {
                     from += chunk;
@@ -121,11 +130,16 @@ impl<M: Model> Shrinker<'_, M> {
     }
 
     /// Where calls return, in order.
-    fn returns(&self) -> Vec<u32> {
-        let moments = self.current.moments.iter().enumerate();
-        moments
-            .filter(|(_, moment)| moment.returns)
-            .map(|(at, _)| at as u32)
+    fn returns(&self, only: Only) -> Vec<u32> {
+        let problem = &self.current;
+        let wanted = |call: u32| {
+            let class = problem.calls[call as usize].class;
+            only == Only::All || problem.observers[class as usize]
+        };
+        (0..)
+            .zip(&problem.moments)
+            .filter(|(_, moment)| moment.returns && wanted(moment.call))
+            .map(|(position, _)| position)
             .collect()
     }
 }

@@ -98,7 +98,7 @@ impl<'p, 'm, M: Model, K: Mask> DepthSearch<'p, 'm, M, K> {
             self.furthest = self.furthest.max(node.position);
             self.visit(node);
             self.nodes += 1;
-            if self.nodes % NODES_PER_LOOK == 0 {
+            if self.nodes.is_multiple_of(NODES_PER_LOOK) {
                 self.account.set(self.bytes());
                 if let Err(limit) = self.budget.check() {
                     return Progress::GaveUp(limit);

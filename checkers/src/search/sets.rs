@@ -285,7 +285,7 @@ impl<'p, 'm, M: Model, K: Mask> SetSearch<'p, 'm, M, K> {
 
     fn count_node(&mut self) -> Result<(), Stopped> {
         self.nodes += 1;
-        if self.nodes % NODES_PER_LOOK == 0 {
+        if self.nodes.is_multiple_of(NODES_PER_LOOK) {
             let bytes = self.current.bytes()
                 + self.closure.bytes()
                 + self.after.bytes()

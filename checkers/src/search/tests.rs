@@ -94,6 +94,9 @@ fn enumerate(count: usize, ops: &[RegisterOp]) -> u64 {
                     chosen.push(ops[rest % ops.len()].clone());
                     rest /= ops.len();
                 }
+                if !is_first_of_its_kind(&chosen) {
+                    continue;
+                }
                 for shape in &shapes {
                     let intervals: Vec<_> = chosen
                         .iter()
@@ -114,11 +117,25 @@ fn enumerate(count: usize, ops: &[RegisterOp]) -> u64 {
         .sum()
 }
 
+/// Whether 1 is mentioned before 2: the other half is the same with the names exchanged.
+fn is_first_of_its_kind(ops: &[RegisterOp]) -> bool {
+    let first = ops
+        .iter()
+        .flat_map(|op| match op {
+            RegisterOp::Read(a) | RegisterOp::Write(a) | RegisterOp::Mismatch(a) => vec![a],
+            RegisterOp::Cas(a, b) => vec![a, b],
+        })
+        .find(|value| **value != Value::Int(0));
+    first != Some(&Value::Int(2))
+}
+
 /// Goal: no small history is judged wrongly. Method: all of them.
 #[test]
 fn all_histories_of_three_operations_on_three_values() {
-    // 18 operations; 37 ways for three intervals to overlap, each with an end or without.
-    assert_eq!(enumerate(3, &register_ops(3, true)), 18_u64.pow(3) * 37);
+    // 18 operations, 4 of them on the value 0 only; 37 ways for three intervals to overlap, each
+    // with an end or without.
+    let operations = (18_u64.pow(3) + 4_u64.pow(3)) / 2;
+    assert_eq!(enumerate(3, &register_ops(3, true)), operations * 37);
 }
 
 #[test]

@@ -1,0 +1,191 @@
+//! What is shown of a violation is true of it.
+
+use histories::{Outcome, Value};
+use rayon::prelude::*;
+
+use super::{intervals, lanes};
+use crate::limits::Budget;
+use crate::oracle;
+use crate::search::{Decision, decide};
+use crate::testing::{chance, operations, problem, random_intervals, register_ops};
+use crate::{
+    Cancel, Counterexample, Limits, Model, ModelKind, ModelOptions, NilReads, Register,
+    linearizability,
+};
+
+fn counterexample(kind: ModelKind, row: &str) -> Counterexample {
+    let initial = (kind == ModelKind::CasRegister).then_some(Value::Int(0));
+    let options = ModelOptions {
+        initial,
+        ..ModelOptions::new(kind)
+    };
+    let mut operations = operations(row);
+    for operation in &mut operations {
+        operation.node = Some(format!("n{}", operation.process).into());
+    }
+    let judgement =
+        linearizability(&operations, &options, &Limits::default(), &Cancel::new()).unwrap();
+    judgement.counterexample.unwrap()
+}
+
+fn indexes(counterexample: &Counterexample) -> Vec<u64> {
+    counterexample
+        .core
+        .iter()
+        .map(|core| core.operation.invoked.index)
+        .collect()
+}
+
+/// Goal: a core is bad by itself, and no operation of it can be weakened further. Method: random
+/// histories, judged by the oracle.
+#[test]
+fn cores_are_bad_and_minimal() {
+    let model = Register::with_cas(Value::Int(0), NilReads::Observe);
+    let bad: u64 = (0..4_000_u64)
+        .into_par_iter()
+        .map(|seed| {
+            let mut chance = chance(seed);
+            let ops = register_ops(1 + chance.below(4) as i64, chance.chance(1, 2));
+            let history = random_intervals(&mut chance, 14, 4, |chance| {
+                chance.pick(&ops).unwrap().clone()
+            });
+            let problem = problem(&model, &history, true);
+            let budget = Budget::new(&Limits::default(), &Cancel::new());
+            let (decision, nodes) = decide(&problem, &budget);
+            let Decision::NotLinearizable { event } = decision else {
+                return 0;
+            };
+            let limits = Limits::default();
+            let explained = super::explain(&problem, event, nodes, &limits, &Cancel::new());
+            assert_eq!(explained.oracle, Some(false), "{history:#?}");
+            assert!(explained.minimal);
+            let core = &explained.core;
+            for weakened in 0..core.calls.len() as u32 {
+                let weaker = core.weakened(core.moments.len(), |call| call != weakened);
+                let holds = oracle::is_linearizable(
+                    &model,
+                    &model.initial(None),
+                    &intervals(&weaker),
+                    u64::MAX,
+                );
+                let was_open = core.calls[weakened as usize].open;
+                assert_eq!(holds, Some(!was_open), "{weakened} of {history:#?}");
+            }
+            1
+        })
+        .sum();
+    assert!(bad > 1_000, "{bad}");
+}
+
+/// Goal: nothing is shown that has nothing to do with it.
+#[test]
+fn a_stale_read_in_a_long_history_is_shown_alone() {
+    let mut row = String::new();
+    for n in 0..200 {
+        row += &format!("{} w {} {} {};", n % 3, n + 1, 4 * n, 4 * n + 1);
+        let seen = if n == 150 { n } else { n + 1 };
+        row += &format!("{} r {seen} {} {};", n % 3 + 3, 4 * n + 2, 4 * n + 3);
+    }
+    let found = counterexample(ModelKind::CasRegister, &row);
+    assert_eq!(indexes(&found), [596, 600, 602]);
+    assert_eq!(found.culprit, 2);
+    assert_eq!(found.prefix_events, 2 * 151 * 2);
+    assert!(found.confirmed && found.minimal);
+    assert!(found.core.iter().all(|core| !core.weakened));
+    assert_eq!(
+        found.explanation,
+        [
+            "the read of 150 by process 3 on n3 is of a value already overwritten: the write of 151 \
+          by process 0 on n0 began after every write of 150 had ended and ended 1 ms before it \
+          began"
+        ]
+    );
+}
+
+#[test]
+fn each_kind_of_violation_has_its_words() {
+    let rows = [
+        (
+            "0 w 1 0 1; 1 r 5 2 3",
+            "the read of 5 by process 1 on n1 is of a value that nothing wrote",
+        ),
+        (
+            "1 r 5 2 3; 0 w 5 6 7",
+            "ended 3 ms before the first write of 5, by process 0 on n0, began",
+        ),
+        (
+            "0 w 5 0 x; 1 r 5 2 3",
+            "would have written, which failed and so must never take effect",
+        ),
+        (
+            "0 w 1 0 1; 1 r 0 5 6",
+            "by process 0 on n0 (nothing writes 0, the initial value) ended 4 ms",
+        ),
+        (
+            "0 w 1 0 9; 1 r 1 1 2; 2 r 0 3 4",
+            "after the write of 1 by process 0, then the read of 1 by process 1, the value is 1: \
+             no place for the read of 0 by process 2",
+        ),
+        (
+            "0 c 5:1 0 1",
+            "the cas from 5 to 1 by process 0 on n0 is of a value that nothing wrote",
+        ),
+        (
+            "0 m 0:1 0 1",
+            "at the start the value is 0: no place for the cas that found another value",
+        ),
+    ];
+    for (row, expected) in rows {
+        let found = counterexample(ModelKind::CasRegister, row);
+        let text = found.explanation.join("\n");
+        assert!(text.contains(expected), "{row}\n{text}");
+    }
+    let found = counterexample(ModelKind::Kv, "0 a x 0 1; 0 a y 2 3; 1 g yx 4 5");
+    let text = found.explanation.join("\n");
+    assert!(
+        text.contains("the value is \"xy\": no place for the get of \"yx\""),
+        "{text}"
+    );
+}
+
+/// Goal: what only its beginning matters of is shown as such, in words and picture.
+#[test]
+fn weakened_and_unknown_operations_are_marked() {
+    let row = "0 w 1 0 10; 1 r 1 1 2; 2 r 0 3 4";
+    let found = counterexample(ModelKind::CasRegister, row);
+    let weakened: Vec<bool> = found.core.iter().map(|core| core.weakened).collect();
+    assert_eq!(weakened, [true, false, false]);
+    assert!(
+        found
+            .core
+            .iter()
+            .all(|core| core.operation.outcome == Outcome::Ok)
+    );
+    let picture = lanes(&found, 100);
+    assert_eq!(
+        picture,
+        "#0 process 0 on n0: write 1, 0.0-10.0 ms  |---------------------->\n\
+         #1 process 1 on n1: read -> 1, 1.0-2.0 ms     |----|\n\
+         #3 process 2 on n2: read -> 0, 3.0-4.0 ms              |----| <\n"
+    );
+    assert!(
+        lanes(&found, 10)
+            .lines()
+            .all(|line| line.chars().count() <= 62)
+    );
+}
+
+#[test]
+fn the_json_of_a_counterexample_names_its_operations() {
+    let found = counterexample(ModelKind::CasRegister, "0 w@k 1 0 1; 1 r@k 0 2 3");
+    let json = serde_json::to_value(&found).unwrap();
+    assert_eq!(json["key"], "k");
+    assert_eq!(json["culprit"], 1);
+    let read = &json["operations"][1];
+    let expected = serde_json::json!({
+        "index": 2, "end_index": 3, "process": 1, "f": "read", "key": "k", "input": null,
+        "output": 0, "outcome": "ok", "invoked_ns": 2_000_001, "ended_ns": 3_000_001,
+        "node": "n1", "error": null, "line": null, "weakened": false
+    });
+    assert_eq!(*read, expected);
+}
