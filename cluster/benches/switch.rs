@@ -76,6 +76,10 @@ fn measure() {
             median(gbit_per_s)
         );
     }
+    println!(
+        "packets lost because the switch did not keep up: {}",
+        network.missed_packets()
+    );
 }
 
 /// A server on one host, to which a client on another connects.

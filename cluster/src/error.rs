@@ -24,8 +24,8 @@ pub enum ClusterError {
     /// No node of this name.
     #[error("there is no node {0}")]
     NoSuchNode(String),
-    /// A folder or file of a node could not be made.
-    #[error("cannot create {path}: {error}")]
+    /// A folder cannot be used.
+    #[error("cannot use {path}: {error}")]
     File {
         /// Which.
         path: String,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::{Path, PathBuf, absolute};
 
 use serde::{Deserialize, Serialize};
 
@@ -72,6 +72,11 @@ impl System {
         addresses: &Addresses,
         folder: &Path,
     ) -> Result<Vec<NodeSpec>, ClusterError> {
+        // A node gets a working directory of its own, so its paths must not depend on ours.
+        let folder = absolute(folder).map_err(|error| ClusterError::File {
+            path: folder.display().to_string(),
+            error,
+        })?;
         let cluster: Vec<String> = addresses
             .nodes()
             .map(|(name, address)| format!("{name}={address}"))

@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ExitCode, Stdio};
+use std::time::Duration;
 
 use cluster::{Cluster, Mode, Readiness, SETUP_FAILED, Sandbox, doctor};
 use nix::sys::signal::{SigSet, Signal, kill, killpg};
@@ -29,11 +30,18 @@ pub const TESTS: &[Test] = &[
     ("a_dead_controller_leaves_nothing", || {
         check_nothing_is_left(Stage::Controller)
     }),
+    (
+        "a_parent_that_dies_at_any_moment_leaves_nothing",
+        any_moment,
+    ),
     ("a_dead_plain_controller_leaves_no_node", plain_controller),
     ("ctrl_c_is_for_the_controller", ctrl_c),
     ("the_doctor_tries_everything", examination),
     ("the_doctor_says_what_forbids_the_sandbox", refusal),
 ];
+
+/// The variable by which a test finds everything below a process.
+const MARK: &str = "CLUSTER_TEST_MARK";
 
 /// The processes of the chain, from the outside in.
 #[derive(Debug, Clone, Copy)]
@@ -106,7 +114,7 @@ fn parent(inside: &str) -> ExitCode {
     unsafe { nix::sys::signal::signal(Signal::SIGINT, nix::sys::signal::SigHandler::SigIgn) }
         .unwrap();
     let child = Sandbox::new(args(&["inside", inside])).enter().unwrap();
-    ExitCode::from(child.wait().code().unwrap() as u8)
+    ExitCode::from(child.wait().code().map_or(1, |code| code as u8))
 }
 
 fn check_nothing_is_left(victim: Stage) {
@@ -137,6 +145,34 @@ fn check_nothing_is_left(victim: Stage) {
     eventually("every namespace is gone", || !is_held());
     assert_eq!(self::mounts(), mounts);
     assert_eq!(interfaces(), devices);
+}
+
+/// From before the first stage has asked to be tied until after the nodes run.
+fn any_moment() {
+    for moment in 0..40 {
+        let mark = format!("{MARK}={}-{moment}", std::process::id());
+        let (name, value) = mark.split_once('=').unwrap();
+        let mut command = own_command(&["outside", "parent"]);
+        let mut child = command
+            .env(name, value)
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(Duration::from_millis(2 * moment));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        eventually("every process is gone", || !is_anyone_marked(&mark));
+    }
+}
+
+/// Everything below a process inherits its environment.
+fn is_anyone_marked(mark: &str) -> bool {
+    crate::support::all_processes().iter().any(|seen| {
+        let environment = fs::read(format!("/proc/{}/environ", seen.pid)).unwrap_or_default();
+        environment
+            .split(|byte| *byte == 0)
+            .any(|variable| variable == mark.as_bytes())
+    })
 }
 
 fn plain_controller() {

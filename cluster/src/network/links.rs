@@ -2,15 +2,20 @@
 
 use std::net::IpAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use futures_util::TryStreamExt;
+use nix::errno::Errno;
 use nix::net::if_::if_nametoindex;
-use rtnetlink::packet_route::link::{InfoData, InfoKind, InfoVeth};
+use rtnetlink::packet_route::link::{InfoData, InfoKind, InfoVeth, LinkAttribute, State};
 use rtnetlink::{Handle, LinkMessageBuilder, LinkUnspec, LinkVeth, new_connection};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
+use tokio::time::sleep;
 
-use crate::error::{ClusterError, For};
+use crate::error::{ClusterError, For, SystemCall};
 use crate::network::{Entrance, Host};
 
 /// What a host calls its one interface.
@@ -20,6 +25,12 @@ const HOST_INTERFACE: &str = "eth0";
 const LOOPBACK_INDEX: u32 = 1;
 
 const PREFIX_BITS: u8 = 24;
+
+/// How long a cable may take to be in service.
+const RUNNING_LIMIT: Duration = Duration::from_secs(10);
+
+/// Between two looks at a cable that is not in service yet.
+const RUNNING_POLL: Duration = Duration::from_micros(500);
 
 /// Switches on the loopback interface of the calling thread's network namespace.
 pub(crate) fn bring_loopback_up() -> Result<(), ClusterError> {
@@ -39,9 +50,18 @@ pub(crate) fn lay_cables(switch: &OwnedFd, hosts: &[Host]) -> Result<(), Cluster
             for host in hosts {
                 netlink.lay_cable(host).await?;
             }
+            let mut far_ends = Vec::new();
             for host in hosts {
                 Entrance::to(Arc::clone(&host.namespace)).enter()?;
-                Netlink::open()?.furnish(host, hosts).await?;
+                let far_end = Netlink::open()?;
+                far_end.furnish(host, hosts).await?;
+                far_ends.push(far_end);
+            }
+            for (host, far_end) in hosts.iter().zip(far_ends) {
+                far_end.await_running(HOST_INTERFACE).await?;
+                netlink
+                    .await_running(&switch_interface(host.number))
+                    .await?;
             }
             Ok(())
         })
@@ -109,6 +129,27 @@ impl Netlink {
         Ok(())
     }
 
+    /// Waits until an interface that was switched on is in service. Until the kernel has noticed,
+    /// a little later, that both ends of the cable are on, it drops what is sent.
+    ///
+    /// The kernel changes state and sending under one lock (RTNL), and this question is answered
+    /// under the same.
+    async fn await_running(&self, interface: &str) -> Result<(), ClusterError> {
+        let action = || format!("see {interface} in service");
+        let deadline = Instant::now() + RUNNING_LIMIT;
+        while Instant::now() < deadline {
+            let request = self.handle.link().get().match_name(interface);
+            let answer = pin!(request.execute()).try_next().await;
+            let link = answer.map_err(|error| failed(action(), error))?;
+            let is_up = |attribute| matches!(attribute, LinkAttribute::OperState(State::Up));
+            if link.is_some_and(|link| link.attributes.into_iter().any(is_up)) {
+                return Ok(());
+            }
+            sleep(RUNNING_POLL).await;
+        }
+        Err(SystemCall::new(action(), Errno::ETIMEDOUT).into())
+    }
+
     async fn up(&self, index: u32) -> Result<(), ClusterError> {
         let up = LinkUnspec::new_with_index(index).up().build();
         let set = self.handle.link().set(up).execute().await;
@@ -128,7 +169,7 @@ fn hardware_address(number: u8) -> [u8; 6] {
 }
 
 fn runtime() -> Result<Runtime, ClusterError> {
-    let runtime = Builder::new_current_thread().enable_io().build();
+    let runtime = Builder::new_current_thread().enable_all().build();
     Ok(runtime.call("start a runtime for netlink")?)
 }
 

@@ -73,6 +73,12 @@ impl Network {
         )
     }
 
+    /// How many packets were lost so far because the switch did not keep up: losses that no fault
+    /// asked for.
+    pub fn missed_packets(&self) -> u64 {
+        self.switch.missed()
+    }
+
     fn port(&self, name: &str) -> Option<usize> {
         self.hosts.iter().position(|host| &*host.name == name)
     }

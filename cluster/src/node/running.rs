@@ -46,11 +46,16 @@ struct Life {
 
 impl Node {
     pub fn new(mut spec: NodeSpec, mode: Mode, host: Entrance, on_exit: ExitCallback) -> Self {
-        // The node gets a working directory of its own, so a path must not depend on ours.
-        if spec.command.program.components().count() > 1
-            && let Ok(program) = absolute(&spec.command.program)
-        {
-            spec.command.program = program;
+        // The node gets a working directory of its own, so no path may depend on ours. A program
+        // without a folder is searched for in PATH.
+        let mut paths = vec![&mut spec.data_dir, &mut spec.log_dir];
+        if spec.command.program.components().count() > 1 {
+            paths.push(&mut spec.command.program);
+        }
+        for path in paths {
+            if let Ok(whole) = absolute(&*path) {
+                *path = whole;
+            }
         }
         Self {
             spec,

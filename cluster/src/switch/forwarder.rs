@@ -24,7 +24,7 @@ const FRAME_BYTES_MAX: usize = 72 << 10;
 const NO_PORT: u8 = u8::MAX;
 
 pub(super) struct Forwarder {
-    sockets: Vec<PortSocket>,
+    sockets: Arc<[PortSocket]>,
     /// The index of the port for each last byte of a hardware address.
     by_number: [u8; 256],
     links: Arc<Links>,
@@ -35,7 +35,7 @@ pub(super) struct Forwarder {
 
 impl Forwarder {
     pub fn new(
-        sockets: Vec<PortSocket>,
+        sockets: Arc<[PortSocket]>,
         links: Arc<Links>,
         stop: Arc<EventFd>,
     ) -> Result<Self, SystemCall> {
@@ -46,7 +46,7 @@ impl Forwarder {
                 .call("watch a packet socket")
         };
         let mut by_number = [NO_PORT; 256];
-        for (index, socket) in (0_u8..).zip(&sockets) {
+        for (index, socket) in (0_u8..).zip(&*sockets) {
             watch(socket, u64::from(index))?;
             by_number[usize::from(socket.number)] = index;
         }

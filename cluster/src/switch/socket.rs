@@ -16,6 +16,7 @@ use crate::network::links::switch_interface;
 pub(super) const OFFLOAD_HEADER_BYTES: usize = 10;
 
 /// From linux/if_packet.h.
+const PACKET_STATISTICS: libc::c_int = 6;
 const PACKET_VNET_HDR: libc::c_int = 15;
 const PACKET_IGNORE_OUTGOING: libc::c_int = 23;
 
@@ -86,6 +87,29 @@ impl PortSocket {
                 Err(_) => return false,
             }
         }
+    }
+}
+
+impl PortSocket {
+    /// How many frames found this socket's buffer full since this was last asked.
+    pub fn take_missed(&self) -> nix::Result<u64> {
+        let mut statistics = libc::tpacket_stats {
+            tp_packets: 0,
+            tp_drops: 0,
+        };
+        let mut length = size_of_val(&statistics) as libc::socklen_t;
+        // SAFETY: the kernel writes at most as many bytes as the length says into a structure
+        // that lives until the call returns, and any bytes make valid numbers.
+        let outcome = unsafe {
+            libc::getsockopt(
+                self.socket.as_raw_fd(),
+                libc::SOL_PACKET,
+                PACKET_STATISTICS,
+                (&raw mut statistics).cast(),
+                &raw mut length,
+            )
+        };
+        Errno::result(outcome).map(|_| u64::from(statistics.tp_drops))
     }
 }
 
