@@ -28,7 +28,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use seeds::{Purpose, Stream};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
 use crate::{Client, Completion, Invocation, Outcome};
 use answer::{Class, Request, Verdict};
@@ -43,8 +43,12 @@ pub struct RaftKvOptions {
     pub timeout_ms: u64,
     /// How long an attempt may take when another can follow, in milliseconds.
     pub attempt_timeout_ms: u64,
-    /// How often a request may be sent. Only once where there are no sessions.
+    /// How often a request may be sent, within the operation's time. A change is sent only once
+    /// where there are no sessions.
     pub attempts: u32,
+    /// How long the client waits before it sends a request again, in milliseconds: at once it would
+    /// find no leader yet, and the doubt would remain.
+    pub retry_pause_ms: u64,
     /// Whether changes carry a session and a number, so that sending one twice is harmless.
     pub sessions: bool,
     /// After an operation that failed the client waits so long before it returns, in milliseconds:
@@ -57,8 +61,9 @@ impl Default for RaftKvOptions {
     fn default() -> Self {
         RaftKvOptions {
             timeout_ms: 1_000,
-            attempt_timeout_ms: 400,
-            attempts: 2,
+            attempt_timeout_ms: 250,
+            attempts: 8,
+            retry_pause_ms: 100,
             sessions: true,
             fail_pause_ms: 20,
         }
@@ -129,24 +134,27 @@ impl RaftKv {
             Err(why) => return trail.complete(Outcome::Fail, Some(why)),
         };
         let session = self.number(&request);
-        let attempts = if session.is_some() || request.is_read() {
-            self.options.attempts
-        } else {
-            1
-        };
-        let deadline = Instant::now() + Duration::from_millis(self.options.timeout_ms);
+        let may_repeat = session.is_some() || request.is_read();
+        let attempts = if may_repeat { self.options.attempts } else { 1 };
+        let deadline = after(self.options.timeout_ms);
         let mut node = self.first_node();
         // Why it is not certain that no attempt took effect.
         let mut doubts: Vec<String> = Vec::new();
         for attempt in 1..=attempts.max(1) {
-            let now = Instant::now();
-            let until = match attempt < attempts {
-                true => deadline.min(now + Duration::from_millis(self.options.attempt_timeout_ms)),
-                false => deadline,
-            };
-            if now >= deadline {
-                break;
+            if attempt > 1 {
+                sleep_until(deadline.min(after(self.options.retry_pause_ms))).await;
+                if Instant::now() >= deadline {
+                    break;
+                }
+                node = self.preferred;
             }
+            let is_last = attempt >= attempts;
+            let limit = if is_last {
+                deadline
+            } else {
+                after(self.options.attempt_timeout_ms)
+            };
+            let until = deadline.min(limit);
             match self
                 .attempt(&request, session, node, until, &mut trail)
                 .await
@@ -157,8 +165,8 @@ impl RaftKv {
                 }
                 Class::NotDone(why) | Class::Unknown(why) => doubts.push(why),
             }
-            node = self.preferred;
         }
+        doubts.dedup();
         trail.complete(Outcome::Info, Some(doubts.join("; ")))
     }
 
@@ -238,11 +246,15 @@ impl Client for RaftKv {
         Box::pin(async move {
             let completion = self.operate(invocation).await;
             if completion.outcome == Outcome::Fail {
-                tokio::time::sleep(Duration::from_millis(self.options.fail_pause_ms)).await;
+                sleep_until(after(self.options.fail_pause_ms)).await;
             }
             completion
         })
     }
+}
+
+fn after(pause_ms: u64) -> Instant {
+    Instant::now() + Duration::from_millis(pause_ms)
 }
 
 /// The nodes an operation has tried.

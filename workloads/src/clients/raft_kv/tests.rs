@@ -21,6 +21,7 @@ fn patient() -> RaftKvOptions {
         timeout_ms: NEVER_MS,
         attempt_timeout_ms: NEVER_MS,
         attempts: 1,
+        retry_pause_ms: 0,
         sessions: true,
         fail_pause_ms: 0,
     }
@@ -276,6 +277,33 @@ async fn an_attempt_without_answer_is_repeated_under_the_same_number_elsewhere()
         assert_eq!(silent.requests()[1], r#"PUT /kv/k {"value":"8"}"#);
         assert_eq!(serving.requests().len(), 1);
     }
+}
+
+#[tokio::test]
+async fn attempts_go_on_from_node_to_node_until_one_answers_or_none_is_left() {
+    let no_leader = || answer(503, r#"{"error":"no leader","definite":true}"#);
+    let first = Scripted::start([Act::Close, answer(200, "{}")]).await;
+    let second = Scripted::start([no_leader()]).await;
+    let nodes = [first.address, second.address];
+    let options = RaftKvOptions {
+        attempts: 3,
+        ..patient()
+    };
+    let completion = client(&nodes, options.clone()).invoke(&write(7)).await;
+    assert_eq!(short(&completion), "ok nil via n1 n2 n1");
+    assert_eq!(first.requests(), [r#"PUT /kv/k [40/1] {"value":"7"}"#; 2]);
+    assert_eq!(second.requests(), first.requests()[..1]);
+
+    let first = Scripted::start([Act::Close, no_leader()]).await;
+    let completion = client(&[first.address], options).invoke(&write(7)).await;
+    assert_eq!(completion.outcome, Outcome::Info, "{completion:?}");
+    assert_eq!((first.requests().len(), completion.path.len()), (3, 3));
+    let error = completion.error.unwrap_or_default();
+    assert_eq!(
+        error.matches("no leader").count(),
+        1,
+        "each reason once: {error}"
+    );
 }
 
 #[tokio::test]
