@@ -1,1 +1,110 @@
-//! TBD
+//! Whitewater: start a real cluster, break it on purpose, judge what its clients saw.
+//!
+//! This crate ties the nouns together: [`plan`] says what will happen, [`controller`] makes it
+//! happen, [`store`] keeps what happened, [`judge`] says what it means, [`reports`] tell it.
+//! [`run`] is the whole flow.
+
+pub mod campaign;
+pub mod cli;
+pub mod controller;
+pub mod interrupt;
+pub mod judge;
+pub mod plan;
+pub mod reports;
+pub mod store;
+
+use std::path::Path;
+
+use checkers::Verdict;
+use histories::History;
+
+use controller::notice::{Notice, UnavailableFault};
+use interrupt::Interrupt;
+use judge::Judged;
+use plan::Plan;
+use store::{RunFolder, StoreError};
+
+/// What became of a run.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Where everything is.
+    pub folder: RunFolder,
+    /// The plan it was made by.
+    pub plan: Plan,
+    /// What was recorded, and what the checks say of it; `None` when nothing could be.
+    pub judged: Option<(History, Judged)>,
+    /// Why the run could not be made, or not to its end.
+    pub failure: Option<String>,
+    /// The fault kinds that could not be injected on this machine.
+    pub unavailable: Vec<UnavailableFault>,
+    /// What could not be written, such as the report on a full disk.
+    pub complaints: Vec<String>,
+}
+
+/// Makes the run that a plan describes and judges what its clients saw.
+///
+/// # Errors
+/// When the run folder cannot be made: then nothing was started. Whatever fails later is told in
+/// the outcome, beside the verdict on what was recorded until then.
+pub fn run(
+    plan: &Plan,
+    store: &Path,
+    interrupt: &Interrupt,
+    watch: &mut dyn FnMut(&Notice),
+) -> Result<Outcome, StoreError> {
+    let folder = RunFolder::create(store, plan)?;
+    let conducted = controller::conduct(plan, &folder, interrupt, watch);
+    let (judged, unreadable) = judge_run(&folder, plan);
+    let mut outcome = Outcome {
+        folder,
+        plan: plan.clone(),
+        judged,
+        failure: conducted.failure.or(unreadable),
+        unavailable: conducted.unavailable,
+        complaints: Vec::new(),
+    };
+    outcome.complaints = reports::write(&outcome);
+    Ok(outcome)
+}
+
+/// Reads and judges what a run recorded; the second is why that cannot be done.
+fn judge_run(folder: &RunFolder, plan: &Plan) -> (Option<(History, Judged)>, Option<String>) {
+    let path = folder.history_path();
+    if !path.exists() {
+        return (None, Some("nothing was recorded".to_owned()));
+    }
+    let judged = histories::read_file(&path, Some(histories::Format::Jsonl))
+        .map_err(|error| error.to_string())
+        .and_then(|history| {
+            let judged = judge::judge_by_plan(&history, plan)?;
+            Ok((history, judged))
+        });
+    match judged {
+        Ok(judged) => (Some(judged), None),
+        Err(error) => (None, Some(error)),
+    }
+}
+
+impl Outcome {
+    /// The verdict: of what was recorded; a run that was not made to its end is never `Valid`.
+    pub fn verdict(&self) -> Verdict {
+        let judged = self
+            .judged
+            .as_ref()
+            .map(|(_, judged)| judged.report.verdict);
+        match (judged, &self.failure) {
+            (Some(verdict), None) => verdict,
+            (Some(verdict), Some(_)) => verdict.max(Verdict::Unknown),
+            (None, _) => Verdict::Unknown,
+        }
+    }
+
+    /// How a command that made this run ends.
+    pub fn exit(&self) -> cli::exit::Exit {
+        match (self.verdict(), &self.failure) {
+            (Verdict::Invalid, _) => cli::exit::Exit::Violation,
+            (_, Some(_)) => cli::exit::Exit::NotRun,
+            (verdict, None) => verdict.into(),
+        }
+    }
+}

@@ -1,2 +1,7 @@
 //! The `whitewater` command.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    whitewater::cli::run(std::env::args_os()).into()
+}

@@ -1,0 +1,87 @@
+//! The command line: one command per file. Only this module prints, and only it decides how the
+//! program ends.
+
+pub mod args;
+pub mod exit;
+
+mod campaign;
+mod check;
+mod doctor;
+mod replay;
+mod run;
+mod runs;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::controller::{self, CONDUCTOR};
+use args::{Cli, Command};
+use exit::Exit;
+
+/// What a program that ends by a command returns from `main`.
+#[derive(Debug)]
+pub enum End {
+    /// One of our own commands.
+    Command(Exit),
+    /// A stage of the sandbox, or a node: whatever that stage says.
+    Stage(ExitCode),
+}
+
+impl From<End> for ExitCode {
+    fn from(end: End) -> Self {
+        match end {
+            End::Command(exit) => exit.into(),
+            End::Stage(code) => code,
+        }
+    }
+}
+
+/// Runs the command that these arguments (program name first) ask for.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> End {
+    let args: Vec<OsString> = args.into_iter().collect();
+    // First thing, while there is no thread yet: this program may be a stage of its own sandbox.
+    if let Some(code) = cluster::hidden::run(args.iter().cloned()) {
+        return End::Stage(code);
+    }
+    if let [_, first, folder] = &args[..]
+        && first == CONDUCTOR
+    {
+        return End::Stage(controller::conduct_inside(&PathBuf::from(folder)));
+    }
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are printed the same way, and are no mistakes.
+            let _ = error.print();
+            return End::Command(if error.use_stderr() {
+                Exit::Usage
+            } else {
+                Exit::Valid
+            });
+        }
+    };
+    End::Command(match cli.command {
+        Command::Run(args) => run::run(&args),
+        Command::Check(args) => check::check(&args),
+        Command::Replay(args) => replay::replay(&args),
+        Command::Runs(args) => runs::runs(&args),
+        Command::Campaign(args) => campaign::campaign(&args),
+        Command::Doctor(args) => doctor::doctor(&args),
+        Command::RaftKv(args) => return End::Stage(raft_kv::cli::run(args)),
+    })
+}
+
+/// Tells a person that the command cannot go on.
+fn fail(exit: Exit, problem: impl std::fmt::Display) -> Exit {
+    eprintln!("whitewater: {problem}");
+    exit
+}
+
+/// Prints to standard output; a reader that went away (as in `| head`) is no error.
+fn print(text: &str) {
+    use std::io::Write;
+    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+}

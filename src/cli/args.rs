@@ -1,0 +1,288 @@
+//! What was typed: every option optional, nothing computed. `crate::plan` says what it means.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::store::DEFAULT_STORE;
+
+/// Starts a real cluster of real node processes, breaks it on purpose, and decides whether what
+/// its clients saw could have come from a correct system.
+#[derive(Debug, Parser)]
+#[command(name = "whitewater", version, about, max_term_width = 100, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 valid, 1 violation found, 2 usage or unreadable input, 3 undecided, 4 the run could \
+not be made.";
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Start a cluster, drive it under faults, judge what its clients saw
+    Run(RunArgs),
+    /// Judge a recorded history: ours or another tool's
+    Check(CheckArgs),
+    /// Run the stored plan of an earlier run again
+    Replay(ReplayArgs),
+    /// List the stored runs with their verdicts
+    Runs(RunsArgs),
+    /// Run one seed after another within a time: what a nightly job calls
+    Campaign(CampaignArgs),
+    /// Say what this machine allows, what not, why, and how to change it
+    Doctor(DoctorArgs),
+    /// Serve as one node of the embedded system under test, a small Raft key-value store
+    RaftKv(raft_kv::cli::Args),
+}
+
+/// How a verdict is printed.
+#[derive(Debug, Clone, Default, Args)]
+pub struct OutputArgs {
+    /// Print the verdict as one JSON document on standard output, and nothing else there
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Where runs are kept.
+#[derive(Debug, Clone, Args)]
+pub struct StoreArgs {
+    /// The folder that holds the run folders
+    #[arg(long, value_name = "DIR", default_value = DEFAULT_STORE)]
+    pub store: PathBuf,
+}
+
+/// `run`.
+#[derive(Debug, Clone, Args)]
+pub struct RunArgs {
+    /// How long to drive the cluster, e.g. 30s or 5m [default: 30s]
+    #[arg(long, value_name = "TIME", value_parser = time_ms)]
+    pub time: Option<u64>,
+    /// The run.
+    #[command(flatten)]
+    pub plan: PlanArgs,
+    /// Where it is kept.
+    #[command(flatten)]
+    pub store: StoreArgs,
+    /// How the verdict is printed.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// What a run is made of; all optional.
+#[derive(Debug, Clone, Default, Args)]
+pub struct PlanArgs {
+    /// The run as a file (TOML, as in a run folder); other options change what it says
+    #[arg(long, value_name = "FILE")]
+    pub plan: Option<PathBuf>,
+    /// The system under test [default: raft-kv]
+    #[arg(long, value_name = "NAME")]
+    pub system: Option<String>,
+    /// How many nodes [default: 5]
+    #[arg(long, value_name = "N")]
+    pub nodes: Option<u64>,
+    /// What the clients do: register or kv [default: register]
+    #[arg(long, value_name = "NAME")]
+    pub workload: Option<String>,
+    /// How many clients at once [default: 10]
+    #[arg(long, value_name = "N")]
+    pub clients: Option<u64>,
+    /// Operations per second that arrive on schedule, over all clients [default: as fast as the
+    /// clients get answers]
+    #[arg(long, value_name = "N")]
+    pub rate: Option<u64>,
+    /// The number that everything random is drawn from [default: a fresh one, printed]
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Kinds of faults, separated by commas, or none [default: kill,pause,partition]
+    #[arg(long, value_name = "KINDS")]
+    pub faults: Option<String>,
+    /// Mean time between the beginnings of faults [default: 2s]
+    #[arg(long, value_name = "TIME", value_parser = time_ms)]
+    pub fault_interval: Option<u64>,
+    /// Mean time that a fault lasts [default: 1800ms]
+    #[arg(long, value_name = "TIME", value_parser = time_ms)]
+    pub fault_duration: Option<u64>,
+    /// Switch on a bug of raft-kv (repeatable; `whitewater raft-kv --list-bugs` names them)
+    #[arg(long = "bug", value_name = "NAME")]
+    pub bugs: Vec<String>,
+    /// The program to run as a node instead of this one, with the same options as raft-kv
+    #[arg(long, value_name = "FILE")]
+    pub binary: Option<PathBuf>,
+    /// How many keys are in use at once [default: the workload's own]
+    #[arg(long, value_name = "N")]
+    pub keys: Option<u64>,
+    /// After how many operations a key is retired for a fresh one [default: the workload's own]
+    #[arg(long, value_name = "N")]
+    pub ops_per_key: Option<u64>,
+    /// Values written: `unique`, so that a read names its write, or `few:N` [default: unique]
+    #[arg(long, value_name = "MODE")]
+    pub values: Option<String>,
+    /// After how long an operation's outcome counts as unknown [default: 1s]
+    #[arg(long, value_name = "TIME", value_parser = time_ms)]
+    pub timeout: Option<u64>,
+    /// Within how long the healed cluster must serve again [default: 10s]
+    #[arg(long, value_name = "TIME", value_parser = time_ms)]
+    pub recovery_limit: Option<u64>,
+    /// Without namespaces, on loopback addresses: process faults only
+    #[arg(long)]
+    pub plain: bool,
+    /// Limits of the check.
+    #[command(flatten)]
+    pub limits: LimitArgs,
+}
+
+/// Limits of a check.
+#[derive(Debug, Clone, Default, Args)]
+pub struct LimitArgs {
+    /// How long the check may take [default: 60s]
+    #[arg(long, value_name = "TIME", value_parser = time_ms)]
+    pub check_time: Option<u64>,
+    /// How much memory the check may take, in MiB [default: 2048]
+    #[arg(long, value_name = "MIB")]
+    pub check_memory: Option<u64>,
+}
+
+/// `check`.
+#[derive(Debug, Clone, Args)]
+pub struct CheckArgs {
+    /// A history's file, or a run folder
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// The consistency model: register, cas-register, multi-register or kv [default: the one that
+    /// a history of ours names]
+    #[arg(long, value_name = "MODEL")]
+    pub model: Option<String>,
+    /// The file's format: auto, jsonl, jepsen-log, edn or porcupine-kv
+    #[arg(long, value_name = "FORMAT", default_value = "auto")]
+    pub format: String,
+    /// The value before the first operation, as EDN, e.g. 0, nil or {:x 0, :y 0}
+    #[arg(long, value_name = "VALUE")]
+    pub initial: Option<String>,
+    /// What a read of nil means: `observe`, nothing was there; `any`, the value is unknown
+    #[arg(long, value_name = "MEANING", default_value = "observe")]
+    pub nil_reads: NilReadsArg,
+    /// What a failed compare-and-set means: `observed`, another value was there; `no-effect`,
+    /// nothing is known but that it did not happen [default: observed for jepsen-log, else
+    /// no-effect]
+    #[arg(long, value_name = "MEANING")]
+    pub failed_cas: Option<FailedCasArg>,
+    /// Limits.
+    #[command(flatten)]
+    pub limits: LimitArgs,
+    /// How the verdict is printed.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// What a read of nil means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum NilReadsArg {
+    /// Nothing was there.
+    Observe,
+    /// The value is unknown, so the read is always legal.
+    Any,
+}
+
+/// What a failed compare-and-set means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FailedCasArg {
+    /// It found another value.
+    Observed,
+    /// It did not happen, for whatever reason.
+    NoEffect,
+}
+
+/// `replay`.
+#[derive(Debug, Clone, Args)]
+pub struct ReplayArgs {
+    /// The folder of the run to do again
+    #[arg(value_name = "RUN-FOLDER")]
+    pub run: PathBuf,
+    /// Where the new run is kept.
+    #[command(flatten)]
+    pub store: StoreArgs,
+    /// How the verdict is printed.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// `runs`.
+#[derive(Debug, Clone, Args)]
+pub struct RunsArgs {
+    /// Where the runs are.
+    #[command(flatten)]
+    pub store: StoreArgs,
+}
+
+/// `campaign`.
+#[derive(Debug, Clone, Args)]
+pub struct CampaignArgs {
+    /// How many runs at most
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub runs: u64,
+    /// How long all runs may take together, e.g. 15m
+    #[arg(long = "time", value_name = "TIME", value_parser = time_ms, default_value = "15m")]
+    pub total_time: u64,
+    /// How long to drive the cluster in each run [default: 30s]
+    #[arg(long, value_name = "TIME", value_parser = time_ms)]
+    pub run_time: Option<u64>,
+    /// Keep the folders of valid runs too
+    #[arg(long)]
+    pub keep_all: bool,
+    /// Where to write the JUnit XML [default: junit.xml in the campaign's folder]
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+    /// What each run is made of.
+    #[command(flatten)]
+    pub plan: PlanArgs,
+    /// Where the campaign's folder is made.
+    #[command(flatten)]
+    pub store: StoreArgs,
+    /// How the summary is printed.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// `doctor`.
+#[derive(Debug, Clone, Args)]
+pub struct DoctorArgs {
+    /// Print the findings as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// A time such as `30s`, `1500ms` or `15m`, in milliseconds.
+fn time_ms(text: &str) -> Result<u64, String> {
+    let time = humantime::parse_duration(text).map_err(|error| {
+        format!("{error} (hint: a number with a unit, e.g. 30s, 1500ms or 15m)")
+    })?;
+    match u64::try_from(time.as_millis()) {
+        Ok(time_ms) if (1..=7 * 24 * 3_600_000).contains(&time_ms) => Ok(time_ms),
+        _ => Err("expected a time between 1ms and 7days".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn times_need_a_unit_and_a_bound() {
+        assert_eq!(time_ms("30s"), Ok(30_000));
+        assert_eq!(time_ms("1m 500ms"), Ok(60_500));
+        for wrong in ["30", "0s", "9999days", "", "soon"] {
+            assert!(time_ms(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! `whitewater run`: make a run, print its verdict.
+
+use super::args::{OutputArgs, RunArgs};
+use super::exit::Exit;
+use super::{fail, print};
+use crate::Outcome;
+use crate::interrupt::Interrupt;
+use crate::plan::{self, Plan};
+use crate::reports::json::{self, Document};
+use crate::reports::progress::Display;
+use crate::reports::text;
+
+/// Makes the run that was asked for.
+pub fn run(args: &RunArgs) -> Exit {
+    match plan::make(&args.plan, args.time, fresh_seed()) {
+        Ok(plan) => make(&plan, &args.store.store, &args.output),
+        Err(error) => fail(Exit::Usage, error),
+    }
+}
+
+/// Makes the run of this plan, shows how it goes, and prints the verdict.
+pub fn make(plan: &Plan, store: &std::path::Path, output: &OutputArgs) -> Exit {
+    let interrupt = match Interrupt::listen() {
+        Ok(interrupt) => interrupt,
+        Err(error) => {
+            return fail(
+                Exit::NotRun,
+                format!("failed to listen for signals: {error}"),
+            );
+        }
+    };
+    announce(plan);
+    let mut display = Display::new(plan.duration_ms);
+    let outcome = crate::run(plan, store, &interrupt, &mut |notice| display.show(notice));
+    display.finish();
+    match outcome {
+        Ok(outcome) => tell(&outcome, output),
+        Err(error) => fail(Exit::NotRun, error),
+    }
+}
+
+/// A seed for a run that was given none: it is printed and stored, so any will do. Short enough to
+/// be typed.
+pub fn fresh_seed() -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let nanos = now.map_or(0, |since| since.as_nanos() as u64);
+    seeds::Stream::new(nanos, seeds::Purpose::Campaign, 0).below(1_000_000_000)
+}
+
+fn announce(plan: &Plan) {
+    let kinds: Vec<&str> = plan.faults.kinds.iter().map(|kind| kind.name()).collect();
+    let faults = if kinds.is_empty() {
+        "no faults".to_owned()
+    } else {
+        kinds.join(", ")
+    };
+    let bugs = match &plan.system.bugs[..] {
+        [] => String::new(),
+        bugs => format!(" with {}", bugs.join(", ")),
+    };
+    eprintln!(
+        "{} nodes of {}{bugs}, {} clients, workload {}, {}, {:.1} s, seed {}",
+        plan.system.nodes.len(),
+        plan.system.name,
+        plan.workload.clients,
+        plan.workload.name,
+        faults,
+        plan.duration_ms as f64 / 1e3,
+        plan.seed
+    );
+}
+
+fn tell(outcome: &Outcome, output: &OutputArgs) -> Exit {
+    if output.json {
+        print(&json::to_text(&Document::of_run(outcome)));
+        print("\n");
+    } else if let Some((history, judged)) = &outcome.judged {
+        let (run, again) = (outcome.shown_path(), outcome.replay_command());
+        let report = format!("{run}/report.html");
+        let context = text::Context {
+            run: Some(&run),
+            report: outcome.folder.report_path().exists().then_some(&report),
+            again: Some(&again),
+            failure: outcome.failure.as_deref(),
+        };
+        print(&text::render(judged, history, &context));
+    }
+    for complaint in &outcome.complaints {
+        eprintln!("whitewater: {complaint}");
+    }
+    match &outcome.failure {
+        Some(failure) => {
+            eprintln!("whitewater: the run was not made to its end: {failure}");
+            eprintln!(
+                "whitewater: what there is of it is in {}",
+                outcome.shown_path()
+            );
+            outcome.exit()
+        }
+        None => outcome.exit(),
+    }
+}

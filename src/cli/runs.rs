@@ -1,0 +1,65 @@
+//! `whitewater runs`: list the stored runs with their verdicts.
+
+use serde::Deserialize;
+
+use super::args::RunsArgs;
+use super::exit::Exit;
+use super::{fail, print};
+use crate::store::RunFolder;
+
+/// What is read of a `verdict.json`.
+#[derive(Debug, Deserialize)]
+struct Stored {
+    verdict: String,
+    reason: Option<String>,
+    operations: u64,
+}
+
+/// Lists them, oldest first.
+pub fn runs(args: &RunsArgs) -> Exit {
+    let folders = match RunFolder::list(&args.store.store) {
+        Ok(folders) => folders,
+        Err(error) => return fail(Exit::Usage, error),
+    };
+    if folders.is_empty() {
+        print(&format!("no runs in {}\n", args.store.store.display()));
+        return Exit::Valid;
+    }
+    print("verdict   operations  faults                 run\n");
+    for folder in &folders {
+        print(&line(folder, &args.store.store));
+    }
+    Exit::Valid
+}
+
+fn line(folder: &RunFolder, store: &std::path::Path) -> String {
+    let name = folder.path().file_name().unwrap_or_default();
+    let path = store.join(name);
+    let faults = folder.plan().map_or_else(
+        |_| "?".to_owned(),
+        |plan| {
+            let kinds: Vec<&str> = plan.faults.kinds.iter().map(|kind| kind.name()).collect();
+            if kinds.is_empty() {
+                "none".to_owned()
+            } else {
+                kinds.join(",")
+            }
+        },
+    );
+    let stored = std::fs::read_to_string(folder.verdict_path())
+        .ok()
+        .and_then(|text| serde_json::from_str::<Stored>(&text).ok());
+    let (verdict, operations, reason) = match stored {
+        Some(stored) => (stored.verdict, stored.operations.to_string(), stored.reason),
+        None => (
+            "none".to_owned(),
+            "?".to_owned(),
+            Some("it never came to a verdict".to_owned()),
+        ),
+    };
+    let reason = reason.map_or_else(String::new, |reason| format!("{:<45}{reason}\n", ""));
+    format!(
+        "{verdict:<9} {operations:>10}  {faults:<21}  {}\n{reason}",
+        path.display()
+    )
+}

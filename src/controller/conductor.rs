@@ -1,0 +1,563 @@
+//! The conductor: one run, from the start of the first node to the end of the last.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
+use std::thread::{self, Scope, ScopedJoinHandle};
+use std::time::{Duration, Instant};
+
+use cluster::systems::System;
+use cluster::{Addresses, Cluster, ClusterSpec, Mode, NodeExit};
+use faults::{Injector, Kind, Ledger, Target};
+use histories::{Fault, FaultPhase, Header, Recorder, RunInfo, Value};
+use workloads::clients::raft_kv::{Node, RaftKv, RaftKvOptions};
+use workloads::{Client, KeyRing, Workload};
+
+use super::driver::{Drive, Tally, drive};
+use super::notice::{Notice, Progress, UnavailableFault};
+use super::signal::{Phase, Signal};
+use super::view::{self, View};
+use super::walker::{self, Walk};
+use crate::interrupt::STOP_FILE;
+use crate::judge::{LEADER, NODE_EXIT, RECOVERY};
+use crate::plan::Plan;
+use crate::store::RunFolder;
+
+/// Within how long every node must serve after the start, and then elect a leader.
+const READY_LIMIT_MS: u64 = 15_000;
+/// How long the reads of every key at the end may take.
+const FINAL_READS_LIMIT_MS: u64 = 20_000;
+/// How often the run looks for a request to stop.
+const LOOK_MS: u64 = 100;
+/// How often it tells where it stands.
+const PROGRESS_MS: u64 = 500;
+
+/// Makes the run and tells what happens; the last notice is `Finished` or `Failed`.
+pub fn conduct(plan: &Plan, folder: &RunFolder, mode: Mode, watch: &mut dyn FnMut(&Notice)) {
+    let (tell, notices) = mpsc::channel();
+    let failed = thread::scope(|scope| {
+        let work = scope.spawn(move || {
+            let last = conduct_run(plan, folder, mode, &tell);
+            let _ = tell.send(last.unwrap_or_else(|text| Notice::Failed { text }));
+        });
+        for notice in notices {
+            watch(&notice);
+            if matches!(notice, Notice::Finished { .. } | Notice::Failed { .. }) {
+                break;
+            }
+        }
+        work.join().is_err()
+    });
+    if failed {
+        watch(&Notice::Failed {
+            text: bug("the conductor"),
+        });
+    }
+}
+
+/// The run in named steps. Errors are for people.
+fn conduct_run(
+    plan: &Plan,
+    folder: &RunFolder,
+    mode: Mode,
+    tell: &mpsc::Sender<Notice>,
+) -> Result<Notice, String> {
+    let begun = Instant::now();
+    let exits = Exits::default();
+    let cluster = start_cluster(plan, folder, mode, &exits)?;
+    let (available, unavailable) = sort_kinds(plan, &cluster)?;
+    let _ = tell.send(Notice::Sandbox {
+        namespaces: mode == Mode::Sandbox,
+        unavailable,
+    });
+    let nodes = client_addresses(&cluster);
+    let control = cluster.control_entrance();
+    let leader = control
+        .run(|| view::await_leader(&nodes, READY_LIMIT_MS))
+        .map_err(|error| error.to_string())??;
+    let start = Instant::now();
+    let recorder = Arc::new(start_recorder(plan, folder, &available, start)?);
+    exits.record_from_now(recorder.clone(), start, tell.clone());
+    let after_ms = ms(begun.elapsed());
+    let _ = tell.send(Notice::Ready { after_ms });
+    let run = Run {
+        plan,
+        folder,
+        cluster: &cluster,
+        nodes,
+        available,
+        signal: Signal::default(),
+        view: View::default(),
+        active: Mutex::default(),
+        tally: Arc::default(),
+        recorder,
+        start,
+        tell,
+    };
+    let _ = run.note_leader(&leader);
+    let stopped = run.conduct()?;
+    let recorded = run.recorder.finish().map_err(|error| error.to_string())?;
+    cluster
+        .stop()
+        .map_err(|error| format!("failed to end the nodes: {error}"))?;
+    Ok(Notice::Finished {
+        stopped,
+        events: recorded.events,
+    })
+}
+
+/// A run with its nodes serving.
+struct Run<'a> {
+    plan: &'a Plan,
+    folder: &'a RunFolder,
+    cluster: &'a Cluster,
+    nodes: Arc<[Node]>,
+    available: Vec<Kind>,
+    signal: Signal,
+    view: View,
+    /// The faults in force, in words, by number.
+    active: Mutex<Vec<(u64, String)>>,
+    tally: Arc<Tally>,
+    recorder: Arc<Recorder>,
+    start: Instant,
+    tell: &'a mpsc::Sender<Notice>,
+}
+
+impl Run<'_> {
+    /// Clients and faults side by side, then healing, recovery, final reads. Tells whether the run
+    /// was ended early.
+    fn conduct(&self) -> Result<bool, String> {
+        let workload =
+            workloads::by_name(&self.plan.workload.name).map_err(|error| error.to_string())?;
+        let options = self.options(workload)?;
+        let ledger = File::create(self.folder.ledger_path())
+            .map_err(|error| format!("failed to create the ledger of undos: {error}"))?;
+        let mut injector = Injector::new(Ledger::new(ledger));
+        let keys = Arc::new(KeyRing::new(options.keys, options.ops_per_key));
+        let final_reads = Arc::new(Mutex::new(VecDeque::new()));
+        let (recovered, recoveries) = mpsc::channel();
+        let driving = Drive {
+            workload,
+            options,
+            seed: self.plan.seed,
+            clients: u32::try_from(self.plan.workload.clients).unwrap_or(u32::MAX),
+            rate_per_s: self.plan.workload.rate_per_s,
+            keys: keys.clone(),
+            signal: self.signal.clone(),
+            recorder: self.recorder.clone(),
+            tally: self.tally.clone(),
+            final_reads: final_reads.clone(),
+            recovered,
+        };
+        thread::scope(|scope| {
+            // Whatever happens below, the other threads end.
+            let _over = OverOnDrop(&self.signal);
+            let clients = self.spawn_clients(scope, &driving)?;
+            self.spawn_watcher(scope)?;
+            let walker = scope.spawn(|| {
+                self.walk(&mut injector);
+                injector
+            });
+            let stopped = self.await_end(Duration::from_millis(self.plan.duration_ms));
+            self.signal.advance(Phase::Heal);
+            let mut injector = walker.join().map_err(|_| bug("the walker"))?;
+            self.heal(&mut injector)?;
+            self.signal.advance(Phase::Recover);
+            if self.signal.phase() < Phase::Over {
+                self.await_recovery(&recoveries);
+                let reads = workload.final_reads(&keys);
+                self.phase(&format!("reading {} keys once more", reads.len()));
+                *final_reads.lock().unwrap_or_else(PoisonError::into_inner) =
+                    reads.into_iter().map(|read| (read, 1)).collect();
+                self.signal.advance(Phase::FinalReads);
+                self.await_clients(&clients);
+            }
+            self.signal.advance(Phase::Over);
+            clients.join().map_err(|_| bug("a client"))??;
+            Ok(stopped)
+        })
+    }
+
+    fn options(&self, workload: &dyn Workload) -> Result<workloads::Options, String> {
+        let plan = &self.plan.workload;
+        let defaults = workload.defaults();
+        let or = |typed, default| if typed == 0 { default } else { typed };
+        Ok(workloads::Options {
+            keys: or(plan.keys, defaults.keys),
+            ops_per_key: or(plan.ops_per_key, defaults.ops_per_key),
+            values: plan.values.parse().map_err(|error| format!("{error}"))?,
+        })
+    }
+
+    fn spawn_clients<'scope>(
+        &'scope self,
+        scope: &'scope Scope<'scope, '_>,
+        driving: &'scope Drive,
+    ) -> Result<ScopedJoinHandle<'scope, Result<(), String>>, String> {
+        let entrance = self.cluster.clients_entrance();
+        let options = RaftKvOptions {
+            timeout_ms: self.plan.workload.timeout_ms,
+            ..Default::default()
+        };
+        let run = move || {
+            entrance.enter().map_err(|error| error.to_string())?;
+            let new_client = |number| -> Box<dyn Client> {
+                Box::new(RaftKv::new(
+                    driving.seed,
+                    number,
+                    self.nodes.clone(),
+                    options.clone(),
+                ))
+            };
+            drive(driving, new_client)
+                .map_err(|error| format!("failed to run the clients: {error}"))?
+                .map_err(|error| error.to_string())
+        };
+        let named = thread::Builder::new().name("clients".to_owned());
+        named
+            .spawn_scoped(scope, run)
+            .map_err(|error| format!("failed to start a thread: {error}"))
+    }
+
+    fn spawn_watcher<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>) -> Result<(), String> {
+        let entrance = self.cluster.control_entrance();
+        let run = move || {
+            // Without a view of who leads, the schedule's own order decides whom faults hit.
+            if entrance.enter().is_ok() {
+                view::watch(&self.nodes, &self.view, &self.signal, &|leader| {
+                    // A history that cannot be written ends the run by way of the clients.
+                    let _ = self.note_leader(leader);
+                });
+            }
+        };
+        let named = thread::Builder::new().name("watcher".to_owned());
+        named
+            .spawn_scoped(scope, run)
+            .map(drop)
+            .map_err(|error| format!("failed to start a thread: {error}"))
+    }
+
+    fn note_leader(&self, leader: &view::Leader) -> Result<(), histories::RecordError> {
+        let term = i64::try_from(leader.term).unwrap_or(i64::MAX);
+        let value = Value::Map(vec![
+            ("leader".into(), Value::Text(leader.node.clone())),
+            ("term".into(), term.into()),
+        ]);
+        self.recorder.note(LEADER, value).map(drop)
+    }
+
+    fn walk(&self, injector: &mut Injector) {
+        let walk = Walk {
+            schedule: &self.plan.schedule,
+            available: &self.available,
+            target: self.cluster,
+            start: self.start,
+            signal: &self.signal,
+            leader: &|| self.view.leader().map(|leader| leader.node.to_string()),
+            record: &|fault| self.record(&fault),
+        };
+        walker::walk(&walk, injector);
+    }
+
+    fn record(&self, fault: &Fault) {
+        let text = walker::describe(fault);
+        let mut active = self.active.lock().unwrap_or_else(PoisonError::into_inner);
+        match fault.phase {
+            FaultPhase::Begin => {}
+            FaultPhase::Inject | FaultPhase::Error => {
+                active.push((fault.id, fault.kind.to_string()));
+            }
+            FaultPhase::Heal => active.retain(|(id, _)| *id != fault.id),
+        }
+        drop(active);
+        // A history that cannot be written ends the run by way of the clients.
+        let _ = self.recorder.fault(fault);
+        if fault.phase != FaultPhase::Begin {
+            let _ = self.tell.send(Notice::Fault {
+                at_ms: ms(self.start.elapsed()),
+                text,
+            });
+        }
+    }
+
+    /// Waits for the end of the first phase: its time is over, a stop is asked for (then `true`),
+    /// or the history cannot be written.
+    fn await_end(&self, duration: Duration) -> bool {
+        let end = self.start + duration;
+        let stop = self.folder.path().join(STOP_FILE);
+        let mut rate = Rate::default();
+        let mut told = Instant::now();
+        while Instant::now() < end {
+            let look = end.min(Instant::now() + Duration::from_millis(LOOK_MS));
+            if !self.signal.wait_until(look, Phase::Drive) {
+                return false;
+            }
+            if stop.exists() {
+                return true;
+            }
+            if told.elapsed() >= Duration::from_millis(PROGRESS_MS) {
+                told = Instant::now();
+                let _ = self.tell.send(Notice::Progress(self.progress(&mut rate)));
+            }
+        }
+        false
+    }
+
+    fn progress(&self, rate: &mut Rate) -> Progress {
+        let [ok, fail, info] = [&self.tally.ok, &self.tally.fail, &self.tally.info]
+            .map(|count| count.load(Ordering::Relaxed));
+        let faults = self.active.lock().unwrap_or_else(PoisonError::into_inner);
+        Progress {
+            at_ms: ms(self.start.elapsed()),
+            ok,
+            fail,
+            info,
+            rate_per_s: rate.update(ok + fail + info),
+            leader: self
+                .view
+                .leader()
+                .map(|leader| format!("{} (term {})", leader.node, leader.term)),
+            faults: faults.iter().map(|(_, text)| text.clone()).collect(),
+        }
+    }
+
+    /// Takes back every fault, and starts again what ended by itself.
+    fn heal(&self, injector: &mut Injector) -> Result<(), String> {
+        self.phase("healing");
+        let healed = walker::heal(injector, self.cluster, &|fault| self.record(&fault));
+        for node in self.cluster.nodes() {
+            self.cluster
+                .start(&node)
+                .map_err(|error| format!("failed to start {node} again: {error}"))?;
+        }
+        if healed {
+            Ok(())
+        } else {
+            Err(
+                "a fault could not be taken back (hint: history.jsonl says which and why)"
+                    .to_owned(),
+            )
+        }
+    }
+
+    /// Waits until an update that began after healing takes effect, and records how long it took.
+    fn await_recovery(&self, recoveries: &mpsc::Receiver<()>) {
+        let limit_ms = self.plan.faults.recovery_limit_ms;
+        let healed = Instant::now();
+        let came = recoveries
+            .recv_timeout(Duration::from_millis(limit_ms))
+            .is_ok();
+        let took_ms = ms(healed.elapsed());
+        let took = if came {
+            Value::Int(took_ms.cast_signed())
+        } else {
+            Value::Nil
+        };
+        let value = Value::Map(vec![
+            ("limit_ms".into(), Value::Int(limit_ms.cast_signed())),
+            ("took_ms".into(), took),
+        ]);
+        let _ = self.recorder.note(RECOVERY, value);
+        self.phase(&if came {
+            format!("serving again after {took_ms} ms")
+        } else {
+            format!("not serving again within {limit_ms} ms")
+        });
+    }
+
+    fn await_clients(&self, clients: &ScopedJoinHandle<'_, Result<(), String>>) {
+        let end = Instant::now() + Duration::from_millis(FINAL_READS_LIMIT_MS);
+        while !clients.is_finished() && Instant::now() < end {
+            thread::sleep(Duration::from_millis(LOOK_MS / 5));
+        }
+    }
+
+    fn phase(&self, text: &str) {
+        let _ = self.tell.send(Notice::Phase {
+            text: text.to_owned(),
+        });
+    }
+}
+
+/// Ends every thread of a run when the conductor leaves early.
+struct OverOnDrop<'a>(&'a Signal);
+
+impl Drop for OverOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.advance(Phase::Over);
+    }
+}
+
+/// Operations per second since the last look.
+#[derive(Default)]
+struct Rate {
+    last: Option<(Instant, u64)>,
+}
+
+impl Rate {
+    fn update(&mut self, count: u64) -> u64 {
+        let now = Instant::now();
+        let before = self.last.replace((now, count));
+        let Some((then, earlier)) = before else {
+            return 0;
+        };
+        (count - earlier) * 1_000 / ms(now - then).max(1)
+    }
+}
+
+/// What nodes ended by themselves: told to the history once there is one.
+#[derive(Clone, Default)]
+struct Exits(Arc<OnceLock<ExitTarget>>);
+
+/// Where exits are recorded and told.
+struct ExitTarget {
+    recorder: Arc<Recorder>,
+    start: Instant,
+    tell: Mutex<mpsc::Sender<Notice>>,
+}
+
+impl Exits {
+    fn record_from_now(&self, recorder: Arc<Recorder>, start: Instant, tell: mpsc::Sender<Notice>) {
+        // Set once, by the one conductor.
+        let _ = self.0.set(ExitTarget {
+            recorder,
+            start,
+            tell: Mutex::new(tell),
+        });
+    }
+
+    fn tell(&self, exit: &NodeExit) {
+        // Before the run has started, the start itself fails and says so.
+        let Some(ExitTarget {
+            recorder,
+            start,
+            tell,
+        }) = self.0.get()
+        else {
+            return;
+        };
+        let text = exit.to_string();
+        let value = Value::Map(vec![
+            ("node".into(), Value::Text(exit.node.clone())),
+            ("text".into(), text.clone().into()),
+        ]);
+        let _ = recorder.note(NODE_EXIT, value);
+        let at_ms = ms(start.elapsed());
+        let notice = Notice::NodeExit {
+            at_ms,
+            node: exit.node.to_string(),
+            text,
+        };
+        let _ = tell
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .send(notice);
+    }
+}
+
+fn start_cluster(
+    plan: &Plan,
+    folder: &RunFolder,
+    mode: Mode,
+    exits: &Exits,
+) -> Result<Cluster, String> {
+    let mut system = System::raft_kv().with_bugs(&plan.system.bugs);
+    if let Some(binary) = &plan.system.binary {
+        // The program itself is the node: no subcommand.
+        system.args.remove(0);
+        system.program = Some(PathBuf::from(binary));
+    }
+    let addresses = Addresses::plan(mode, &plan.system.nodes).map_err(|error| error.to_string())?;
+    let nodes = system
+        .nodes(&addresses, &folder.path().join("nodes"))
+        .map_err(|error| error.to_string())?;
+    let exits = exits.clone();
+    let spec = ClusterSpec {
+        addresses,
+        nodes,
+        ready_limit_ms: READY_LIMIT_MS,
+        on_exit: Arc::new(move |exit| exits.tell(&exit)),
+    };
+    Cluster::start(spec).map_err(|error| format!("failed to start the cluster: {error}"))
+}
+
+/// The kinds of faults that can be injected here, and those that cannot.
+fn sort_kinds(
+    plan: &Plan,
+    cluster: &Cluster,
+) -> Result<(Vec<Kind>, Vec<UnavailableFault>), String> {
+    let (mut available, mut unavailable) = (Vec::new(), Vec::new());
+    for kind in &plan.faults.kinds {
+        match kind.available(cluster) {
+            Ok(()) => available.push(*kind),
+            Err(why) if plan.faults.required => {
+                return Err(format!("the fault {kind} is unavailable: {why}"));
+            }
+            Err(why) => unavailable.push(UnavailableFault {
+                kind: kind.to_string(),
+                cause: why.cause,
+                remedy: why.remedy,
+            }),
+        }
+    }
+    Ok((available, unavailable))
+}
+
+fn client_addresses(cluster: &Cluster) -> Arc<[Node]> {
+    let port = System::raft_kv().client_port;
+    let nodes = cluster.addresses().nodes().map(|(name, address)| Node {
+        name: name.clone(),
+        address: SocketAddr::from((address, port)),
+    });
+    nodes.collect()
+}
+
+fn start_recorder(
+    plan: &Plan,
+    folder: &RunFolder,
+    available: &[Kind],
+    start: Instant,
+) -> Result<Recorder, String> {
+    let path = folder.history_path();
+    let problem = |why: String| format!("failed to record into {}: {why}", path.display());
+    let file = File::create(&path).map_err(|error| problem(error.to_string()))?;
+    // What was scheduled and can happen: the assumptions are checked against this.
+    let planned = |kind: &&Kind| {
+        plan.schedule
+            .faults
+            .iter()
+            .any(|planned| planned.action.kind() == **kind)
+    };
+    let run = RunInfo {
+        system: plan.system.name.clone(),
+        workload: plan.workload.name.clone(),
+        model: plan.check.model.clone(),
+        nodes: plan
+            .system
+            .nodes
+            .iter()
+            .map(|node| node.to_string())
+            .collect(),
+        clients: plan.workload.clients,
+        faults: available
+            .iter()
+            .filter(planned)
+            .map(|kind| kind.to_string())
+            .collect(),
+        seed: plan.seed,
+    };
+    let clock = move || u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
+    Recorder::start(file, &Header { run: Some(run) }, clock, None)
+        .map_err(|error| problem(error.to_string()))
+}
+
+fn ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn bug(who: &str) -> String {
+    format!("{who} failed; this is a bug in Whitewater")
+}

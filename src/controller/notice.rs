@@ -1,0 +1,87 @@
+//! What the controller, inside the sandbox, tells the command outside it: one JSON object a line
+//! on the controller's standard output.
+
+use serde::{Deserialize, Serialize};
+
+/// Something worth telling whoever watches a run. Times are milliseconds since the run's start.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "notice", rename_all = "kebab-case")]
+pub enum Notice {
+    /// Where the nodes run, and what cannot be done there.
+    Sandbox {
+        /// In namespaces, or plain.
+        namespaces: bool,
+        /// The fault kinds that cannot be injected here.
+        unavailable: Vec<UnavailableFault>,
+    },
+    /// The cluster serves.
+    Ready {
+        /// How long that took from the start of the first node.
+        after_ms: u64,
+    },
+    /// Where the run stands.
+    Progress(Progress),
+    /// A fault was injected or healed, or could not be.
+    Fault {
+        /// When.
+        at_ms: u64,
+        /// What happened, in words.
+        text: String,
+    },
+    /// A node ended by itself.
+    NodeExit {
+        /// When.
+        at_ms: u64,
+        /// Which.
+        node: String,
+        /// How, and the last lines of its log.
+        text: String,
+    },
+    /// The next part of the run begins.
+    Phase {
+        /// What it is.
+        text: String,
+    },
+    /// The run is over, and the history complete.
+    Finished {
+        /// Whether it was ended early, by a signal.
+        stopped: bool,
+        /// How many events were recorded.
+        events: u64,
+    },
+    /// The run could not be made, or not to its end.
+    Failed {
+        /// Why, and what to do.
+        text: String,
+    },
+}
+
+/// A fault kind that cannot be injected on this machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnavailableFault {
+    /// The kind.
+    pub kind: String,
+    /// What is missing.
+    pub cause: String,
+    /// What to do about it.
+    pub remedy: String,
+}
+
+/// Where a run stands.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Since the run's start.
+    pub at_ms: u64,
+    /// Operations that took effect.
+    pub ok: u64,
+    /// Operations that certainly did not.
+    pub fail: u64,
+    /// Operations of unknown outcome.
+    pub info: u64,
+    /// Operations completed per second, lately.
+    pub rate_per_s: u64,
+    /// The leader and its term, where one is known.
+    pub leader: Option<String>,
+    /// The faults in force.
+    pub faults: Vec<String>,
+}

@@ -1,0 +1,172 @@
+//! From a history to a report: every check there is, the worst verdict wins.
+
+use std::time::Instant;
+
+use crate::plan::Plan;
+use checkers::{Cancel, Check, JudgeError, Limits, ModelOptions, Report, Verdict};
+use histories::{Event, History, Process, Value};
+
+/// The nemesis' event for a node that ended by itself: value `{node, text}`.
+pub const NODE_EXIT: &str = "node-exit";
+/// The nemesis' event for a change of leader: value `{leader, term}`.
+pub const LEADER: &str = "leader";
+/// The nemesis' event for how the cluster came back: value `{limit_ms, took_ms}`.
+pub const RECOVERY: &str = "recovery";
+
+/// A report, and how long it took to make.
+#[derive(Debug)]
+pub struct Judged {
+    /// What the checks say.
+    pub report: Report,
+    /// How long they took, in milliseconds.
+    pub elapsed_ms: u64,
+}
+
+/// Judges a history.
+///
+/// A history of our own (its header says so) is held to what a run must show besides: that the
+/// cluster recovered, and that no node ended by itself.
+///
+/// # Errors
+/// When an operation or the initial value means nothing to the model.
+pub fn judge(
+    history: &History,
+    model: &ModelOptions,
+    limits: &Limits,
+    cancel: &Cancel,
+) -> Result<Judged, JudgeError> {
+    let start = Instant::now();
+    let operations = history.operations();
+    let run = history.header.run.as_ref();
+    let mut checks = vec![checkers::assumptions(&operations, &history.faults(), run)];
+    if run.is_some() {
+        checks.push(node_exits(&history.events));
+        checks.push(checkers::recovery(&history.events).unwrap_or_else(|| {
+            Check::unknown(
+                "recovery",
+                "the run ended before it was seen whether the cluster recovers",
+            )
+        }));
+    }
+    let judgement = checkers::linearizability(&operations, model, limits, cancel)?;
+    checks.push(judgement.check);
+    let report = Report::new(
+        judgement.operations,
+        judgement.keys,
+        checks,
+        judgement.counterexample,
+    );
+    let elapsed_ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
+    Ok(Judged { report, elapsed_ms })
+}
+
+/// Judges a run's history by the limits and the model of its plan.
+///
+/// # Errors
+/// In words: the plan's model is none, or the history is none of its operations.
+pub fn judge_by_plan(history: &History, plan: &Plan) -> Result<Judged, String> {
+    let kind = plan
+        .check
+        .model
+        .parse()
+        .map_err(|error| format!("{error}"))?;
+    let limits = Limits {
+        time_ms: plan.check.time_limit_ms,
+        memory_bytes: plan.check.memory_limit_mib.saturating_mul(1 << 20),
+        ..Limits::default()
+    };
+    judge(history, &ModelOptions::new(kind), &limits, &Cancel::new())
+        .map_err(|error| error.to_string())
+}
+
+/// Whether every node lived until it was killed. One that did not may be at fault, or may have
+/// lacked memory or disk: that is for people to find out, and never `valid`.
+fn node_exits(events: &[Event]) -> Check {
+    let exits: Vec<&Value> = events
+        .iter()
+        .filter(|event| event.process == Process::Nemesis && &*event.f == NODE_EXIT)
+        .map(|event| &event.value)
+        .collect();
+    let text = |exit: &Value| match exit.get("text").and_then(Value::as_text) {
+        Some(text) => text.to_owned(),
+        None => exit.to_string(),
+    };
+    match exits.first() {
+        None => Check::valid("node-exits"),
+        Some(first) => {
+            let summary = text(first).lines().next().unwrap_or_default().to_owned();
+            Check {
+                verdict: Verdict::Unknown,
+                reason: Some(summary),
+                hint: Some("the node's logs are in the run folder".to_owned()),
+                details: exits.into_iter().map(text).collect(),
+                ..Check::valid("node-exits")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use checkers::{ModelKind, NilReads};
+    use histories::{EventType, Header, RunInfo};
+
+    use super::*;
+
+    fn event(index: u64, process: Process, kind: EventType, f: &str, value: Value) -> Event {
+        Event {
+            index,
+            time_ns: index,
+            process,
+            kind,
+            f: f.into(),
+            key: None,
+            value,
+            node: None,
+            error: None,
+            path: Vec::new(),
+        }
+    }
+
+    fn verdict(events: Vec<Event>, run: bool) -> Report {
+        let run = run.then(RunInfo::default);
+        let history = History {
+            header: Header { run },
+            events,
+            ..History::default()
+        };
+        let model = ModelOptions {
+            nil_reads: NilReads::Observe,
+            ..ModelOptions::new(ModelKind::Register)
+        };
+        judge(&history, &model, &Limits::default(), &Cancel::new())
+            .expect("a register's")
+            .report
+    }
+
+    #[test]
+    fn an_empty_history_is_never_valid() {
+        assert_eq!(verdict(Vec::new(), false).verdict, Verdict::Unknown);
+        assert_eq!(verdict(Vec::new(), true).verdict, Verdict::Unknown);
+    }
+
+    #[test]
+    fn a_run_in_which_a_node_ended_by_itself_is_not_valid() {
+        let client = Process::Client(0);
+        let mut events = vec![
+            event(0, client, EventType::Invoke, "write", 1.into()),
+            event(1, client, EventType::Ok, "write", 1.into()),
+        ];
+        assert_eq!(verdict(events.clone(), false).verdict, Verdict::Valid);
+        let exit = Value::Map(vec![("text".into(), "node n1 ended\nlog".into())]);
+        events.push(event(2, Process::Nemesis, EventType::Info, NODE_EXIT, exit));
+        let report = verdict(events, true);
+        let check = report
+            .checks
+            .iter()
+            .find(|check| check.name == "node-exits");
+        let check = check.expect("made for every run");
+        assert_eq!(check.verdict, Verdict::Unknown);
+        assert_eq!(check.reason.as_deref(), Some("node n1 ended"));
+    }
+}

@@ -1,0 +1,371 @@
+//! The run as data: what is started, what it is driven with, what goes wrong and when.
+//!
+//! A plan has nothing optional left in it, the fault schedule included: whoever reads it draws
+//! nothing. It is written to the run folder before anything starts, and `replay` reads it there.
+
+use std::fmt;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use faults::{Draw, Kind, Name, Schedule};
+use serde::{Deserialize, Serialize};
+
+pub use make::{make, reseed};
+
+mod make;
+
+/// The version of the plan's format, raised when its meaning changes.
+pub const PLAN_VERSION: u32 = 1;
+
+/// The run as data.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Plan {
+    /// The format's version.
+    pub version: u32,
+    /// Everything random was drawn from this number.
+    pub seed: u64,
+    /// How long the clients drive the cluster, in milliseconds.
+    pub duration_ms: u64,
+    /// Where the nodes run.
+    pub sandbox: SandboxMode,
+    /// What is under test.
+    pub system: SystemPlan,
+    /// What the clients do.
+    pub workload: WorkloadPlan,
+    /// What goes wrong, in general.
+    pub faults: FaultPlan,
+    /// How the history is judged.
+    pub check: CheckPlan,
+    /// What goes wrong, in particular: when, what, to whom, for how long.
+    pub schedule: Schedule,
+}
+
+/// Where the nodes run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SandboxMode {
+    /// In namespaces where this machine allows them, else plain.
+    #[default]
+    Auto,
+    /// As ordinary processes on loopback addresses: process faults only.
+    Plain,
+}
+
+/// What is under test.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SystemPlan {
+    /// The system's name.
+    pub name: String,
+    /// The nodes' names.
+    pub nodes: Vec<Name>,
+    /// The bugs switched on.
+    pub bugs: Vec<String>,
+    /// The program that serves as a node; none for this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub binary: Option<PathBuf>,
+}
+
+/// What the clients do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct WorkloadPlan {
+    /// The workload's name.
+    pub name: String,
+    /// How many clients at once.
+    pub clients: u64,
+    /// Operations per second over all clients, arriving on schedule; 0 for as fast as the clients
+    /// get answers.
+    pub rate_per_s: u64,
+    /// How many keys are in use at once; 0 for the workload's own default.
+    pub keys: u64,
+    /// After how many operations a key is retired; 0 for the workload's own default.
+    pub ops_per_key: u64,
+    /// `unique` or `few:N`.
+    pub values: String,
+    /// After how long an operation's outcome counts as unknown, in milliseconds.
+    pub timeout_ms: u64,
+}
+
+/// What goes wrong, in general: what the schedule was drawn for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FaultPlan {
+    /// The kinds.
+    pub kinds: Vec<Kind>,
+    /// Whether the kinds were asked for by name: then a kind that this machine cannot inject ends
+    /// the run before it begins, instead of being reported as unavailable.
+    pub required: bool,
+    /// The mean time between the beginnings of two faults, in milliseconds.
+    pub interval_ms: u64,
+    /// The mean time that a fault lasts, in milliseconds.
+    pub duration_ms: u64,
+    /// Within how long the healed cluster must serve again, in milliseconds.
+    pub recovery_limit_ms: u64,
+}
+
+/// How the history is judged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CheckPlan {
+    /// The consistency model.
+    pub model: String,
+    /// How long the check may take, in milliseconds.
+    pub time_limit_ms: u64,
+    /// How much memory the check may take, in MiB.
+    pub memory_limit_mib: u64,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Plan {
+            version: PLAN_VERSION,
+            seed: 0,
+            duration_ms: 30_000,
+            sandbox: SandboxMode::Auto,
+            system: SystemPlan::default(),
+            workload: WorkloadPlan::default(),
+            faults: FaultPlan::default(),
+            check: CheckPlan::default(),
+            schedule: Schedule::default(),
+        }
+    }
+}
+
+impl Default for SystemPlan {
+    fn default() -> Self {
+        let nodes = (1..=5).map(|n| format!("n{n}").into()).collect();
+        SystemPlan {
+            name: "raft-kv".to_owned(),
+            nodes,
+            bugs: Vec::new(),
+            binary: None,
+        }
+    }
+}
+
+impl Default for WorkloadPlan {
+    fn default() -> Self {
+        WorkloadPlan {
+            name: "register".to_owned(),
+            clients: 10,
+            rate_per_s: 0,
+            keys: 0,
+            ops_per_key: 0,
+            values: "unique".to_owned(),
+            timeout_ms: 1_000,
+        }
+    }
+}
+
+impl Default for FaultPlan {
+    fn default() -> Self {
+        FaultPlan {
+            kinds: Kind::ALL.to_vec(),
+            required: false,
+            interval_ms: Draw::MEAN_INTERVAL_MS,
+            duration_ms: Draw::MEAN_DURATION_MS,
+            recovery_limit_ms: 10_000,
+        }
+    }
+}
+
+impl Default for CheckPlan {
+    fn default() -> Self {
+        CheckPlan {
+            model: String::new(),
+            time_limit_ms: 60_000,
+            memory_limit_mib: 2_048,
+        }
+    }
+}
+
+/// Why a plan cannot be made or read.
+#[derive(Debug)]
+pub struct PlanError {
+    /// The file, where there is one.
+    pub file: Option<PathBuf>,
+    /// The line in it, from 1.
+    pub line: Option<usize>,
+    /// What is wrong, with the field's or the option's name.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+impl std::error::Error for PlanError {}
+
+impl fmt::Display for PlanError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(file) = &self.file {
+            write!(f, "{}:", file.display())?;
+            if let Some(line) = self.line {
+                write!(f, "{line}:")?;
+            }
+            f.write_str(" ")?;
+        }
+        f.write_str(&self.message)?;
+        match &self.hint {
+            Some(hint) => write!(f, " (hint: {hint})"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl PlanError {
+    /// An error about what was typed.
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        PlanError {
+            file: None,
+            line: None,
+            message: message.into(),
+            hint: None,
+        }
+    }
+
+    pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    fn in_file(mut self, file: &Path, line: Option<usize>) -> Self {
+        self.file = Some(file.to_owned());
+        self.line = line;
+        self
+    }
+}
+
+impl Plan {
+    /// Reads a plan's file. What it does not say has its default; what it says is checked.
+    pub fn read(file: &Path) -> Result<Self, PlanError> {
+        let text = std::fs::read_to_string(file).map_err(|error| {
+            PlanError::new(format!("failed to read the plan: {error}")).in_file(file, None)
+        })?;
+        let plan = Plan::parse(&text).map_err(|mut error| {
+            error.file = Some(file.to_owned());
+            error
+        })?;
+        plan.validate().map_err(|error| error.in_file(file, None))?;
+        Ok(plan)
+    }
+
+    fn parse(text: &str) -> Result<Self, PlanError> {
+        toml::from_str(text).map_err(|error| {
+            let line = error.span().map(|Range { start, .. }| line_of(text, start));
+            let message = error.message().trim().to_owned();
+            let hint = nearest_field(&message).map(|field| format!("did you mean `{field}`?"));
+            PlanError {
+                file: None,
+                line,
+                message,
+                hint,
+            }
+        })
+    }
+
+    /// The plan as TOML.
+    pub fn to_toml(&self) -> String {
+        // A plan is plain data with text keys, which TOML can always express; should that ever
+        // change, an unreadable plan in the run folder says why.
+        toml::to_string(self).unwrap_or_else(|error| format!("# failed to write the plan: {error}"))
+    }
+
+    /// Refuses what cannot be run, naming the field.
+    pub fn validate(&self) -> Result<(), PlanError> {
+        if self.version != PLAN_VERSION {
+            let found = self.version;
+            return Err(PlanError::new(format!(
+                "`version` is {found}, this build reads version {PLAN_VERSION}"
+            )));
+        }
+        for (field, value, range) in [
+            ("duration_ms", self.duration_ms, 1..=7 * 24 * 3_600_000),
+            (
+                "system.nodes (how many)",
+                self.system.nodes.len() as u64,
+                1..=31,
+            ),
+            ("workload.clients", self.workload.clients, 1..=1_000),
+            (
+                "workload.rate_per_s",
+                self.workload.rate_per_s,
+                0..=1_000_000,
+            ),
+            ("workload.keys", self.workload.keys, 0..=100_000),
+            (
+                "workload.ops_per_key",
+                self.workload.ops_per_key,
+                0..=1_000_000_000,
+            ),
+            ("workload.timeout_ms", self.workload.timeout_ms, 1..=600_000),
+            (
+                "faults.interval_ms",
+                self.faults.interval_ms,
+                1..=86_400_000,
+            ),
+            (
+                "faults.duration_ms",
+                self.faults.duration_ms,
+                1..=86_400_000,
+            ),
+            (
+                "faults.recovery_limit_ms",
+                self.faults.recovery_limit_ms,
+                1..=3_600_000,
+            ),
+            (
+                "check.time_limit_ms",
+                self.check.time_limit_ms,
+                1..=86_400_000,
+            ),
+            (
+                "check.memory_limit_mib",
+                self.check.memory_limit_mib,
+                1..=1_048_576,
+            ),
+        ] {
+            if !range.contains(&value) {
+                return Err(PlanError::new(format!(
+                    "`{field}` is {value}, expected {} to {}",
+                    range.start(),
+                    range.end()
+                )));
+            }
+        }
+        make::validate_names(self)
+    }
+}
+
+/// The line of a byte offset, from 1.
+fn line_of(text: &str, offset: usize) -> usize {
+    text.bytes()
+        .take(offset)
+        .filter(|&byte| byte == b'\n')
+        .count()
+        + 1
+}
+
+/// The field most like the one a message of the form ``unknown field `x`, expected one of `a`,
+/// `b` `` complains of.
+fn nearest_field(message: &str) -> Option<&str> {
+    let mut quoted = message.split('`').skip(1).step_by(2);
+    let unknown = quoted.next()?;
+    nearest(unknown, quoted)
+}
+
+/// The candidate most like `name`, if any is like it at all.
+pub(crate) fn nearest<'a>(
+    name: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
+    candidates
+        .into_iter()
+        .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
+        .filter(|(distance, candidate)| *distance <= candidate.len().max(name.len()) / 2)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,208 @@
+//! From what was typed to what it means.
+
+use std::str::FromStr;
+
+use checkers::ModelKind;
+use faults::{Draw, Kind, Name, Schedule};
+use raft_kv::Bug;
+use workloads::{Values, by_name};
+
+use super::{Plan, PlanError, SandboxMode, nearest};
+use crate::cli::args::PlanArgs;
+
+/// The systems there are definitions for.
+const SYSTEMS: [&str; 1] = ["raft-kv"];
+
+/// The plan that the options describe, with every default filled in and the schedule drawn.
+///
+/// `fresh_seed` is used when no seed is given. A schedule from `--plan FILE` is kept unless an
+/// option changes what it was drawn for.
+pub fn make(args: &PlanArgs, time_ms: Option<u64>, fresh_seed: u64) -> Result<Plan, PlanError> {
+    let mut plan = match &args.plan {
+        Some(file) => Plan::read(file)?,
+        None => Plan {
+            seed: fresh_seed,
+            ..Plan::default()
+        },
+    };
+    let from_file = args.plan.is_some();
+    let drawn_for = drawn_for(&plan);
+    overlay_system(&mut plan, args);
+    overlay_workload(&mut plan, args)?;
+    overlay_faults(&mut plan, args)?;
+    set(&mut plan.seed, args.seed);
+    set(&mut plan.duration_ms, time_ms);
+    set(&mut plan.check.time_limit_ms, args.limits.check_time);
+    set(&mut plan.check.memory_limit_mib, args.limits.check_memory);
+    if args.plain {
+        plan.sandbox = SandboxMode::Plain;
+    }
+    if let Ok(workload) = by_name(&plan.workload.name) {
+        plan.check.model = workload.model().to_owned();
+    }
+    plan.validate()?;
+    if !from_file || drawn_for != self::drawn_for(&plan) {
+        draw(&mut plan)?;
+    }
+    Ok(plan)
+}
+
+/// The same plan for another seed: its schedule is drawn anew.
+pub fn reseed(plan: &Plan, seed: u64) -> Result<Plan, PlanError> {
+    let mut plan = Plan {
+        seed,
+        ..plan.clone()
+    };
+    draw(&mut plan)?;
+    Ok(plan)
+}
+
+/// What the schedule depends on.
+fn drawn_for(plan: &Plan) -> impl PartialEq + use<> {
+    (
+        plan.seed,
+        plan.duration_ms,
+        plan.system.nodes.clone(),
+        plan.faults.clone(),
+    )
+}
+
+fn draw(plan: &mut Plan) -> Result<(), PlanError> {
+    plan.schedule = Schedule::draw(&Draw {
+        seed: plan.seed,
+        kinds: &plan.faults.kinds,
+        nodes: &plan.system.nodes,
+        duration_ms: plan.duration_ms,
+        mean_interval_ms: plan.faults.interval_ms,
+        mean_duration_ms: plan.faults.duration_ms,
+    })
+    .map_err(|error| PlanError::new(error.to_string()))?;
+    Ok(())
+}
+
+fn set<T>(field: &mut T, typed: Option<T>) {
+    if let Some(value) = typed {
+        *field = value;
+    }
+}
+
+fn overlay_system(plan: &mut Plan, args: &PlanArgs) {
+    set(&mut plan.system.name, args.system.clone());
+    // More than the plan allows is refused by `validate`, after at most this many names.
+    if let Some(count) = args.nodes {
+        plan.system.nodes = (1..=count.min(1_000))
+            .map(|n| format!("n{n}").into())
+            .collect();
+    }
+    if !args.bugs.is_empty() {
+        plan.system.bugs.clone_from(&args.bugs);
+    }
+    if let Some(binary) = &args.binary {
+        plan.system.binary = Some(std::path::absolute(binary).unwrap_or_else(|_| binary.clone()));
+    }
+}
+
+fn overlay_workload(plan: &mut Plan, args: &PlanArgs) -> Result<(), PlanError> {
+    let workload = &mut plan.workload;
+    set(&mut workload.name, args.workload.clone());
+    set(&mut workload.clients, args.clients);
+    if args.rate == Some(0) {
+        return Err(
+            PlanError::new("--rate is 0, expected at least 1 operation per second")
+                .with_hint("leave it out to drive the cluster as fast as it answers"),
+        );
+    }
+    set(&mut workload.rate_per_s, args.rate);
+    set(&mut workload.keys, args.keys);
+    set(&mut workload.ops_per_key, args.ops_per_key);
+    set(&mut workload.values, args.values.clone());
+    set(&mut workload.timeout_ms, args.timeout);
+    Ok(())
+}
+
+fn overlay_faults(plan: &mut Plan, args: &PlanArgs) -> Result<(), PlanError> {
+    if let Some(kinds) = &args.faults {
+        let kinds = kinds
+            .split(',')
+            .map(str::trim)
+            .filter(|kind| !kind.is_empty());
+        plan.faults.kinds = kinds
+            .filter(|&kind| kind != "none")
+            .map(Kind::from_str)
+            .collect::<Result<_, _>>()
+            .map_err(|error| PlanError::new(error.to_string()))?;
+        plan.faults.required = true;
+    }
+    set(&mut plan.faults.interval_ms, args.fault_interval);
+    set(&mut plan.faults.duration_ms, args.fault_duration);
+    set(&mut plan.faults.recovery_limit_ms, args.recovery_limit);
+    Ok(())
+}
+
+/// Refuses names that nothing is known by, suggesting the nearest one.
+pub(super) fn validate_names(plan: &Plan) -> Result<(), PlanError> {
+    if !SYSTEMS.contains(&plan.system.name.as_str()) {
+        return Err(unknown("system", &plan.system.name, SYSTEMS));
+    }
+    for bug in &plan.system.bugs {
+        if Bug::from_str(bug).is_err() {
+            let error = unknown("bug", bug, Bug::ALL.iter().map(|bug| bug.name()));
+            return Err(error.or_hint("`whitewater raft-kv --list-bugs` lists them"));
+        }
+    }
+    by_name(&plan.workload.name).map_err(|error| PlanError::new(error.to_string()))?;
+    Values::from_str(&plan.workload.values).map_err(|error| PlanError::new(error.to_string()))?;
+    if !plan.check.model.is_empty() {
+        ModelKind::from_str(&plan.check.model)
+            .map_err(|error| PlanError::new(error.to_string()))?;
+    }
+    let mut names: Vec<&Name> = plan.system.nodes.iter().collect();
+    names.sort_unstable();
+    names.dedup();
+    if names.len() != plan.system.nodes.len() {
+        return Err(PlanError::new("`system.nodes` names a node twice"));
+    }
+    if let Some(name) = names.iter().find(|name| !is_node_name(name)) {
+        return Err(PlanError::new(format!(
+            "`system.nodes` has the name {name:?}, expected 1 to 32 letters, digits or dashes"
+        )));
+    }
+    plan.schedule
+        .validate(&plan.system.nodes, plan.duration_ms)
+        .map_err(|error| PlanError::new(error.to_string()))
+}
+
+/// Node names become folder names and arguments.
+fn is_node_name(name: &str) -> bool {
+    (1..=32).contains(&name.len())
+        && name != faults::CLIENTS
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
+fn unknown<'a>(
+    what: &str,
+    name: &str,
+    known: impl IntoIterator<Item = &'a str> + Clone,
+) -> PlanError {
+    let list: Vec<&str> = known.clone().into_iter().collect();
+    let error = PlanError::new(format!(
+        "unknown {what} `{name}`, expected one of {}",
+        list.join(", ")
+    ));
+    match nearest(name, known) {
+        Some(candidate) => error.with_hint(format!("did you mean `{candidate}`?")),
+        None => error,
+    }
+}
+
+impl PlanError {
+    fn or_hint(self, hint: &str) -> Self {
+        if self.hint.is_some() {
+            self
+        } else {
+            self.with_hint(hint)
+        }
+    }
+}

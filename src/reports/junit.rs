@@ -1,0 +1,33 @@
+//! A campaign for a CI server: JUnit XML, one test case a run.
+
+use std::time::Duration;
+
+use checkers::Verdict;
+use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
+
+use crate::campaign::RunSummary;
+
+/// The XML. A violation is a failure; a run that could not be made or came to no decision is an
+/// error, for it has shown nothing.
+pub fn render(runs: &[RunSummary]) -> Result<String, quick_junit::SerializeError> {
+    let mut suite = TestSuite::new("whitewater");
+    for run in runs {
+        let mut status = match (run.verdict, &run.failure) {
+            (Verdict::Valid, None) => TestCaseStatus::success(),
+            (Verdict::Invalid, _) => TestCaseStatus::non_success(NonSuccessKind::Failure),
+            _ => TestCaseStatus::non_success(NonSuccessKind::Error),
+        };
+        status.set_message(run.message());
+        status.set_type(run.verdict.as_str());
+        if let Some(text) = &run.text {
+            status.set_description(text);
+        }
+        let mut case = TestCase::new(format!("seed {}", run.seed), status);
+        case.set_classname(format!("{}.{}", run.system, run.workload));
+        case.set_time(Duration::from_millis(run.elapsed_ms));
+        suite.add_test_case(case);
+    }
+    let mut report = Report::new("whitewater campaign");
+    report.add_test_suite(suite);
+    report.to_string()
+}

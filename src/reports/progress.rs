@@ -1,0 +1,159 @@
+//! A run while it happens: a line that is kept up to date on a terminal, plain lines elsewhere.
+//! Everything goes to standard error, so that standard output has the verdict alone.
+
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::controller::notice::{Notice, Progress};
+
+/// Where there is no terminal, every so many milliseconds a line says where the run stands.
+const PLAIN_LINE_MS: u64 = 5_000;
+
+/// Shows notices to a person.
+#[derive(Debug)]
+pub struct Display {
+    bar: ProgressBar,
+    duration_ms: u64,
+    last_line_ms: Option<u64>,
+}
+
+impl Display {
+    /// A display for a run of this length.
+    pub fn new(duration_ms: u64) -> Self {
+        let bar = ProgressBar::with_draw_target(Some(duration_ms), ProgressDrawTarget::stderr());
+        // A template without placeholders that do not exist is always accepted.
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {wide_msg}") {
+            bar.set_style(style);
+        }
+        bar.set_message("starting the cluster");
+        bar.enable_steady_tick(Duration::from_millis(100));
+        Display {
+            bar,
+            duration_ms,
+            last_line_ms: None,
+        }
+    }
+
+    /// Shows one notice.
+    pub fn show(&mut self, notice: &Notice) {
+        match notice {
+            Notice::Sandbox {
+                namespaces,
+                unavailable,
+            } => {
+                if !namespaces {
+                    self.line("plain mode: nodes on loopback addresses, process faults only");
+                }
+                for fault in unavailable {
+                    self.line(&format!(
+                        "unavailable: {}: {} (hint: {})",
+                        fault.kind, fault.cause, fault.remedy
+                    ));
+                }
+            }
+            Notice::Ready { after_ms } => {
+                self.line(&format!("cluster ready after {}", seconds(*after_ms)));
+            }
+            Notice::Progress(progress) => self.progress(progress),
+            Notice::Fault { at_ms, text } => {
+                self.line(&format!("{:>8}  {text}", seconds(*at_ms)));
+            }
+            Notice::NodeExit { at_ms, text, .. } => {
+                self.line(&format!("{:>8}  {text}", seconds(*at_ms)));
+            }
+            Notice::Phase { text } => {
+                self.line(text);
+                self.bar.set_message(text.clone());
+            }
+            Notice::Finished { stopped, events } => {
+                let early = if *stopped { "stopped early; " } else { "" };
+                self.line(&format!("{early}{events} events recorded"));
+                self.bar.set_message("checking");
+            }
+            // The outcome says it, with everything else.
+            Notice::Failed { .. } => {}
+        }
+    }
+
+    /// Takes the line away: what follows is the verdict.
+    pub fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+
+    fn progress(&mut self, progress: &Progress) {
+        let text = describe(progress, self.duration_ms);
+        if self.bar.is_hidden() {
+            let due = self
+                .last_line_ms
+                .is_none_or(|last| progress.at_ms >= last + PLAIN_LINE_MS);
+            if due {
+                self.last_line_ms = Some(progress.at_ms);
+                eprintln!("{text}");
+            }
+        } else {
+            self.bar.set_message(text);
+        }
+    }
+
+    fn line(&self, text: &str) {
+        if self.bar.is_hidden() {
+            eprintln!("{text}");
+        } else {
+            self.bar.println(text);
+        }
+    }
+}
+
+/// `12.5 of 30.0 s  15230 operations, 1210/s (ok 98.2 %, fail 0.3 %, info 1.5 %)  leader n3 …`
+fn describe(progress: &Progress, duration_ms: u64) -> String {
+    let count = progress.ok + progress.fail + progress.info;
+    let share = |part: u64| match count {
+        0 => 0.0,
+        _ => 100.0 * part as f64 / count as f64,
+    };
+    let faults = if progress.faults.is_empty() {
+        "no fault".to_owned()
+    } else {
+        progress.faults.join(" + ")
+    };
+    format!(
+        "{:.1} of {}  {count} operations, {}/s (ok {:.1} %, fail {:.1} %, info {:.1} %)  leader {}  {faults}",
+        progress.at_ms as f64 / 1e3,
+        seconds(duration_ms),
+        progress.rate_per_s,
+        share(progress.ok),
+        share(progress.fail),
+        share(progress.info),
+        progress.leader.as_deref().unwrap_or("unknown"),
+    )
+}
+
+fn seconds(time_ms: u64) -> String {
+    format!("{:.1} s", time_ms as f64 / 1e3)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_says_where_the_run_stands() {
+        let progress = Progress {
+            at_ms: 12_500,
+            ok: 98,
+            fail: 1,
+            info: 1,
+            rate_per_s: 1_210,
+            leader: Some("n3 (term 4)".to_owned()),
+            faults: vec!["pause".to_owned()],
+        };
+        assert_eq!(
+            describe(&progress, 30_000),
+            "12.5 of 30.0 s  100 operations, 1210/s (ok 98.0 %, fail 1.0 %, info 1.0 %)  \
+             leader n3 (term 4)  pause"
+        );
+        let nothing = describe(&Progress::default(), 1_000);
+        assert!(nothing.contains("leader unknown  no fault"), "{nothing}");
+    }
+}

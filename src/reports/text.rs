@@ -1,0 +1,226 @@
+//! The verdict for people, on a terminal of 100 columns.
+
+use std::fmt::Write;
+
+use checkers::{Check, Counterexample, Report, Verdict};
+use histories::{History, Operation, Outcome, RunInfo};
+
+use super::context::{describe_fault, describe_operation, faults_between, leader_at, leaders};
+use crate::judge::Judged;
+
+/// What the text says besides the verdict.
+#[derive(Debug, Default)]
+pub struct Context<'a> {
+    /// The run folder, for a run.
+    pub run: Option<&'a str>,
+    /// The report's file, where it could be written.
+    pub report: Option<&'a str>,
+    /// The command that does it again, for a run.
+    pub again: Option<&'a str>,
+    /// Why the run was not made to its end, if so: then nothing is said to be valid.
+    pub failure: Option<&'a str>,
+}
+
+/// The whole text, ending with a newline.
+pub fn render(judged: &Judged, history: &History, context: &Context<'_>) -> String {
+    let report = &judged.report;
+    let mut text = headline(report, context.failure);
+    if let Some(counterexample) = &report.counterexample {
+        text.push_str(&explain(counterexample, history));
+    }
+    text.push('\n');
+    for check in &report.checks {
+        text.push_str(&check_lines(check));
+    }
+    let _ = writeln!(
+        text,
+        "\n{} operations on {} {}, checked in {} ms",
+        report.operations,
+        report.keys,
+        if report.keys == 1 { "key" } else { "keys" },
+        judged.elapsed_ms
+    );
+    for (name, value) in [
+        ("run", context.run),
+        ("report", context.report),
+        ("again", context.again),
+    ] {
+        if let Some(value) = value {
+            let _ = writeln!(text, "{:<8}{value}", format!("{name}:"));
+        }
+    }
+    text
+}
+
+fn headline(report: &Report, failure: Option<&str>) -> String {
+    if let (Some(failure), true) = (failure, report.verdict < Verdict::Invalid) {
+        return format!("UNKNOWN: the run was not made to its end: {failure}\n");
+    }
+    let word = match report.verdict {
+        Verdict::Valid => "VALID: nothing contradicts a correct system",
+        Verdict::Unknown => "UNKNOWN",
+        Verdict::Invalid => "INVALID",
+    };
+    match &report.reason {
+        Some(reason) => format!("{word}: {reason}\n"),
+        None => format!("{word}\n"),
+    }
+}
+
+fn check_lines(check: &Check) -> String {
+    let mut text = format!("  {:<16} {:<8}", check.name, check.verdict);
+    if let Some(reason) = &check.reason {
+        let _ = write!(text, " {reason}");
+    }
+    text.truncate(text.trim_end().len());
+    text.push('\n');
+    let hint = check.hint.iter().map(|hint| format!("hint: {hint}"));
+    for line in check
+        .details
+        .iter()
+        .flat_map(|detail| detail.lines())
+        .map(str::to_owned)
+        .chain(hint)
+    {
+        let _ = writeln!(text, "  {:<25} {line}", "");
+    }
+    text
+}
+
+/// The counterexample: its operations, why they contradict each other, what went on around them.
+fn explain(counterexample: &Counterexample, history: &History) -> String {
+    let operations: Vec<&Operation> = counterexample
+        .core
+        .iter()
+        .map(|core| &core.operation)
+        .collect();
+    let mut text = match &counterexample.key {
+        Some(key) => format!(
+            "\nOn key {key} these {} operations contradict each other:\n\n",
+            operations.len()
+        ),
+        None => format!(
+            "\nThese {} operations contradict each other:\n\n",
+            operations.len()
+        ),
+    };
+    let run = history.header.run.as_ref();
+    let mut rows =
+        vec![["", "from ms", "to ms", "client", "node", "operation", ""].map(str::to_owned)];
+    for (place, core) in counterexample.core.iter().enumerate() {
+        let remark = match (place == counterexample.culprit, core.operation.outcome) {
+            (true, _) => "cannot be placed",
+            (false, Outcome::Info) => "outcome unknown",
+            (false, _) => "",
+        };
+        rows.push(row(
+            &core.operation,
+            place == counterexample.culprit,
+            remark,
+            run,
+        ));
+    }
+    text.push_str(&table(&rows));
+    if !counterexample.explanation.is_empty() {
+        text.push_str("\nWhy:\n");
+        for line in &counterexample.explanation {
+            let _ = writeln!(text, "  - {line}");
+        }
+    }
+    text.push_str(&around(&operations, counterexample.culprit, history));
+    text
+}
+
+fn row(operation: &Operation, culprit: bool, remark: &str, run: Option<&RunInfo>) -> [String; 7] {
+    let milliseconds = |time_ns: u64| format!("{:.3}", time_ns as f64 / 1e6);
+    [
+        if culprit { ">" } else { "" }.to_owned(),
+        milliseconds(operation.invoked.time_ns),
+        match (operation.outcome, operation.ended) {
+            (Outcome::Ok, Some(ended)) => milliseconds(ended.time_ns),
+            _ => "?".to_owned(),
+        },
+        client(operation.process, run),
+        operation.node.as_deref().unwrap_or("").to_owned(),
+        describe_operation(operation),
+        remark.to_owned(),
+    ]
+}
+
+/// A process as its client: after an unknown outcome a client goes on under a new number.
+fn client(process: u64, run: Option<&RunInfo>) -> String {
+    match run.map(|run| run.clients) {
+        Some(clients) if clients > 0 && process >= clients => {
+            format!("{} (process {process})", process % clients)
+        }
+        _ => process.to_string(),
+    }
+}
+
+/// Columns as wide as their widest cell; numbers to the right.
+fn table(rows: &[[String; 7]]) -> String {
+    let width = |column: usize| {
+        rows.iter()
+            .map(|row| row[column].chars().count())
+            .max()
+            .unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..7).map(width).collect();
+    let mut text = String::new();
+    for row in rows {
+        let mut line = String::from("  ");
+        for (column, cell) in row.iter().enumerate() {
+            let pad = " ".repeat(widths[column] - cell.chars().count());
+            let _ = match column {
+                1 | 2 => write!(line, "{pad}{cell}  "),
+                _ => write!(line, "{cell}{pad}  "),
+            };
+        }
+        let _ = writeln!(text, "{}", line.trim_end());
+    }
+    text
+}
+
+/// The faults in force from the first of the operations to the end of the culprit, and who led.
+fn around(operations: &[&Operation], culprit: usize, history: &History) -> String {
+    let Some(culprit) = operations.get(culprit) else {
+        return String::new();
+    };
+    let from = operations
+        .iter()
+        .map(|operation| operation.invoked.index)
+        .min()
+        .unwrap_or(0);
+    let to = culprit.ended.unwrap_or(culprit.invoked);
+    let faults = history.faults();
+    let active = faults_between(&faults, from, to.index);
+    let leaders = leaders(history);
+    let leader = leader_at(&leaders, culprit.invoked.time_ns);
+    if active.is_empty() && leader.is_none() {
+        return String::new();
+    }
+    let mut text = String::from("\nMeanwhile:\n");
+    for fault in &active {
+        let _ = writeln!(text, "  - fault {}", describe_fault(fault));
+    }
+    if let (true, Some(last)) = (
+        active.is_empty(),
+        faults
+            .iter()
+            .rev()
+            .find(|fault| fault.inject.is_some_and(|inject| inject.index < from)),
+    ) {
+        let _ = writeln!(
+            text,
+            "  - no fault in force; the last before: {}",
+            describe_fault(last)
+        );
+    }
+    if let Some((leader, term)) = leader {
+        let _ = writeln!(
+            text,
+            "  - {leader} was the newest known leader, in term {term}"
+        );
+    }
+    text
+}
