@@ -15,6 +15,9 @@ pub struct Counterexample {
     pub core: Vec<CoreOperation>,
     /// The place in `core` of the operation that cannot be placed any more when it returns.
     pub culprit: usize,
+    /// Whether what happened before these operations is left out: then no order explains them
+    /// whatever the value was, of all that were ever written until then, when they begin.
+    pub any_start: bool,
     /// How many events of this key it takes, from the start, until no order explains them.
     pub prefix_events: u64,
     /// Whether an exhaustive search of its own confirmed that `core` is not linearizable (made

@@ -50,12 +50,7 @@ pub(crate) fn explain<'m, M: Model>(
         ..*limits
     };
     let shrunk = shrink::shrink(prefix, nodes, &Budget::new(&limits, cancel));
-    let oracle = oracle::is_linearizable(
-        shrunk.core.model,
-        &shrunk.core.initial,
-        &intervals(&shrunk.core),
-        ORACLE_NODES_MAX,
-    );
+    let oracle = ask_oracle(&shrunk.core);
     Explained {
         core: shrunk.core,
         minimal: shrunk.minimal,
@@ -109,12 +104,28 @@ pub(crate) fn present<M: Model>(
         key: key.filter(|key| !key.is_nil()).cloned(),
         core: recorded,
         culprit,
+        any_start: core.starts.len() > 1,
         prefix_events: explained.prefix_events,
         confirmed: explained.oracle == Some(false),
         minimal: explained.minimal,
         explanation,
     };
     (violated(reason), Some(counterexample))
+}
+
+/// Whether the oracle finds an order from any of the states the problem may start with.
+fn ask_oracle<M: Model>(problem: &Problem<'_, M>) -> Option<bool> {
+    let intervals = intervals(problem);
+    let nodes_max = ORACLE_NODES_MAX / problem.starts.len().max(1) as u64;
+    let mut found = Some(false);
+    for start in &problem.starts {
+        match oracle::is_linearizable(problem.model, start, &intervals, nodes_max) {
+            Some(false) => {}
+            Some(true) => return Some(true),
+            None => found = None,
+        }
+    }
+    found
 }
 
 /// The calls of a problem with their times, for the oracle.

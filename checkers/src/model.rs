@@ -51,6 +51,13 @@ pub trait Model: Sync {
         vec![false; open.len()]
     }
 
+    /// Every state that these updates can leave, whatever was there before and in whatever order
+    /// they happen; `None` where there are too many to name. It allows to show a violation
+    /// without all that happened before it.
+    fn states_after(&self, _updates: &[&Self::Op]) -> Option<Vec<Self::State>> {
+        None
+    }
+
     /// How much memory a state takes, in bytes, what it holds on the heap included.
     fn state_bytes(&self, _state: &Self::State) -> usize {
         size_of::<Self::State>()

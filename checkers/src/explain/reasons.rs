@@ -12,8 +12,6 @@ use crate::search::Problem;
 const REASONS_MAX: usize = 8;
 /// How many sets of placed operations are looked at for them.
 const NODES_MAX: usize = 50_000;
-/// In more operations than this nobody would read the orders, only how they end.
-const ORDERED_MAX: usize = 8;
 
 /// What is wrong with the core, the plainest first.
 pub(crate) fn reasons<M: Model>(
@@ -37,6 +35,14 @@ pub(crate) fn reasons<M: Model>(
     if reasons.is_empty() {
         reasons = story.of_orders();
     }
+    if core.starts.len() > 1
+        && let Some(first) = core.calls.first()
+    {
+        let index = operations[first.source as usize].invoked.index;
+        reasons.push(format!(
+            "this is so whatever the value was before operation {index} began"
+        ));
+    }
     if reasons.len() > REASONS_MAX {
         let more = reasons.len() - REASONS_MAX + 1;
         reasons.truncate(REASONS_MAX - 1);
@@ -57,6 +63,14 @@ pub(crate) fn who(operation: &Operation) -> String {
 struct Writer<'a> {
     operation: &'a Operation,
     value: Value,
+}
+
+/// How one or more orders end.
+struct DeadEnd {
+    text: String,
+    /// The shortest of them.
+    order: Vec<usize>,
+    others: u64,
 }
 
 struct Story<'a, 'm, M: Model> {
@@ -159,12 +173,15 @@ impl<M: Model> Story<'_, '_, M> {
                 intervals.len()
             )];
         }
-        let mut found: Vec<String> = Vec::new();
+        let mut ends: Vec<DeadEnd> = Vec::new();
+        let mut complete = true;
         let mut seen = FxHashSet::default();
-        let mut stack = vec![(0_u64, self.core.initial.clone(), Vec::new())];
+        let starts = self.core.starts.iter().rev();
+        let mut stack: Vec<(u64, M::State, Vec<usize>)> =
+            starts.map(|start| (0, start.clone(), Vec::new())).collect();
         while let Some((placed, state, order)) = stack.pop() {
             if seen.len() >= NODES_MAX {
-                found.push("there are more orders than can be listed".to_owned());
+                complete = false;
                 break;
             }
             if !seen.insert((placed, state.clone())) {
@@ -172,9 +189,19 @@ impl<M: Model> Story<'_, '_, M> {
             }
             let next = self.steps(&intervals, placed, &state);
             if next.is_empty() {
-                let end = self.dead_end(&intervals, placed, &state, &order);
-                if !found.contains(&end) {
-                    found.push(end);
+                let text = self.dead_end(&intervals, placed, &state);
+                match ends.iter_mut().find(|end| end.text == text) {
+                    None => ends.push(DeadEnd {
+                        text,
+                        order: order.clone(),
+                        others: 0,
+                    }),
+                    Some(end) => {
+                        end.others += 1;
+                        if order.len() < end.order.len() {
+                            end.order.clone_from(&order);
+                        }
+                    }
                 }
             }
             for (call, state) in next.into_iter().rev() {
@@ -183,7 +210,11 @@ impl<M: Model> Story<'_, '_, M> {
                 stack.push((placed | 1 << call, state, order));
             }
         }
-        found
+        let mut reasons: Vec<String> = ends.iter().map(|end| self.say(end)).collect();
+        if !complete {
+            reasons.push("there are more orders than can be listed".to_owned());
+        }
+        reasons
     }
 
     /// What can be placed next. An observer that is legal goes first and alone: it changes
@@ -209,34 +240,34 @@ impl<M: Model> Story<'_, '_, M> {
         steps
     }
 
-    fn dead_end(
-        &self,
-        intervals: &[Interval<M::Op>],
-        placed: u64,
-        state: &M::State,
-        order: &[usize],
-    ) -> String {
-        let model = self.core.model;
-        let state = model.describe_state(state);
+    /// Where nothing can be placed any more: the state, and what has no place there.
+    fn dead_end(&self, intervals: &[Interval<M::Op>], placed: u64, state: &M::State) -> String {
+        let state = self.core.model.describe_state(state);
         let blocked: Vec<String> = oracle::candidates(intervals, placed)
             .filter(|&call| intervals[call].ends.is_some())
             .map(|call| self.name(call))
             .collect();
-        let blocked = match blocked.is_empty() {
-            true => "nothing more can be placed".to_owned(),
-            false => format!("no place for the {}", blocked.join(" nor the ")),
+        match blocked.is_empty() {
+            true => format!("{state}: nothing more can be placed"),
+            false => format!("{state}: no place for the {}", blocked.join(" nor the ")),
+        }
+    }
+
+    fn say(&self, end: &DeadEnd) -> String {
+        let order: Vec<String> = end.order.iter().map(|&call| self.name(call)).collect();
+        let others = match end.others {
+            0 => String::new(),
+            1 => " (one other order ends the same way)".to_owned(),
+            others => format!(" ({others} other orders end the same way)"),
         };
-        if order.is_empty() {
-            return format!("at the start {state}: {blocked}");
+        match order.is_empty() {
+            true => format!("at the start {}{others}", end.text),
+            false => format!(
+                "after the {}, {}{others}",
+                order.join(", then the "),
+                end.text
+            ),
         }
-        if self.core.calls.len() > ORDERED_MAX {
-            return format!("some orders end where {state}: {blocked}");
-        }
-        let order: Vec<String> = order.iter().map(|&call| self.name(call)).collect();
-        format!(
-            "after the {}, {state}: {blocked}",
-            order.join(", then the ")
-        )
     }
 
     /// The time between two moments, as a person says it.

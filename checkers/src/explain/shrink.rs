@@ -16,6 +16,9 @@ const CHECK_NODES_MIN: u64 = 50_000;
 /// The first window tried is the last so many returns.
 const WINDOW_FIRST: usize = 4;
 
+/// A core of more calls than this is tried again without what came before it.
+const READABLE_MAX: usize = 6;
+
 /// What is left.
 pub(crate) struct Shrunk<'m, M: Model> {
     pub core: Problem<'m, M>,
@@ -31,18 +34,39 @@ pub(crate) fn shrink<'m, M: Model>(
 ) -> Shrunk<'m, M> {
     let check_nodes = nodes.saturating_mul(CHECK_COST_FACTOR).max(CHECK_NODES_MIN);
     let budget = budget.with_nodes(check_nodes);
+    let everything = prefix.moments.len();
+    let local = prefix.weakened(everything, |_| true);
     let mut shrinker = Shrinker {
         current: prefix,
-        budget,
+        budget: budget.clone(),
         undecided: false,
     };
     shrinker.shrink_to_window();
-    // Observers first: they vanish when weakened, updates only lose their end.
-    shrinker.shrink_by_chunks(Only::Observers);
-    let minimal = shrinker.shrink_by_chunks(Only::All);
-    Shrunk {
+    let minimal = shrinker.shrink_by_weakening();
+    let whole = Shrunk {
         core: shrinker.current,
         minimal,
+    };
+    if whole.core.calls.len() <= READABLE_MAX {
+        return whole;
+    }
+    // Where values come back, much of what is left only says that an older value cannot be: try
+    // without what came before.
+    let mut shrinker = Shrinker {
+        current: local,
+        budget,
+        undecided: false,
+    };
+    if !shrinker.shrink_to_end() {
+        return whole;
+    }
+    let minimal = shrinker.shrink_by_weakening();
+    match shrinker.current.calls.len() < whole.core.calls.len() {
+        true => Shrunk {
+            core: shrinker.current,
+            minimal,
+        },
+        false => whole,
     }
 }
 
@@ -61,7 +85,7 @@ struct Shrinker<'m, M: Model> {
     undecided: bool,
 }
 
-impl<M: Model> Shrinker<'_, M> {
+impl<'m, M: Model> Shrinker<'m, M> {
     /// Tries the last few returns only, then more and more: contradictions are mostly local.
     fn shrink_to_window(&mut self) {
         let mut window = WINDOW_FIRST;
@@ -76,6 +100,28 @@ impl<M: Model> Shrinker<'_, M> {
             }
             window *= 4;
         }
+    }
+
+    /// Leaves out all but the last few returns and what is not over before them, as few as can be.
+    fn shrink_to_end(&mut self) -> bool {
+        let returns = self.returns(Only::All);
+        let mut window = 1;
+        while window < returns.len() {
+            window = (window * 2).min(returns.len());
+            let cut = returns[returns.len() - window] as usize;
+            if let Some(candidate) = self.current.without_before(cut)
+                && self.replace(candidate)
+            {
+                return true;
+            }
+        }
+        false
+    }
+
+    fn shrink_by_weakening(&mut self) -> bool {
+        // Observers first: they vanish when weakened, updates only lose their end.
+        self.shrink_by_chunks(Only::Observers);
+        self.shrink_by_chunks(Only::All)
     }
 
     /// Weakens chunk after chunk, oldest first, in ever smaller chunks. Says whether no single
@@ -116,6 +162,11 @@ impl<M: Model> Shrinker<'_, M> {
         let candidate = self
             .current
             .weakened(all, |call| !weakens(returns[call as usize]));
+        self.replace(candidate)
+    }
+
+    /// Goes on with the candidate if it is bad for certain, cut off where it is bad.
+    fn replace(&mut self, candidate: Problem<'m, M>) -> bool {
         match search::decide(&candidate, &self.budget).0 {
             Decision::NotLinearizable { event } => {
                 self.current = candidate.weakened(event + 1, |_| true);

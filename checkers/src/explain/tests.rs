@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use super::{intervals, lanes};
 use crate::limits::Budget;
 use crate::oracle;
-use crate::search::{Decision, decide};
+use crate::search::{Decision, Problem, decide};
 use crate::testing::{chance, operations, problem, random_intervals, register_ops};
 use crate::{
     Cancel, Counterexample, Limits, Model, ModelKind, ModelOptions, NilReads, Register,
@@ -36,6 +36,44 @@ fn indexes(counterexample: &Counterexample) -> Vec<u64> {
         .collect()
 }
 
+/// Whether there is an order from some state the problem may start with.
+fn has_order<M: Model>(problem: &Problem<'_, M>) -> Option<bool> {
+    let intervals = intervals(problem);
+    let mut starts = problem.starts.iter();
+    Some(starts.any(|start| {
+        oracle::is_linearizable(problem.model, start, &intervals, u64::MAX) == Some(true)
+    }))
+}
+
+/// Goal: what is left out before a core only ever gives more freedom. Method: random histories,
+/// cut anywhere, judged by the oracle.
+#[test]
+fn leaving_out_the_past_keeps_a_history_linearizable() {
+    let model = Register::with_cas(Value::Int(0), NilReads::Observe);
+    let still_bad: u64 = (0..6_000_u64)
+        .into_par_iter()
+        .map(|seed| {
+            let mut chance = chance(seed);
+            let ops = register_ops(1 + chance.below(4) as i64, chance.chance(1, 2));
+            let history = random_intervals(&mut chance, 9, 4, |chance| {
+                chance.pick(&ops).unwrap().clone()
+            });
+            let problem = problem(&model, &history, false);
+            let cut = chance.below(problem.moments.len() as u64 + 1) as usize;
+            let local = problem.without_before(cut).unwrap();
+            let budget = Budget::new(&Limits::default(), &Cancel::new());
+            let linearizable = decide(&local, &budget).0 == Decision::Linearizable;
+            assert_eq!(has_order(&local), Some(linearizable), "{cut} {history:#?}");
+            assert!(
+                linearizable || has_order(&problem) == Some(false),
+                "{cut} {history:#?}"
+            );
+            u64::from(!linearizable)
+        })
+        .sum();
+    assert!(still_bad > 1_000, "{still_bad}");
+}
+
 /// Goal: a core is bad by itself, and no operation of it can be weakened further. Method: random
 /// histories, judged by the oracle.
 #[test]
@@ -60,14 +98,11 @@ fn cores_are_bad_and_minimal() {
             assert_eq!(explained.oracle, Some(false), "{history:#?}");
             assert!(explained.minimal);
             let core = &explained.core;
+            assert_eq!(has_order(core), Some(false), "{history:#?}");
+            assert!(core.starts.contains(&model.initial(None)));
             for weakened in 0..core.calls.len() as u32 {
                 let weaker = core.weakened(core.moments.len(), |call| call != weakened);
-                let holds = oracle::is_linearizable(
-                    &model,
-                    &model.initial(None),
-                    &intervals(&weaker),
-                    u64::MAX,
-                );
+                let holds = has_order(&weaker);
                 let was_open = core.calls[weakened as usize].open;
                 assert_eq!(holds, Some(!was_open), "{weakened} of {history:#?}");
             }

@@ -196,6 +196,16 @@ impl Model for Kv {
         }
     }
 
+    fn states_after(&self, updates: &[&KvOp]) -> Option<Vec<Held>> {
+        let leaves = |op: &&KvOp| match op {
+            KvOp::Put(text) | KvOp::Cas(_, text) => Some(Some(Arc::clone(text))),
+            KvOp::Delete | KvOp::DeleteFound => Some(None),
+            _ => None,
+        };
+        let appends = updates.iter().any(|op| matches!(op, KvOp::Append(_)));
+        (!appends).then(|| updates.iter().filter_map(leaves).collect())
+    }
+
     fn state_bytes(&self, state: &Held) -> usize {
         size_of::<Held>() + state.as_ref().map_or(0, |text| text.len())
     }

@@ -143,6 +143,15 @@ impl Model for Register {
         dead
     }
 
+    fn states_after(&self, updates: &[&RegisterOp]) -> Option<Vec<Value>> {
+        Some(
+            updates
+                .iter()
+                .filter_map(|op| leaves(op).cloned())
+                .collect(),
+        )
+    }
+
     fn describe(&self, op: &RegisterOp) -> String {
         match op {
             RegisterOp::Read(value) => format!("read of {value}"),

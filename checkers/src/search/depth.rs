@@ -52,15 +52,19 @@ impl<'p, 'm, M: Model, K: Mask> DepthSearch<'p, 'm, M, K> {
     ) -> Self {
         let mut transitions = Transitions::new(problem.model, &problem.classes);
         let next_returns = next_returns(problem);
-        let start = Node {
-            position: next_returns[0],
-            config: Config {
-                updates: K::empty(problem.width),
-                observers: K::empty(problem.width),
-                state: transitions.intern(problem.initial.clone()),
-                used: NONE_USED,
-            },
-        };
+        let stack = problem
+            .starts
+            .iter()
+            .map(|start| Node {
+                position: next_returns[0],
+                config: Config {
+                    updates: K::empty(problem.width),
+                    observers: K::empty(problem.width),
+                    state: transitions.intern(start.clone()),
+                    used: NONE_USED,
+                },
+            })
+            .collect();
         DepthSearch {
             problem,
             reductions,
@@ -68,7 +72,7 @@ impl<'p, 'm, M: Model, K: Mask> DepthSearch<'p, 'm, M, K> {
             supply: Supply::new(),
             window: Window::new(problem),
             next_returns,
-            stack: vec![start],
+            stack,
             seen: FxHashSet::default(),
             successors: Vec::new(),
             furthest: 0,

@@ -4,10 +4,15 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
 
+use rustc_hash::FxHashSet;
+
 use crate::Model;
 
 /// No slot: the call is open.
 const NO_SLOT: u32 = u32::MAX;
+
+/// How many states a problem may start from.
+const STARTS_MAX: usize = 4096;
 
 /// One operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +36,11 @@ pub(crate) struct Moment {
 #[derive(Debug)]
 pub(crate) struct Problem<'m, M: Model> {
     pub model: &'m M,
+    /// The state at the start of the history.
     pub initial: M::State,
+    /// The states that may be there at the start of this problem: more than one when what came
+    /// before is left out.
+    pub starts: Vec<M::State>,
     pub classes: Arc<[M::Op]>,
     /// For each class, whether it only observes.
     pub observers: Arc<[bool]>,
@@ -58,6 +67,7 @@ impl<'m, M: Model> Problem<'m, M> {
         let observers = classes.iter().map(|op| model.is_observer(op)).collect();
         let mut problem = Problem {
             model,
+            starts: vec![initial.clone()],
             initial,
             classes,
             observers,
@@ -105,14 +115,78 @@ impl<'m, M: Model> Problem<'m, M> {
                 });
             }
         }
-        Problem::new(
-            self.model,
-            self.initial.clone(),
-            Arc::clone(&self.classes),
-            calls,
-            moments,
-            true,
-        )
+        self.with(calls, moments)
+    }
+
+    /// The same without what returned before the moment `cut`, starting from any state that may
+    /// have been left by then. Updates under way there may or may not have happened: they become
+    /// open, and observers go.
+    ///
+    /// If the result is not linearizable, neither is this: what is left of an order for this is an
+    /// order for it, from one of the states it starts with. `None` when the model cannot name the
+    /// states, or they are too many.
+    pub(crate) fn without_before(&self, cut: usize) -> Option<Self> {
+        let mut begun = vec![false; self.calls.len()];
+        let mut left = vec![false; self.classes.len()];
+        for moment in self.moments[..cut].iter().filter(|moment| !moment.returns) {
+            begun[moment.call as usize] = true;
+            left[self.calls[moment.call as usize].class as usize] = true;
+        }
+        let updates: Vec<&M::Op> = self
+            .classes
+            .iter()
+            .zip(&left)
+            .filter_map(|(op, &left)| left.then_some(op))
+            .collect();
+        let mut starts = self.starts.clone();
+        let mut known: FxHashSet<M::State> = starts.iter().cloned().collect();
+        for state in self.model.states_after(&updates)? {
+            if known.insert(state.clone()) {
+                starts.push(state);
+            }
+        }
+        if starts.len() > STARTS_MAX {
+            return None;
+        }
+        let mut numbers = vec![u32::MAX; self.calls.len()];
+        let mut calls = Vec::new();
+        let mut moments = Vec::new();
+        for (position, moment) in self.moments.iter().enumerate() {
+            let call = moment.call as usize;
+            let is_over = (self.returns[call] as usize) < cut;
+            if !moment.returns && !is_over {
+                let open = self.calls[call].open || position < cut;
+                numbers[call] = calls.len() as u32;
+                calls.push(Call {
+                    open,
+                    ..self.calls[call]
+                });
+                moments.push(Moment {
+                    call: numbers[call],
+                    returns: false,
+                });
+            } else if moment.returns && !begun[call] {
+                moments.push(Moment {
+                    call: numbers[call],
+                    returns: true,
+                });
+            }
+        }
+        Some(Problem {
+            starts,
+            ..self.with(calls, moments)
+        })
+    }
+
+    /// Other calls and moments of the same history.
+    fn with(&self, calls: Vec<Call>, moments: Vec<Moment>) -> Self {
+        let classes = Arc::clone(&self.classes);
+        let initial = self.initial.clone();
+        let other = Problem::new(self.model, initial, classes, calls, moments, true);
+        Problem {
+            starts: self.starts.clone(),
+            ..other
+        }
     }
 
     /// R4: leaves out open calls that nobody could tell of.

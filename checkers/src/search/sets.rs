@@ -56,13 +56,15 @@ impl<'p, 'm, M: Model, K: Mask> SetSearch<'p, 'm, M, K> {
         let mut transitions = Transitions::new(problem.model, &problem.classes);
         let supply = Supply::new();
         let mut current = Frontier::new(reductions.dominance);
-        let start = Config {
-            updates: K::empty(problem.width),
-            observers: K::empty(problem.width),
-            state: transitions.intern(problem.initial.clone()),
-            used: NONE_USED,
-        };
-        current.insert(start, &supply);
+        for start in &problem.starts {
+            let config = Config {
+                updates: K::empty(problem.width),
+                observers: K::empty(problem.width),
+                state: transitions.intern(start.clone()),
+                used: NONE_USED,
+            };
+            current.insert(config, &supply);
+        }
         SetSearch {
             problem,
             reductions,
