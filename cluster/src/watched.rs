@@ -5,7 +5,7 @@
 //! to somebody else: the child is reaped under the same lock that senders hold.
 
 use std::io;
-use std::process::{Child, ChildStderr, ChildStdout, ExitStatus};
+use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus};
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -25,8 +25,15 @@ pub(crate) struct Watched {
     end: Arc<End>,
 }
 
-/// The child's output, where it was piped.
+/// A child's output, where it was piped.
 pub(crate) type Output = (Option<ChildStdout>, Option<ChildStderr>);
+
+/// Starts a command and takes its output.
+pub(crate) fn with_output(mut command: Command) -> io::Result<(Child, Output)> {
+    let mut child = command.spawn()?;
+    let output = (child.stdout.take(), child.stderr.take());
+    Ok((child, output))
+}
 
 #[derive(Debug, Default)]
 struct End {
@@ -36,31 +43,30 @@ struct End {
 
 impl Watched {
     /// Starts a child by `start` on a thread of its own, which calls `on_end` once the child is
-    /// reaped.
-    pub fn spawn(
+    /// reaped. What `start` finds out about the child besides is returned: there, even one that
+    /// ends at once is still to be found in /proc.
+    pub fn spawn<T: Send + 'static>(
         thread_name: String,
-        start: impl FnOnce() -> io::Result<Child> + Send + 'static,
-        on_end: impl FnOnce(Pid, ExitStatus) + Send + 'static,
-    ) -> io::Result<(Self, Output)> {
+        start: impl FnOnce() -> io::Result<(Child, T)> + Send + 'static,
+        on_end: impl FnOnce(ExitStatus) + Send + 'static,
+    ) -> io::Result<(Self, T)> {
         let end = Arc::new(End::default());
         let (started, answer) = sync_channel(1);
         let shared = Arc::clone(&end);
         thread::Builder::new().name(thread_name).spawn(move || {
-            let mut child = match start() {
-                Ok(child) => child,
+            let (mut child, found) = match start() {
+                Ok(started) => started,
                 Err(error) => return drop(started.send(Err(error))),
             };
             let pid = pid_of(&child);
-            let output = (child.stdout.take(), child.stderr.take());
             // If nobody waits for the answer any more, the child is still waited for.
-            let _ = started.send(Ok((pid, output)));
-            let status = shared.await_end(pid, &mut child);
-            on_end(pid, status);
+            let _ = started.send(Ok((pid, found)));
+            on_end(shared.await_end(pid, &mut child));
         })?;
-        let (pid, output) = answer
+        let (pid, found) = answer
             .recv()
             .map_err(|_| io::Error::other("the thread that starts processes died"))??;
-        Ok((Self { pid, end }, output))
+        Ok((Self { pid, end }, found))
     }
 
     pub fn pid(&self) -> Pid {

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::hidden::{SUBCOMMAND, own_name, stage_command};
 use crate::sandbox::Sandbox;
-use crate::watched::Watched;
+use crate::watched::{Watched, with_output};
 use advice::{Facts, Topic};
 
 mod advice;
@@ -157,7 +157,7 @@ fn directly(trial: &Trial) -> Result<(), String> {
         .stdout(Stdio::null())
         .stderr(Stdio::piped());
     let name = format!("trial {}", trial.id);
-    let (process, (_, stderr)) = Watched::spawn(name, move || command.spawn(), |_, _| {})
+    let (process, (_, stderr)) = Watched::spawn(name, || with_output(command), |_| {})
         .map_err(|error| format!("cannot start the trial: {error}"))?;
     outcome_within(&process, stderr, TRIAL_LIMIT)
 }

@@ -10,8 +10,13 @@ use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use crate::mode::Mode;
+
 /// How long all processes of a node may take to stop.
-const STOP_LIMIT: Duration = Duration::from_secs(2);
+const STOP_LIMIT: Duration = Duration::from_secs(5);
+
+/// After how long a process that hangs in the kernel counts as stopped.
+const HANG_LIMIT: Duration = Duration::from_secs(1);
 
 /// Between two looks at processes that are not stopped yet.
 const STOP_POLL: Duration = Duration::from_micros(500);
@@ -33,10 +38,15 @@ pub(crate) struct Process {
 }
 
 impl Scope {
-    /// The scope of the PID namespace in which this process is init.
-    pub fn pid_namespace(init: Pid) -> io::Result<Self> {
-        let namespace = fs::read_link(format!("/proc/{init}/ns/pid"))?;
-        Ok(Scope::PidNamespace { init, namespace })
+    /// Everything below a node's init.
+    pub fn below(init: Pid, mode: Mode) -> io::Result<Self> {
+        Ok(match mode {
+            Mode::Plain => Scope::Descendants { init },
+            Mode::Sandbox => Scope::PidNamespace {
+                init,
+                namespace: fs::read_link(format!("/proc/{init}/ns/pid"))?,
+            },
+        })
     }
 
     /// The node's processes, without its init.
@@ -55,12 +65,13 @@ impl Scope {
     }
 
     /// Stops every process by SIGSTOP, those included that are started meanwhile, and returns them
-    /// all as they then are.
+    /// all as they then are. One that has ended and is merely not reaped yet is left out.
     pub fn stop_all(&self) -> io::Result<Vec<Process>> {
-        let deadline = Instant::now() + STOP_LIMIT;
+        let begin = Instant::now();
         let mut signalled: Vec<Pid> = Vec::new();
         loop {
-            let processes = self.processes()?;
+            let mut processes = self.processes()?;
+            processes.retain(|process| !process.has_ended());
             let mut is_new = false;
             for process in &processes {
                 if !signalled.contains(&process.pid) {
@@ -69,11 +80,14 @@ impl Scope {
                     send(process.pid, Signal::SIGSTOP)?;
                 }
             }
-            let going = processes.iter().find(|process| !process.is_stopped());
+            let elapsed = begin.elapsed();
+            let going = processes
+                .iter()
+                .find(|process| !process.is_stopped(elapsed));
             if !is_new && going.is_none() {
                 return Ok(processes);
             }
-            if Instant::now() > deadline {
+            if elapsed > STOP_LIMIT {
                 let which = going.map_or("new ones".into(), |p| format!("{} {}", p.pid, p.state));
                 let why = format!("processes go on for {STOP_LIMIT:?} after SIGSTOP: {which}");
                 return Err(io::Error::new(io::ErrorKind::TimedOut, why));
@@ -105,16 +119,22 @@ impl Scope {
 }
 
 impl Process {
-    /// Whether it does nothing: stopped, traced, or ended and not yet reaped. A process may also
-    /// hang in the kernel (`D`) until another one, now stopped, goes on (vfork(2)).
-    fn is_stopped(self) -> bool {
-        matches!(self.state, 'T' | 't' | 'Z' | 'X' | 'D')
+    /// Whether it does nothing any more, this long after SIGSTOP: it is stopped, or traced. One that
+    /// hangs in the kernel (`D`) is mostly waiting for a disk and stops right after; but it may
+    /// also wait until another process, now stopped, goes on (vfork(2)).
+    fn is_stopped(self, after: Duration) -> bool {
+        matches!(self.state, 'T' | 't') || self.state == 'D' && after > HANG_LIMIT
+    }
+
+    /// Whether it has ended and merely waits to be reaped.
+    fn has_ended(self) -> bool {
+        matches!(self.state, 'Z' | 'X')
     }
 }
 
 /// Whether this process exists and is not merely waiting to be reaped.
 pub(crate) fn is_alive(pid: Pid) -> bool {
-    process(pid).is_some_and(|(process, _)| !matches!(process.state, 'Z' | 'X'))
+    process(pid).is_some_and(|(process, _)| !process.has_ended())
 }
 
 /// Sends a signal to a process that may be gone by now, which is no error.

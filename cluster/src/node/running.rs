@@ -3,7 +3,7 @@
 use std::fs;
 use std::io;
 use std::path::absolute;
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -18,6 +18,7 @@ use super::log::Logs;
 use super::processes::{Process, Scope, is_alive};
 use super::{ExitCallback, NodeExit, NodeSpec, stage};
 use crate::error::ClusterError;
+use crate::init::pid_of;
 use crate::lifeline::Lifeline;
 use crate::mode::Mode;
 use crate::network::Entrance;
@@ -181,15 +182,20 @@ impl Node {
             if mode == Mode::Sandbox {
                 unshare(CloneFlags::CLONE_NEWPID)?;
             }
-            command.spawn()
+            let mut child = command.spawn()?;
+            match Scope::below(pid_of(&child), mode) {
+                Ok(scope) => Ok((child, scope)),
+                Err(error) => {
+                    // A node whose processes cannot be found could be neither paused nor killed.
+                    child.kill()?;
+                    child.wait()?;
+                    Err(error)
+                }
+            }
         };
         let thread_name = format!("node {}", self.spec.name);
         let on_end = self.report_unexpected_end(&logs, &is_end_expected);
-        let (init, _) = Watched::spawn(thread_name, start, on_end)?;
-        let scope = match self.mode {
-            Mode::Sandbox => Scope::pid_namespace(init.pid())?,
-            Mode::Plain => Scope::Descendants { init: init.pid() },
-        };
+        let (init, scope) = Watched::spawn(thread_name, start, on_end)?;
         Ok(Life {
             init,
             scope,
@@ -213,10 +219,10 @@ impl Node {
         &self,
         logs: &Logs,
         is_expected: &Arc<AtomicBool>,
-    ) -> impl FnOnce(Pid, std::process::ExitStatus) + Send + use<> {
+    ) -> impl FnOnce(ExitStatus) + Send + use<> {
         let (node, on_exit) = (self.spec.name.clone(), Arc::clone(&self.on_exit));
         let (logs, is_expected) = (logs.clone(), Arc::clone(is_expected));
-        move |_, status| {
+        move |status| {
             if !is_expected.load(Ordering::SeqCst) {
                 on_exit(NodeExit {
                     node,

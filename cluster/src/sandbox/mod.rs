@@ -22,7 +22,7 @@ use crate::doctor::outcome_within;
 use crate::error::SystemCall;
 use crate::hidden::stage_command;
 use crate::lifeline::Lifeline;
-use crate::watched::Watched;
+use crate::watched::{Watched, with_output};
 
 pub(crate) mod namespaces;
 pub(crate) mod stages;
@@ -91,7 +91,7 @@ impl Sandbox {
             .stderr(self.stderr);
         lifeline.attach(&mut command);
         let (first, (stdout, stderr)) =
-            Watched::spawn("sandbox".into(), move || command.spawn(), |_, _| {})
+            Watched::spawn("sandbox".into(), || with_output(command), |_| {})
                 .map_err(SandboxError::Start)?;
         Ok(SandboxChild {
             stdout,
