@@ -5,6 +5,9 @@ use std::hash::Hash;
 
 use histories::{Operation, Outcome, Value};
 
+/// The longest value shown whole in a sentence, in characters.
+const BRIEF_MAX: usize = 60;
+
 /// A sequential specification: an initial state and a pure step.
 ///
 /// A search calls [`Model::step`] very often and keeps many states, so states should be cheap to
@@ -79,6 +82,24 @@ pub trait Model: Sync {
     fn written(&self, _op: &Self::Op) -> Option<Value> {
         None
     }
+
+    /// Whether the observation shows that the update had not happened, or that what it left was
+    /// overwritten (by an operation of which [`Model::written`] names the value); likewise.
+    fn lacks(&self, _observation: &Self::Op, _update: &Self::Op) -> bool {
+        false
+    }
+}
+
+/// A value in a sentence: of a long one the beginning and the end.
+pub(crate) fn brief(text: &str) -> String {
+    let count = text.chars().count();
+    if count <= BRIEF_MAX {
+        return text.to_owned();
+    }
+    let half = BRIEF_MAX / 2 - 1;
+    let head: String = text.chars().take(half).collect();
+    let tail: String = text.chars().skip(count - half).collect();
+    format!("{head}…{tail}")
 }
 
 /// What to make of a read that returned nil.

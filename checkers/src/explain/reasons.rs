@@ -30,7 +30,7 @@ pub(crate) fn reasons<M: Model>(
         has_times,
     };
     let mut reasons: Vec<String> = (0..core.calls.len())
-        .filter_map(|call| story.of_observation(call))
+        .filter_map(|call| story.of_observation(call).or_else(|| story.of_lack(call)))
         .collect();
     if reasons.is_empty() {
         reasons = story.of_orders();
@@ -127,6 +127,39 @@ impl<M: Model> Story<'_, '_, M> {
             ),
             None => format!("{subject} is of a value that nothing wrote"),
         })
+    }
+
+    /// What an observation should show and does not: an update that was over before it began, with
+    /// nothing that could have overwritten it since.
+    fn of_lack(&self, call: usize) -> Option<String> {
+        let reader = self.operation(call);
+        let observation = self.op(call);
+        let kept = |update: &Operation| {
+            self.writers
+                .iter()
+                .filter(|w| w.operation.outcome != Outcome::Fail)
+                .all(|writer| {
+                    let over = bounded_end(writer.operation);
+                    over.is_some_and(|end| end < update.invoked.index)
+                        || !begins_before_end(writer.operation, reader)
+                })
+        };
+        let missing = (0..self.core.calls.len())
+            .filter(|&other| self.core.model.lacks(observation, self.op(other)))
+            .filter(|&other| !self.core.calls[other].open && !self.core.calls[call].open)
+            .filter(|&other| {
+                let end = bounded_end(self.operation(other));
+                end.is_some_and(|end| end < reader.invoked.index) && kept(self.operation(other))
+            })
+            .max_by_key(|&other| self.operation(other).invoked.index)?;
+        let ago = self.gap(self.operation(missing).ended?, reader.invoked);
+        Some(format!(
+            "the {} by {} does not show the {} by {}, which ended {ago} before it began",
+            self.core.model.describe(observation),
+            who(reader),
+            self.core.model.describe(self.op(missing)),
+            who(self.operation(missing))
+        ))
     }
 
     /// A stale observation: another value was certainly written in between.

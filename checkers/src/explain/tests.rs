@@ -175,12 +175,26 @@ fn each_kind_of_violation_has_its_words() {
         let text = found.explanation.join("\n");
         assert!(text.contains(expected), "{row}\n{text}");
     }
-    let found = counterexample(ModelKind::Kv, "0 a x 0 1; 0 a y 2 3; 1 g yx 4 5");
-    let text = found.explanation.join("\n");
-    assert!(
-        text.contains("the value is \"xy\": no place for the get of \"yx\""),
-        "{text}"
-    );
+    let rows = [
+        (
+            "0 a x 0 1; 0 a y 2 3; 1 g yx 4 5",
+            "the value is \"xy\": no place for the get of \"yx\"",
+        ),
+        (
+            "0 a x 0 1; 0 a y 2 3; 1 g x 4 5",
+            "the get of \"x\" by process 1 on n1 does not show the append of \"y\" by process 0 on \
+             n0, which ended 1 ms before it began",
+        ),
+        // A put that may have come after the append could explain why it is not there.
+        (
+            "2 p z 0 4; 0 a y 2 3; 1 g x 5 6",
+            "no place for the get of \"x\"",
+        ),
+    ];
+    for (row, expected) in rows {
+        let text = counterexample(ModelKind::Kv, row).explanation.join("\n");
+        assert!(text.contains(expected), "{row}\n{text}");
+    }
 }
 
 /// Goal: what only its beginning matters of is shown as such, in words and picture.

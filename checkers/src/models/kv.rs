@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use histories::{Operation, Value};
 
-use crate::model::{cas_input, cas_swapped, is_known};
+use crate::model::{brief, cas_input, cas_swapped, is_known};
 use crate::models::InitialError;
 use crate::{Model, ModelError, NilReads};
 
@@ -213,9 +213,9 @@ impl Model for Kv {
     fn describe(&self, op: &KvOp) -> String {
         match op {
             KvOp::Get(held) => format!("get of {}", show(held)),
-            KvOp::Put(text) => format!("put of {text:?}"),
-            KvOp::Append(text) => format!("append of {text:?}"),
-            KvOp::Cas(old, new) => format!("cas from {} to {new:?}", show(old)),
+            KvOp::Put(text) => format!("put of {}", quote(text)),
+            KvOp::Append(text) => format!("append of {}", quote(text)),
+            KvOp::Cas(old, new) => format!("cas from {} to {}", show(old), quote(new)),
             KvOp::Mismatch(old) => format!("cas that found something else than {}", show(old)),
             KvOp::Delete => "delete".to_owned(),
             KvOp::DeleteFound => "delete that found the key".to_owned(),
@@ -226,7 +226,7 @@ impl Model for Kv {
     fn describe_state(&self, state: &Held) -> String {
         match state {
             None => "the key is missing".to_owned(),
-            Some(text) => format!("the value is {text:?}"),
+            Some(text) => format!("the value is {}", quote(text)),
         }
     }
 
@@ -239,6 +239,14 @@ impl Model for Kv {
             KvOp::Put(text) | KvOp::Cas(_, text) => Some(Value::Text(Arc::clone(text))),
             KvOp::Delete | KvOp::DeleteFound => Some(Value::Nil),
             KvOp::Append(_) | KvOp::Get(_) | KvOp::Mismatch(_) | KvOp::DeleteMissing => None,
+        }
+    }
+
+    fn lacks(&self, observation: &KvOp, update: &KvOp) -> bool {
+        match (observation, update) {
+            (KvOp::Get(Some(found)), KvOp::Append(text)) => !found.contains(&**text),
+            (KvOp::Get(None), KvOp::Append(_)) => true,
+            _ => false,
         }
     }
 }
@@ -290,5 +298,9 @@ fn value(held: &Held) -> Value {
 
 fn show(held: &Held) -> String {
     held.as_ref()
-        .map_or_else(|| "nothing".to_owned(), |text| format!("{text:?}"))
+        .map_or_else(|| "nothing".to_owned(), |text| quote(text))
+}
+
+fn quote(text: &str) -> String {
+    brief(&format!("{text:?}"))
 }

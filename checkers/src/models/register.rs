@@ -3,7 +3,7 @@
 use histories::{Operation, Value};
 use rustc_hash::FxHashMap;
 
-use crate::model::{cas_input, cas_swapped, is_known};
+use crate::model::{brief, cas_input, cas_swapped, is_known};
 use crate::{Model, ModelError, NilReads};
 
 /// The models `register` and `cas-register`: each key holds one value.
@@ -154,15 +154,17 @@ impl Model for Register {
 
     fn describe(&self, op: &RegisterOp) -> String {
         match op {
-            RegisterOp::Read(value) => format!("read of {value}"),
-            RegisterOp::Write(value) => format!("write of {value}"),
-            RegisterOp::Cas(old, new) => format!("cas from {old} to {new}"),
-            RegisterOp::Mismatch(old) => format!("cas that found another value than {old}"),
+            RegisterOp::Read(value) => format!("read of {}", show(value)),
+            RegisterOp::Write(value) => format!("write of {}", show(value)),
+            RegisterOp::Cas(old, new) => format!("cas from {} to {}", show(old), show(new)),
+            RegisterOp::Mismatch(old) => {
+                format!("cas that found another value than {}", show(old))
+            }
         }
     }
 
     fn describe_state(&self, state: &Value) -> String {
-        format!("the value is {state}")
+        format!("the value is {}", show(state))
     }
 
     fn observed(&self, op: &RegisterOp) -> Option<Value> {
@@ -188,4 +190,8 @@ fn leaves(op: &RegisterOp) -> Option<&Value> {
         RegisterOp::Write(value) | RegisterOp::Cas(_, value) => Some(value),
         RegisterOp::Read(_) | RegisterOp::Mismatch(_) => None,
     }
+}
+
+fn show(value: &Value) -> String {
+    brief(&value.to_string())
 }
