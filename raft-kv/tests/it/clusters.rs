@@ -43,3 +43,106 @@ fn followers_redirect_and_the_data_outlives_kills_and_restarts() {
             .then_some(())
     });
 }
+
+#[test]
+fn a_request_repeated_under_its_number_is_applied_once_by_whoever_leads() {
+    let mut cluster = Cluster::start(3, &["--snapshot-entries", "5"]);
+    let session = |number: u64| {
+        [
+            ("session-id", "7".to_owned()),
+            ("request-number", number.to_string()),
+        ]
+    };
+    let append = |cluster: &Cluster, number| {
+        let body = Some(json!({ "value": "x" }));
+        cluster.request_in_session("POST", "/kv/k/append", body, &session(number))
+    };
+    append(&cluster, 1);
+    append(&cluster, 1);
+    // Entries enough for a snapshot that has the session in it.
+    (0..12).for_each(|number| cluster.put("other", &number.to_string()));
+    for node in cluster.nodes.clone() {
+        cluster.kill(&node);
+    }
+    for node in cluster.nodes.clone() {
+        cluster.start_node(&node, &[]);
+    }
+    append(&cluster, 1);
+    assert_eq!(cluster.get("k"), json!("x"));
+    append(&cluster, 2);
+    assert_eq!(cluster.get("k"), json!("xx"));
+    let mut client = Client::connect(cluster.address(&cluster.leader())).unwrap();
+    let body = json!({ "value": "x" });
+    let late = client
+        .send("POST", "/kv/k/append", Some(&body), &session(1))
+        .unwrap();
+    assert_eq!((late.status, &late.body["definite"]), (409, &json!(false)));
+    assert_eq!(cluster.get("k"), json!("xx"));
+}
+
+#[test]
+fn a_node_whose_disk_was_emptied_is_sent_the_snapshot() {
+    let mut cluster = Cluster::start(3, &["--snapshot-entries", "10"]);
+    (0..40).for_each(|number| cluster.put(&format!("k{number}"), "v"));
+    let leader = cluster.leader();
+    let victim = cluster
+        .nodes
+        .iter()
+        .find(|node| **node != leader)
+        .unwrap()
+        .clone();
+    cluster.kill(&victim);
+    std::fs::remove_dir_all(cluster.data(&victim)).unwrap();
+    cluster.start_node(&victim, &[]);
+    cluster.put("last", "v");
+    let applied = |cluster: &Cluster, node: &str| {
+        cluster
+            .status(node)
+            .and_then(|status| status["applied"].as_u64())
+    };
+    cluster.eventually("the victim to catch up", || {
+        let (one, other) = (applied(&cluster, &victim), applied(&cluster, &leader));
+        (one.is_some() && one == other).then_some(())
+    });
+    assert!(
+        cluster.log(&victim).contains("installs the snapshot"),
+        "{}",
+        cluster.log(&victim)
+    );
+}
+
+#[test]
+fn members_come_and_go_one_at_a_time_even_the_leader() {
+    let mut cluster = Cluster::start(3, &[]);
+    cluster.put("k", "v");
+    cluster.start_node("n4", &["--join"]);
+    let add = json!({ "add": format!("n4={}", cluster.ip("n4")) });
+    assert_eq!(
+        cluster.request("POST", "/members", Some(add.clone())),
+        json!({})
+    );
+    assert_eq!(cluster.request("POST", "/members", Some(add)), json!({}));
+    let members = cluster.request("GET", "/members", None)["members"].clone();
+    assert_eq!(members["n4"], json!(cluster.ip("n4").to_string()));
+    assert_eq!(members.as_object().unwrap().len(), 4);
+
+    let leader = cluster.leader();
+    cluster.request(
+        "POST",
+        "/members",
+        Some(json!({ "remove": leader.clone() })),
+    );
+    let next = cluster.eventually("another leader", || {
+        Some(cluster.leader()).filter(|next| *next != leader)
+    });
+    cluster.kill(&leader);
+    let others = cluster
+        .nodes
+        .iter()
+        .filter(|node| **node != leader && **node != next);
+    let third = others.into_iter().next().unwrap().clone();
+    // Three members are left, n4 among them: it makes the majority.
+    cluster.kill(if third == "n4" { "n3" } else { &third });
+    cluster.put("k", "w");
+    assert_eq!(cluster.get("k"), json!("w"));
+}

@@ -7,4 +7,6 @@ mod client_api;
 #[cfg(test)]
 mod clusters;
 #[cfg(test)]
+mod command_line;
+#[cfg(test)]
 mod support;
