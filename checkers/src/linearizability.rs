@@ -147,15 +147,17 @@ fn decide_all<M: Model>(
             }
         }
     };
-    let threads = rayon::ThreadPoolBuilder::new()
-        .num_threads(limits.threads)
-        .build();
-    match threads {
-        Ok(pool) if parts.len() > 1 && pool.current_num_threads() > 1 => {
+    // One part needs no pool; and where the system gives no threads, this one does it all.
+    let pool = (parts.len() > 1).then(|| {
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(limits.threads)
+            .build()
+    });
+    match pool {
+        Some(Ok(pool)) => {
             pool.broadcast(|_| work());
         }
-        // One part needs no pool; and where the system gives no threads, this one does it all.
-        _ => work(),
+        Some(Err(_)) | None => work(),
     }
     decided.into_inner().unwrap_or_default()
 }

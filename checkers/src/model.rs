@@ -13,6 +13,60 @@ const BRIEF_MAX: usize = 60;
 /// A search calls [`Model::step`] very often and keeps many states, so states should be cheap to
 /// clone, compare and hash. Two operations that are equal as `Op` must behave the same in every
 /// state (an `Op` includes what was observed): searches treat them as interchangeable.
+///
+/// The methods with a body are hints: they make searches faster and explanations better, and are
+/// always right as they are. A counter in full:
+///
+/// ```
+/// use checkers::{Cancel, Limits, Model, ModelError, Verdict, linearizability_of};
+/// use histories::{Operation, Outcome, Value};
+///
+/// struct Counter;
+///
+/// #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// enum CounterOp {
+///     Increment,
+///     Read(i64),
+/// }
+///
+/// impl Model for Counter {
+///     type State = i64;
+///     type Op = CounterOp;
+///
+///     fn name(&self) -> &'static str {
+///         "counter"
+///     }
+///     fn parse(&self, operation: &Operation) -> Result<Option<CounterOp>, ModelError> {
+///         match (&*operation.f, operation.outcome, operation.output.as_int()) {
+///             ("increment", ..) => Ok(Some(CounterOp::Increment)),
+///             ("read", Outcome::Ok, Some(found)) => Ok(Some(CounterOp::Read(found))),
+///             ("read", Outcome::Info, _) => Ok(None),
+///             (f, _, _) => Err(ModelError::new(self.name(), operation, f, "increment or read")),
+///         }
+///     }
+///     fn part(&self, operation: &Operation, _op: &CounterOp) -> Option<Value> {
+///         Some(operation.key.clone().unwrap_or_default())
+///     }
+///     fn initial(&self, _part: Option<&Value>) -> i64 {
+///         0
+///     }
+///     fn step(&self, state: &i64, op: &CounterOp) -> Option<i64> {
+///         match op {
+///             CounterOp::Increment => state.checked_add(1),
+///             CounterOp::Read(found) => (state == found).then_some(*state),
+///         }
+///     }
+///     fn describe(&self, op: &CounterOp) -> String {
+///         format!("{op:?}")
+///     }
+///     fn describe_state(&self, state: &i64) -> String {
+///         format!("the count is {state}")
+///     }
+/// }
+///
+/// let judged = linearizability_of(&Counter, &[], &Limits::default(), &Cancel::new());
+/// assert_eq!(judged.map(|judged| judged.check.verdict), Ok(Verdict::Valid));
+/// ```
 pub trait Model: Sync {
     /// The state of one part of the system, as [`Model::part`] divides it.
     type State: Clone + Eq + Hash + Debug + Send;
@@ -128,7 +182,9 @@ pub struct ModelError {
 }
 
 impl ModelError {
-    pub(crate) fn new(
+    /// An operation in which the model found something else than it expects; both as they stand
+    /// in "operation 5 has *found*, but the model m expects *expected*".
+    pub fn new(
         model: &'static str,
         operation: &Operation,
         found: impl Into<String>,

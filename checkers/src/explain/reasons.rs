@@ -10,6 +10,8 @@ use crate::search::Problem;
 
 /// How many sentences are given at most.
 const REASONS_MAX: usize = 8;
+/// How many ways to end are looked for.
+const ENDS_MAX: usize = 64;
 /// How many sets of placed operations are looked at for them.
 const NODES_MAX: usize = 50_000;
 
@@ -213,7 +215,7 @@ impl<M: Model> Story<'_, '_, M> {
         let mut stack: Vec<(u64, M::State, Vec<usize>)> =
             starts.map(|start| (0, start.clone(), Vec::new())).collect();
         while let Some((placed, state, order)) = stack.pop() {
-            if seen.len() >= NODES_MAX {
+            if seen.len() >= NODES_MAX || ends.len() >= ENDS_MAX {
                 complete = false;
                 break;
             }

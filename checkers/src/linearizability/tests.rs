@@ -2,9 +2,14 @@
 
 use histories::{Outcome, Value};
 
+use super::decide_all;
+use crate::limits::{Budget, Exhausted};
+use crate::normalise;
+use crate::search::Decision;
 use crate::testing::{operations, value};
 use crate::{
-    Cancel, Judgement, Limits, ModelKind, ModelOptions, NilReads, Verdict, linearizability,
+    Cancel, Judgement, Limits, ModelKind, ModelOptions, NilReads, Register, Verdict,
+    linearizability,
 };
 
 use Verdict::{Invalid, Valid};
@@ -346,4 +351,76 @@ fn a_completion_without_a_time_bounds_nothing() {
     let judgement =
         linearizability(&operations, &options, &Limits::default(), &Cancel::new()).unwrap();
     assert_eq!(judgement.check.verdict, Valid);
+}
+
+/// Forty writes under way at once, and a read that only a search of all their orders could refute.
+fn hard(key: &str) -> String {
+    let mut row = String::new();
+    for n in 0..40 {
+        row += &format!("{n} w@{key} {n} {} {};", n + 10, n + 100);
+    }
+    row + &format!("50 r@{key} 99 90 190;")
+}
+
+/// Goal: keys are judged side by side, and the worst of them counts.
+#[test]
+fn the_worst_of_many_keys_counts() {
+    let good: String = (0..100)
+        .map(|key| format!("0 w@{key} 1 {key} {key};"))
+        .collect();
+    check(&cas_register(), &good, Valid);
+    assert_eq!(judge(&cas_register(), &good).keys, 100);
+    let limits = Limits {
+        memory_bytes: 1 << 20,
+        ..Limits::default()
+    };
+    let judge = |row: String| {
+        linearizability(&operations(&row), &cas_register(), &limits, &Cancel::new()).unwrap()
+    };
+    let unknown = judge(good.clone() + &hard("hard"));
+    assert_eq!(unknown.check.verdict, Verdict::Unknown);
+    let reason = unknown.check.reason.unwrap();
+    assert_eq!(
+        reason,
+        "the memory limit of 1048576 bytes was reached with 1 of 101 keys undecided"
+    );
+    let detail = &unknown.check.details[0];
+    assert!(
+        detail.starts_with("key \"hard\": linearizable up to where"),
+        "{detail}"
+    );
+    let bad = judge(good + &hard("hard") + "1 r@bad 7 500 501");
+    assert_eq!(bad.check.verdict, Invalid);
+    assert_eq!(bad.counterexample.unwrap().key, Some(value("bad")));
+}
+
+/// Goal: a violation of one key ends the search of all others. Method: the other would last until
+/// a limit, which is then not what ended it.
+#[test]
+fn a_violation_ends_the_other_searches() {
+    let operations = operations(&(hard("hard") + "1 r@bad 7 500 501"));
+    let model = Register::with_cas(Value::Int(0), NilReads::Observe);
+    let limits = Limits {
+        threads: 2,
+        ..Limits::default()
+    };
+    let budget = Budget::new(&limits, &Cancel::new());
+    let parts = normalise::parts(&model, &operations).unwrap();
+    let decided = decide_all(&model, &operations, &parts, &limits, &budget);
+    let of = |key: &str| {
+        let part = parts.iter().position(|part| part.key == Some(value(key)));
+        decided
+            .iter()
+            .find(|decided| Some(decided.part) == part)
+            .unwrap()
+            .decision
+    };
+    assert!(matches!(of("bad"), Decision::NotLinearizable { .. }));
+    assert!(matches!(
+        of("hard"),
+        Decision::Undecided {
+            limit: Exhausted::Cancelled,
+            ..
+        }
+    ));
 }
