@@ -72,23 +72,29 @@ pub fn conduct(
         Mode::Sandbox => conduct_in_sandbox(folder, &mut watch),
     };
     interrupt.set_run(None);
+    let (status, said) = ended.unwrap_or_default();
     if conducted.failure.is_none() && !finished {
-        let ended = ended.unwrap_or_default();
-        conducted.failure = Some(format!("the controller ended before the run did{ended}"));
+        conducted.failure = Some(format!("the controller ended before the run did{status}"));
+    }
+    if let (Some(failure), false) = (&mut conducted.failure, said.is_empty()) {
+        failure.push_str(&format!("; the controller said: {said}"));
     }
     conducted
 }
 
-/// Starts this program again inside a sandbox and passes on its notices until it ends. Returns what
-/// there is to say about an end without a last notice.
-fn conduct_in_sandbox(folder: &RunFolder, watch: &mut dyn FnMut(&Notice)) -> Option<String> {
+/// Starts this program again inside a sandbox and passes on its notices until it ends. Returns its
+/// exit status, to be told when it gave no last notice, and what it said on standard error.
+fn conduct_in_sandbox(
+    folder: &RunFolder,
+    watch: &mut dyn FnMut(&Notice),
+) -> Option<(String, String)> {
     let args = [OsString::from(CONDUCTOR), folder.path().into()];
     let sandbox = Sandbox::new(args)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     let mut child = match sandbox.enter() {
         Ok(child) => child,
-        Err(error) => return Some(format!(": {error}")),
+        Err(error) => return Some((format!(": {error}"), String::new())),
     };
     let stderr = child.stderr.take().map(|stderr| {
         thread::spawn(move || {
@@ -113,12 +119,7 @@ fn conduct_in_sandbox(folder: &RunFolder, watch: &mut dyn FnMut(&Notice)) -> Opt
     let said = stderr
         .and_then(|thread| thread.join().ok())
         .unwrap_or_default();
-    let said = if said.is_empty() {
-        String::new()
-    } else {
-        format!("; it said: {said}")
-    };
-    Some(format!(" ({status}){said}"))
+    Some((format!(" ({status})"), said))
 }
 
 /// Inside the sandbox: conducts the run of this folder and prints notices. The exit code only says

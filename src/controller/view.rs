@@ -59,7 +59,7 @@ pub fn watch(nodes: &[Node], view: &View, signal: &Signal, changed: &dyn Fn(&Lea
         {
             changed(&newest);
         }
-        runtime.block_on(tokio::time::sleep(Duration::from_millis(POLL_MS)));
+        runtime.block_on(async { tokio::time::sleep(Duration::from_millis(POLL_MS)).await });
     }
 }
 
@@ -102,7 +102,7 @@ pub fn await_leader(nodes: &[Node], limit_ms: u64) -> Result<Leader, String> {
                 told.join(", ")
             ));
         }
-        runtime.block_on(tokio::time::sleep(Duration::from_millis(POLL_MS / 4)));
+        runtime.block_on(async { tokio::time::sleep(Duration::from_millis(POLL_MS / 4)).await });
     }
 }
 
