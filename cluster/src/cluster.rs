@@ -1,7 +1,8 @@
 //! Nodes and network together.
 
 use std::collections::BTreeSet;
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::io::ErrorKind;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -32,6 +33,11 @@ pub struct ClusterSpec {
 }
 
 /// A running cluster. Dropping it ends every process of every node.
+///
+/// The evidence that it gives as a [`Target`]: of a kill, the pids that are no more, `{"gone" [412
+/// 413]}`; of a pause or resume, each process with the state that the kernel reports, `[{"pid" 412
+/// "state" "T"}]`; of a start, the pid of the node's init, `{"init" 411}`. All pids are as the
+/// controller sees them, and only the last is an init's.
 pub struct Cluster {
     addresses: Addresses,
     nodes: Vec<Node>,
@@ -47,7 +53,10 @@ impl Cluster {
         check_names(&addresses, &spec.nodes)?;
         let network = match addresses.mode() {
             Mode::Sandbox => Some(Network::build(&addresses)?),
-            Mode::Plain => None,
+            Mode::Plain => {
+                check_ports(&addresses, &spec.nodes)?;
+                None
+            }
         };
         let nodes = spec.nodes.into_iter().map(|node| {
             let host = entrance(network.as_ref(), &node.name);
@@ -226,6 +235,23 @@ fn is_ready(readiness: &Readiness, address: Ipv4Addr) -> bool {
         }
         Readiness::Check(check) => check(address),
     }
+}
+
+/// Nobody else listens where a node is to serve. Else it would pass for the node.
+fn check_ports(addresses: &Addresses, nodes: &[NodeSpec]) -> Result<(), ClusterError> {
+    for node in nodes {
+        let (Readiness::TcpPort(port), Some(ip)) = (&node.readiness, addresses.of(&node.name))
+        else {
+            continue;
+        };
+        let address = SocketAddr::from((ip, *port));
+        // Whatever else is wrong with the address, the node will say.
+        if TcpListener::bind(address).is_err_and(|error| error.kind() == ErrorKind::AddrInUse) {
+            let node = node.name.to_string();
+            return Err(ClusterError::AddressInUse { node, address });
+        }
+    }
+    Ok(())
 }
 
 /// Every address has a node and every node an address.

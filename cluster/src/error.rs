@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 
 use nix::errno::Errno;
 
@@ -42,6 +43,17 @@ pub enum ClusterError {
         action: String,
         /// Why not.
         error: rtnetlink::Error,
+    },
+    /// In plain mode, another program has a node's address already.
+    #[error(
+        "cannot start node {node}: {address} is in use by another program (hint: end it, or let \
+         the nodes listen on another port)"
+    )]
+    AddressInUse {
+        /// Which node.
+        node: String,
+        /// Where it should serve.
+        address: SocketAddr,
     },
     /// A node's process could not be started, or its processes not be seen or signalled.
     #[error("cannot {action} node {node}: {error}")]

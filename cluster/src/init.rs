@@ -2,6 +2,7 @@
 //! is orphaned below it, and ends as the program ends.
 
 use std::io;
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
 
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, sigprocmask};
@@ -20,13 +21,16 @@ pub(crate) enum Request {
 /// Runs `command` as the only own child and returns its exit code, 128 + the signal's number if a
 /// signal ended it. `on_request` says what to do when a signal asks something of the init.
 pub(crate) fn run(command: &mut Command, on_request: impl Fn(Request, Pid)) -> io::Result<u8> {
-    // Blocked before the child exists, so that none of its signals is missed. The standard
-    // library starts children with an empty mask.
+    // Blocked before the child exists, so that none of its signals is missed.
     let mut signals = SigSet::empty();
     signals.add(Signal::SIGCHLD);
     signals.add(Signal::SIGTERM);
     signals.add(Signal::SIGHUP);
     sigprocmask(SigmaskHow::SIG_BLOCK, Some(&signals), None)?;
+    let unblock = || Ok(SigSet::empty().thread_set_mask()?);
+    // SAFETY: between fork and exec the closure makes one system call (rt_sigprocmask), which is
+    // async-signal-safe; it allocates nothing and takes no lock.
+    unsafe { command.pre_exec(unblock) };
     let program = pid_of(&command.spawn()?);
     loop {
         if let Some(code) = reap(program)? {

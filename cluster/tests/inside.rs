@@ -99,7 +99,7 @@ fn a_node_sees_only_itself() {
     let data = started.folder.path().join("n2/data");
     let expected = format!(
         "pid 2 parent 1\nhost n2\nprocesses 1 2\ninterfaces eth0 lo\ndescriptors 3\n\
-         folder {}\nvariable hello\nend\n",
+         folder {}\nvariable hello\nSigBlk: 0000000000000000\nend\n",
         data.display()
     );
     assert_eq!(started.output("n2"), expected);

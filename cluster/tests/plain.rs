@@ -22,6 +22,7 @@ pub const TESTS: &[Test] = &[
     ("an_unexpected_exit_is_reported", || {
         check_unexpected_exit(Mode::Plain)
     }),
+    ("a_port_in_use_is_named", port_in_use),
     ("what_a_node_leaves_behind_ends_with_it", leftovers),
 ];
 
@@ -42,6 +43,15 @@ fn serves() {
     started.cluster.unwrap().stop().unwrap();
     let refused = TcpStream::connect_timeout(&(address, PORT).into(), Duration::from_secs(1));
     assert!(refused.is_err());
+}
+
+/// A stranger on a node's port must not pass for the node.
+fn port_in_use() {
+    let first = Started::echo(Mode::Plain, &["n1"]);
+    let address = first.cluster().addresses().of("n1").unwrap();
+    let error = Started::echo(Mode::Plain, &["n1"]).error();
+    let expected = format!("cannot start node n1: {address}:{PORT} is in use");
+    assert!(error.contains(&expected), "{error}");
 }
 
 /// A program that ends by itself leaves an orphan; it must not outlive the node's init.

@@ -116,6 +116,12 @@ fn look() -> ExitCode {
     println!("descriptors {}", list("/proc/self/fd").len() - 1);
     println!("folder {}", std::env::current_dir().unwrap().display());
     println!("variable {}", std::env::var("GREETING").unwrap_or_default());
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let blocked = status
+        .lines()
+        .find(|line| line.starts_with("SigBlk"))
+        .unwrap();
+    println!("{}", blocked.replace('\t', " "));
     println!("end");
     park()
 }
