@@ -12,7 +12,7 @@ use crate::search::{self, Decision, Problem};
 
 /// One check may cost so many times what it cost to find the violation.
 const CHECK_COST_FACTOR: u64 = 10;
-const CHECK_NODES_MIN: u64 = 50_000;
+const CHECK_NODES_MIN: u64 = 20_000;
 /// The first window tried is the last so many returns.
 const WINDOW_FIRST: usize = 4;
 

@@ -130,9 +130,9 @@ fn a_stale_read_in_a_long_history_is_shown_alone() {
     assert_eq!(
         found.explanation,
         [
-            "the read of 150 by process 3 on n3 is of a value already overwritten: the write of 151 \
-          by process 0 on n0 began after every write of 150 had ended and ended 1 ms before it \
-          began"
+            "the read of 150 by process 3 on n3 is of a value already overwritten: the write of \
+             151 by process 0 on n0 began after every write of 150 had ended and ended 1 ms before \
+             it began"
         ]
     );
 }

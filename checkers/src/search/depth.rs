@@ -9,6 +9,7 @@ use rustc_hash::FxHashSet;
 
 use super::frontier::Config;
 use super::mask::Mask;
+use super::race::Search;
 use super::supply::{NONE_USED, Supply};
 use super::transitions::Transitions;
 use super::window::Window;
@@ -42,6 +43,40 @@ pub(crate) struct DepthSearch<'p, 'm, M: Model, K: Mask> {
     budget: Budget,
     account: Account,
     nodes: u64,
+}
+
+impl<M: Model, K: Mask> Search for DepthSearch<'_, '_, M, K> {
+    fn advance(&mut self, nodes: u64) -> Progress {
+        let turn = self.nodes.saturating_add(nodes);
+        while let Some(node) = self.stack.pop() {
+            if node.position as usize >= self.problem.moments.len() {
+                return Progress::Done(Decision::Linearizable);
+            }
+            self.furthest = self.furthest.max(node.position);
+            self.visit(node);
+            self.nodes += 1;
+            if self.nodes.is_multiple_of(NODES_PER_LOOK) {
+                self.account.set(self.bytes());
+                if let Err(limit) = self.budget.check() {
+                    return Progress::GaveUp(limit);
+                }
+            }
+            if self.nodes >= turn {
+                return Progress::Paused;
+            }
+        }
+        Progress::Done(Decision::NotLinearizable {
+            event: self.furthest as usize,
+        })
+    }
+
+    fn position(&self) -> usize {
+        self.furthest as usize
+    }
+
+    fn nodes(&self) -> u64 {
+        self.nodes
+    }
 }
 
 impl<'p, 'm, M: Model, K: Mask> DepthSearch<'p, 'm, M, K> {
@@ -80,41 +115,6 @@ impl<'p, 'm, M: Model, K: Mask> DepthSearch<'p, 'm, M, K> {
             account: Account::new(budget),
             nodes: 0,
         }
-    }
-
-    /// How many moments are explained by the best order found so far.
-    pub(crate) fn position(&self) -> usize {
-        self.furthest as usize
-    }
-
-    /// Work done so far.
-    pub(crate) fn nodes(&self) -> u64 {
-        self.nodes
-    }
-
-    /// Works for about `nodes` units.
-    pub(crate) fn advance(&mut self, nodes: u64) -> Progress {
-        let turn = self.nodes.saturating_add(nodes);
-        while let Some(node) = self.stack.pop() {
-            if node.position as usize >= self.problem.moments.len() {
-                return Progress::Done(Decision::Linearizable);
-            }
-            self.furthest = self.furthest.max(node.position);
-            self.visit(node);
-            self.nodes += 1;
-            if self.nodes.is_multiple_of(NODES_PER_LOOK) {
-                self.account.set(self.bytes());
-                if let Err(limit) = self.budget.check() {
-                    return Progress::GaveUp(limit);
-                }
-            }
-            if self.nodes >= turn {
-                return Progress::Paused;
-            }
-        }
-        Progress::Done(Decision::NotLinearizable {
-            event: self.furthest as usize,
-        })
     }
 
     /// Pushes what can follow, the most promising last.

@@ -43,75 +43,68 @@ pub(crate) fn decide_with<M: Model>(
     }
 }
 
+/// An engine at work on one problem.
+pub(super) trait Search {
+    /// Works for about `nodes` units.
+    fn advance(&mut self, nodes: u64) -> Progress;
+    /// Work done so far.
+    fn nodes(&self) -> u64;
+    /// How many moments are explained.
+    fn position(&self) -> usize;
+}
+
 fn race<M: Model, K: Mask>(
     problem: &Problem<'_, M>,
     budget: &Budget,
     reductions: Reductions,
     engines: Engines,
 ) -> (Decision, u64) {
-    let mut sets =
-        (engines != Engines::Depth).then(|| SetSearch::<M, K>::new(problem, reductions, budget));
-    // Made only when the first turn of the set search was not enough.
-    let mut depth: Option<DepthSearch<M, K>> = None;
-    let mut depth_may_start = engines != Engines::Sets;
+    let mut searches: Vec<Box<dyn Search + '_>> = Vec::new();
+    if engines != Engines::Depth {
+        searches.push(Box::new(SetSearch::<M, K>::new(
+            problem, reductions, budget,
+        )));
+    }
+    let mut depth_waits = engines != Engines::Sets;
     let mut turn = (problem.moments.len() as u64)
         .saturating_mul(TURN_NODES_PER_MOMENT)
         .max(TURN_NODES_MIN);
-    let (mut nodes_spent, mut explained) = (0, 0);
-    let mut limit = Exhausted::Cancelled;
+    let (mut spent, mut explained, mut limit) = (0, 0, Exhausted::Cancelled);
     loop {
-        let left = |spent: u64| turn.min(budget.nodes.saturating_sub(spent));
-        if let Some(search) = &mut sets {
+        let mut number = 0;
+        while let Some(search) = searches.get_mut(number) {
             let before = search.nodes();
-            let progress = search.advance(left(nodes_spent));
-            nodes_spent += search.nodes() - before;
+            let progress = search.advance(turn.min(budget.nodes.saturating_sub(spent)));
+            spent += search.nodes() - before;
             explained = explained.max(search.position());
             match progress {
-                Progress::Done(decision) => return (decision, nodes_spent),
-                Progress::Paused => {}
+                Progress::Done(decision) => return (decision, spent),
+                Progress::Paused => number += 1,
                 Progress::GaveUp(why) => {
                     limit = why;
-                    sets = None;
+                    searches.remove(number);
                 }
             }
         }
-        if depth_may_start && depth.is_none() {
-            depth = Some(DepthSearch::new(problem, reductions, budget));
-            depth_may_start = false;
+        if spent >= budget.nodes {
+            limit = Exhausted::Nodes;
+            searches.clear();
+        } else if depth_waits {
+            // Made only when the first turn of the set search was not enough.
+            let depth = DepthSearch::<M, K>::new(problem, reductions, budget);
+            searches.insert(0, Box::new(depth));
+            depth_waits = false;
+        } else {
+            turn = turn.saturating_mul(TURN_GROWTH);
         }
-        if let Some(search) = &mut depth {
-            let before = search.nodes();
-            let progress = search.advance(left(nodes_spent));
-            nodes_spent += search.nodes() - before;
-            explained = explained.max(search.position());
-            match progress {
-                Progress::Done(decision) => return (decision, nodes_spent),
-                Progress::Paused => {}
-                Progress::GaveUp(why) => {
-                    limit = why;
-                    depth = None;
-                }
-            }
-        }
-        if sets.is_none() && depth.is_none() {
+        if searches.is_empty() {
             return (
                 Decision::Undecided {
                     limit,
                     event: explained,
                 },
-                nodes_spent,
+                spent,
             );
         }
-        if nodes_spent >= budget.nodes {
-            let limit = Exhausted::Nodes;
-            return (
-                Decision::Undecided {
-                    limit,
-                    event: explained,
-                },
-                nodes_spent,
-            );
-        }
-        turn = turn.saturating_mul(TURN_GROWTH);
     }
 }

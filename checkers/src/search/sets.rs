@@ -8,6 +8,7 @@
 
 use super::frontier::{Config, Frontier};
 use super::mask::Mask;
+use super::race::Search;
 use super::supply::{NONE_USED, Supply};
 use super::transitions::Transitions;
 use super::window::Window;
@@ -47,52 +48,8 @@ enum Stopped {
     Exhausted(Exhausted),
 }
 
-impl<'p, 'm, M: Model, K: Mask> SetSearch<'p, 'm, M, K> {
-    pub(crate) fn new(
-        problem: &'p Problem<'m, M>,
-        reductions: Reductions,
-        budget: &Budget,
-    ) -> Self {
-        let mut transitions = Transitions::new(problem.model, &problem.classes);
-        let supply = Supply::new();
-        let mut current = Frontier::new(reductions.dominance);
-        for start in &problem.starts {
-            let config = Config {
-                updates: K::empty(problem.width),
-                observers: K::empty(problem.width),
-                state: transitions.intern(start.clone()),
-                used: NONE_USED,
-            };
-            current.insert(config, &supply);
-        }
-        SetSearch {
-            problem,
-            reductions,
-            transitions,
-            supply,
-            window: Window::new(problem),
-            current,
-            closure: Frontier::new(reductions.dominance),
-            after: Frontier::new(reductions.dominance),
-            budget: budget.clone(),
-            account: Account::new(budget),
-            nodes: 0,
-            nodes_turn: 0,
-        }
-    }
-
-    /// How many moments are explained.
-    pub(crate) fn position(&self) -> usize {
-        self.window.position
-    }
-
-    /// Work done so far.
-    pub(crate) fn nodes(&self) -> u64 {
-        self.nodes
-    }
-
-    /// Works for about `nodes` units.
-    pub(crate) fn advance(&mut self, nodes: u64) -> Progress {
+impl<M: Model, K: Mask> Search for SetSearch<'_, '_, M, K> {
+    fn advance(&mut self, nodes: u64) -> Progress {
         self.nodes_turn = self.nodes.saturating_add(nodes);
         while let Some(moment) = self.problem.moments.get(self.window.position) {
             let call = self.problem.calls[moment.call as usize];
@@ -126,6 +83,49 @@ impl<'p, 'm, M: Model, K: Mask> SetSearch<'p, 'm, M, K> {
             }
         }
         Progress::Done(Decision::Linearizable)
+    }
+
+    fn position(&self) -> usize {
+        self.window.position
+    }
+
+    fn nodes(&self) -> u64 {
+        self.nodes
+    }
+}
+
+impl<'p, 'm, M: Model, K: Mask> SetSearch<'p, 'm, M, K> {
+    pub(crate) fn new(
+        problem: &'p Problem<'m, M>,
+        reductions: Reductions,
+        budget: &Budget,
+    ) -> Self {
+        let mut transitions = Transitions::new(problem.model, &problem.classes);
+        let supply = Supply::new();
+        let mut current = Frontier::new(reductions.dominance);
+        for start in &problem.starts {
+            let config = Config {
+                updates: K::empty(problem.width),
+                observers: K::empty(problem.width),
+                state: transitions.intern(start.clone()),
+                used: NONE_USED,
+            };
+            current.insert(config, &supply);
+        }
+        SetSearch {
+            problem,
+            reductions,
+            transitions,
+            supply,
+            window: Window::new(problem),
+            current,
+            closure: Frontier::new(reductions.dominance),
+            after: Frontier::new(reductions.dominance),
+            budget: budget.clone(),
+            account: Account::new(budget),
+            nodes: 0,
+            nodes_turn: 0,
+        }
     }
 
     /// Keeps the configurations in which the call that returns is placed, placing what is needed
