@@ -13,10 +13,15 @@ pub fn doctor(args: &DoctorArgs) -> Exit {
         print(&format!("{}\n", json::to_text(&abilities)));
         return Exit::Valid;
     }
+    let width = abilities
+        .iter()
+        .map(|ability| ability.name.len())
+        .max()
+        .unwrap_or(0);
     for ability in &abilities {
         let mark = if ability.available { "yes" } else { "no " };
         print(&format!(
-            "{mark}  {:<28} {}\n",
+            "{mark}  {:<width$}  {}\n",
             ability.name, ability.needed_for
         ));
         for (name, text) in [("why", &ability.cause), ("fix", &ability.remedy)] {

@@ -90,7 +90,7 @@ fn conduct_run(
         nodes,
         available,
         signal: Signal::default(),
-        view: View::default(),
+        view: View::of(leader.clone()),
         active: Mutex::default(),
         tally: Arc::default(),
         recorder,

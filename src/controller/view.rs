@@ -24,6 +24,11 @@ pub struct Leader {
 }
 
 impl View {
+    /// A view in which this node leads.
+    pub fn of(leader: Leader) -> Self {
+        View(Arc::new(Mutex::new(Some(leader))))
+    }
+
     /// The newest known leader.
     pub fn leader(&self) -> Option<Leader> {
         self.0
