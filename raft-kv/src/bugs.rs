@@ -151,15 +151,16 @@ impl Bug {
             Bug::ForgetTerm => (
                 "forget-term",
                 "a term learned from another node is recorded neither on disk nor in memory, so \
-                 the entries of a deposed leader are still accepted",
+                 the entries of a deposed leader are still accepted (and it does not step down \
+                 by itself: check-quorum is off)",
                 "a leader that comes back after another was elected, with writes on the way",
                 "P 5.1, figure 2",
                 Faults(&["pause", "partition"]),
             ),
             Bug::CommitOldTerm => (
                 "commit-old-term",
-                "a leader commits entries of earlier terms by counting replicas (and appends \
-                 no entry of its own, and sends one entry at a time)",
+                "a leader commits entries of earlier terms by counting replicas (and sends one \
+                 entry at a time, so that some followers have what others lack)",
                 "three changes of leader, each within moments of the one before, with entries \
                  partly replicated",
                 "P 5.4.2, figure 8",
@@ -167,7 +168,8 @@ impl Bug {
             ),
             Bug::VoteWithoutLogCheck => (
                 "vote-without-log-check",
-                "votes are granted to candidates whose log is behind",
+                "votes are granted to candidates whose log is behind (and, so that these are \
+                 heard, while there is a leader)",
                 "a node that lags, and a change of leader",
                 "P 5.4.1",
                 Faults(&["kill", "pause", "partition"]),
@@ -206,8 +208,9 @@ impl Bug {
             Bug::CommitPastMatch => (
                 "commit-past-match",
                 "a follower takes over the leader's commit index beyond the entries known to \
-                 match, and applies whatever it has there",
-                "a deposed leader with entries of its own that comes back, and leads later",
+                 match, and applies whatever it has there (clients of a deposed leader wait to \
+                 learn what became of their writes)",
+                "a deposed leader with entries of its own that comes back under another",
                 "P figure 2, append rule 5",
                 Faults(&["pause", "partition"]),
             ),

@@ -105,6 +105,11 @@ impl Raft {
     /// Whether this node leads, or has heard from the leader within the shortest timeout.
     pub(super) fn has_live_leader(&self) -> bool {
         let patience_ms = self.config.election_ms;
+        // With this bug, a node that lags has to be heard for it to matter: a leader that is well
+        // does not stand in its way.
+        if self.config.bugs.has(Bug::VoteWithoutLogCheck) {
+            return false;
+        }
         self.role == Role::Leader
             || (self.leader.is_some() && self.now_ms < self.heard_leader_ms + patience_ms)
     }

@@ -124,8 +124,10 @@ impl Raft {
 
     /// Whether a majority has answered within the longest election timeout (check-quorum).
     fn hears_quorum(&self) -> bool {
-        // Bug: a leader that never doubts itself goes on answering reads while cut off.
-        if self.config.bugs.has(Bug::StaleRead) {
+        // Bug: a leader that never doubts itself goes on answering reads while cut off. And for
+        // a forgotten term to matter, the leader of an earlier one must still be there.
+        let bugs = self.config.bugs;
+        if bugs.has(Bug::StaleRead) || bugs.has(Bug::ForgetTerm) {
             return true;
         }
         let patience_ms = 2 * self.config.election_ms;

@@ -8,6 +8,8 @@ mod clients;
 #[cfg(test)]
 mod disk;
 #[cfg(test)]
+mod figure8;
+#[cfg(test)]
 mod invariants;
 #[cfg(test)]
 mod world;
