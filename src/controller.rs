@@ -39,6 +39,8 @@ pub struct Conducted {
     pub failure: Option<String>,
     /// The fault kinds that could not be injected.
     pub unavailable: Vec<UnavailableFault>,
+    /// Whether it was ended early, by request.
+    pub stopped: bool,
 }
 
 /// Makes a run, from the start of the first node to the end of the last, recording into the folder.
@@ -54,7 +56,10 @@ pub fn conduct(
         match notice {
             Notice::Sandbox { unavailable, .. } => conducted.unavailable.clone_from(unavailable),
             Notice::Failed { text } => conducted.failure = Some(text.clone()),
-            Notice::Finished { .. } => finished = true,
+            Notice::Finished { stopped, .. } => {
+                finished = true;
+                conducted.stopped = *stopped;
+            }
             _ => {}
         }
         watch(notice);

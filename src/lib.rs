@@ -37,6 +37,8 @@ pub struct Outcome {
     pub failure: Option<String>,
     /// The fault kinds that could not be injected on this machine.
     pub unavailable: Vec<UnavailableFault>,
+    /// Whether it was ended early, by request.
+    pub stopped: bool,
     /// What could not be written, such as the report on a full disk.
     pub complaints: Vec<String>,
 }
@@ -61,6 +63,7 @@ pub fn run(
         judged,
         failure: conducted.failure.or(unreadable),
         unavailable: conducted.unavailable,
+        stopped: conducted.stopped,
         complaints: Vec::new(),
     };
     outcome.complaints = reports::write(&outcome);

@@ -81,6 +81,7 @@ fn tell(outcome: &Outcome, output: &OutputArgs) -> Exit {
             run: Some(&run),
             report: outcome.folder.report_path().exists().then_some(&report),
             again: Some(&again),
+            stopped: outcome.stopped,
             failure: outcome.failure.as_deref(),
         };
         print(&text::render(judged, history, &context));
@@ -90,11 +91,12 @@ fn tell(outcome: &Outcome, output: &OutputArgs) -> Exit {
     }
     match &outcome.failure {
         Some(failure) => {
-            eprintln!("whitewater: the run was not made to its end: {failure}");
-            eprintln!(
-                "whitewater: what there is of it is in {}",
-                outcome.shown_path()
-            );
+            let what = match outcome.judged {
+                Some(_) => "was not made to its end",
+                None => "could not be made",
+            };
+            eprintln!("whitewater: the run {what}: {failure}");
+            eprintln!("whitewater: its folder is {}", outcome.shown_path());
             outcome.exit()
         }
         None => outcome.exit(),

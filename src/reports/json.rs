@@ -40,6 +40,8 @@ pub struct RunDocument<'a> {
     pub replay: String,
     /// Why the run was not made to its end, if so.
     pub failure: Option<&'a str>,
+    /// Whether it was ended early, by request.
+    pub stopped: bool,
     /// The fault kinds that could not be injected on this machine.
     pub unavailable: &'a [UnavailableFault],
 }
@@ -67,6 +69,7 @@ impl<'a> Document<'a> {
             seed: outcome.plan.seed,
             replay: outcome.replay_command(),
             failure: outcome.failure.as_deref(),
+            stopped: outcome.stopped,
             unavailable: &outcome.unavailable,
         };
         let judged = match &outcome.judged {

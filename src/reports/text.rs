@@ -17,6 +17,8 @@ pub struct Context<'a> {
     pub report: Option<&'a str>,
     /// The command that does it again, for a run.
     pub again: Option<&'a str>,
+    /// Whether the run was ended early, by request.
+    pub stopped: bool,
     /// Why the run was not made to its end, if so: then nothing is said to be valid.
     pub failure: Option<&'a str>,
 }
@@ -40,6 +42,11 @@ pub fn render(judged: &Judged, history: &History, context: &Context<'_>) -> Stri
         if report.keys == 1 { "key" } else { "keys" },
         judged.elapsed_ms
     );
+    if context.stopped {
+        text.push_str(
+            "the run was ended early, by request: this is the verdict on what there is of it\n",
+        );
+    }
     for (name, value) in [
         ("run", context.run),
         ("report", context.report),
