@@ -1,0 +1,9 @@
+//! End to end: the real binary, real clusters of real processes, on loopback and in namespaces.
+//!
+//! `cargo test --test it` runs them. What a machine does not allow is skipped with its reason, and
+//! fails where the environment has `CI`.
+
+#![allow(clippy::unwrap_used)]
+
+mod basics;
+mod support;
