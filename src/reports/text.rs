@@ -3,10 +3,15 @@
 use std::fmt::Write;
 
 use checkers::{Check, Counterexample, Report, Verdict};
-use histories::{History, Operation, Outcome, RunInfo};
+use histories::{History, Operation, Outcome, Point, RunInfo};
 
 use super::context::{describe_fault, describe_operation, faults_between, leader_at, leaders};
 use crate::judge::Judged;
+
+/// Columns for the picture of an operation's place in time.
+const LANE_COLUMNS: usize = 22;
+/// Columns for an operation in words.
+const OPERATION_COLUMNS: usize = 32;
 
 /// What the text says besides the verdict.
 #[derive(Debug, Default)]
@@ -111,20 +116,30 @@ fn explain(counterexample: &Counterexample, history: &History) -> String {
             operations.len()
         ),
     };
-    let run = history.header.run.as_ref();
+    let times = operations
+        .iter()
+        .any(|operation| operation.invoked.time_ns != operation.invoked.index);
+    let (from, to) = if times {
+        ("from ms", "to ms")
+    } else {
+        ("from event", "to event")
+    };
     let mut rows =
-        vec![["", "from ms", "to ms", "client", "node", "operation", ""].map(str::to_owned)];
-    for (place, core) in counterexample.core.iter().enumerate() {
-        let remark = match (place == counterexample.culprit, core.operation.outcome) {
-            (true, _) => "cannot be placed",
-            (false, Outcome::Info) => "outcome unknown",
+        vec![["", from, to, "client", "node", "operation", "order", ""].map(str::to_owned)];
+    let lanes = checkers::lanes(counterexample, LANE_COLUMNS);
+    for (place, (core, lane)) in counterexample.core.iter().zip(lanes).enumerate() {
+        let culprit = place == counterexample.culprit;
+        let remark = match (culprit, core.operation.outcome) {
+            (true, _) => "impossible",
+            (false, Outcome::Info) => "unknown",
             (false, _) => "",
         };
+        let run = history.header.run.as_ref();
         rows.push(row(
             &core.operation,
-            place == counterexample.culprit,
-            remark,
+            times,
             run,
+            [if culprit { ">" } else { "" }, &lane, remark],
         ));
     }
     text.push_str(&table(&rows));
@@ -138,41 +153,63 @@ fn explain(counterexample: &Counterexample, history: &History) -> String {
     text
 }
 
-fn row(operation: &Operation, culprit: bool, remark: &str, run: Option<&RunInfo>) -> [String; 7] {
-    let milliseconds = |time_ns: u64| format!("{:.3}", time_ns as f64 / 1e6);
+fn row(
+    operation: &Operation,
+    times: bool,
+    run: Option<&RunInfo>,
+    [mark, lane, remark]: [&str; 3],
+) -> [String; 8] {
+    let at = |point: Point| match times {
+        true => format!("{:.3}", point.time_ns as f64 / 1e6),
+        false => point.index.to_string(),
+    };
     [
-        if culprit { ">" } else { "" }.to_owned(),
-        milliseconds(operation.invoked.time_ns),
+        mark.to_owned(),
+        at(operation.invoked),
         match (operation.outcome, operation.ended) {
-            (Outcome::Ok, Some(ended)) => milliseconds(ended.time_ns),
+            (Outcome::Ok, Some(ended)) => at(ended),
             _ => "?".to_owned(),
         },
         client(operation.process, run),
         operation.node.as_deref().unwrap_or("").to_owned(),
-        describe_operation(operation),
+        shortened(&describe_operation(operation)),
+        lane.to_owned(),
         remark.to_owned(),
     ]
+}
+
+/// Text that leaves room for the rest of its line: beginning and end, for what was read stands at
+/// the end.
+fn shortened(text: &str) -> String {
+    let count = text.chars().count();
+    if count <= OPERATION_COLUMNS {
+        return text.to_owned();
+    }
+    let half = OPERATION_COLUMNS / 2;
+    let beginning: String = text.chars().take(half).collect();
+    let end: String = text.chars().skip(count - half + 1).collect();
+    format!("{beginning}…{end}")
 }
 
 /// A process as its client: after an unknown outcome a client goes on under a new number.
 fn client(process: u64, run: Option<&RunInfo>) -> String {
     match run.map(|run| run.clients) {
         Some(clients) if clients > 0 && process >= clients => {
-            format!("{} (process {process})", process % clients)
+            format!("{} as {process}", process % clients)
         }
         _ => process.to_string(),
     }
 }
 
 /// Columns as wide as their widest cell; numbers to the right.
-fn table(rows: &[[String; 7]]) -> String {
+fn table(rows: &[[String; 8]]) -> String {
     let width = |column: usize| {
         rows.iter()
             .map(|row| row[column].chars().count())
             .max()
             .unwrap_or(0)
     };
-    let widths: Vec<usize> = (0..7).map(width).collect();
+    let widths: Vec<usize> = (0..8).map(width).collect();
     let mut text = String::new();
     for row in rows {
         let mut line = String::from("  ");

@@ -96,6 +96,7 @@ fn found(core: Vec<CoreOperation>) -> Counterexample {
         key: Some(Value::from("k1")),
         culprit: core.len().saturating_sub(1),
         core,
+        any_start: false,
         prefix_events: 9,
         confirmed: true,
         minimal: true,
