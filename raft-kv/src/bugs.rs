@@ -208,8 +208,8 @@ impl Bug {
             Bug::CommitPastMatch => (
                 "commit-past-match",
                 "a follower takes over the leader's commit index beyond the entries known to \
-                 match, and applies whatever it has there (clients of a deposed leader wait to \
-                 learn what became of their writes)",
+                 match, and applies whatever it has there (heartbeats go ahead of entries, and \
+                 clients of a deposed leader wait to learn what became of their writes)",
                 "a deposed leader with entries of its own that comes back under another",
                 "P figure 2, append rule 5",
                 Faults(&["pause", "partition"]),

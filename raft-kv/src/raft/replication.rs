@@ -156,6 +156,12 @@ impl Raft {
         if peer.transfer.is_some() || peer.next <= start {
             return self.transfer_to(name, must_send);
         }
+        // With this bug, followers have to hear the commit index before they have been told which
+        // entries match: heartbeats go ahead of entries.
+        if must_send && self.config.bugs.has(Bug::CommitPastMatch) {
+            let matched = peer.matched;
+            self.send_append(name, matched, Vec::new());
+        }
         let mut sent = false;
         while let Some(peer) = self.peers.get_mut(name) {
             let may_send = match peer.probing {
