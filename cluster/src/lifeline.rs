@@ -7,7 +7,7 @@
 //!   end of a pipe whose read end the child inherits, and the child looks at the pipe after asking;
 //! * "parent" means the *thread* that forked. So whoever starts such a child does it on a thread
 //!   that lives as long as the child;
-//! * a change of credentials clears the request. So it is made again after each.
+//! * a change of credentials may clear the request. So it is made again after each.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};

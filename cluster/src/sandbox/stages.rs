@@ -21,7 +21,7 @@ pub(crate) fn unshared(name: &OsStr, args: &[OsString]) -> Result<u8, StageError
     parent.tie(Signal::SIGKILL)?;
     set_interrupts(SigHandler::SigIgn)?;
     unshare_all()?;
-    // Again: the new user namespace was a change of credentials, which unties.
+    // Again: the new user namespace was a change of credentials, which may untie.
     parent.tie(Signal::SIGKILL)?;
 
     let lifeline = Lifeline::new()?;
