@@ -16,6 +16,7 @@ use crate::plan::{Plan, PlanError, reseed};
 use crate::reports;
 use crate::reports::text;
 use crate::store::StoreError;
+use crate::units::ms;
 
 /// What a run takes besides driving the cluster: start, healing, recovery, final reads, check. A
 /// run begins only when this much more than its duration is left.
@@ -262,8 +263,4 @@ pub fn write(summary: &Summary, folder: &Path, junit: &Path) -> Vec<String> {
         Err(error) => complaints.push(format!("failed to write {}: {error}", junit.display())),
     }
     complaints
-}
-
-fn ms(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

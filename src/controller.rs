@@ -9,6 +9,8 @@ pub mod notice;
 
 mod conductor;
 mod driver;
+mod exits;
+mod setup;
 mod signal;
 mod view;
 mod walker;
@@ -136,6 +138,14 @@ pub fn conduct_inside(folder: &Path) -> ExitCode {
         // When nobody listens any more, everything here is about to end anyway.
         let _ = std::io::stdout().lock().write_all(&line);
     };
+    // Ctrl-C on a terminal reaches this process too. The command outside answers it, by the stop
+    // file; if this process died of it, nobody would be left to heal.
+    if let Err(error) = Interrupt::listen() {
+        print(&Notice::Failed {
+            text: format!("failed to listen for signals: {error}"),
+        });
+        return ExitCode::FAILURE;
+    }
     let opened = RunFolder::open(folder).and_then(|folder| Ok((folder.plan()?, folder)));
     match opened {
         Ok((plan, folder)) => {

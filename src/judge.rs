@@ -2,9 +2,11 @@
 
 use std::time::Instant;
 
-use crate::plan::Plan;
 use checkers::{Cancel, Check, JudgeError, Limits, ModelOptions, Report, Verdict};
 use histories::{Event, History, Process, Value};
+
+use crate::plan::Plan;
+use crate::units::ms;
 
 /// The nemesis' event for a node that ended by itself: value `{node, text}`.
 pub const NODE_EXIT: &str = "node-exit";
@@ -56,7 +58,7 @@ pub fn judge(
         checks,
         judgement.counterexample,
     );
-    let elapsed_ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let elapsed_ms = ms(start.elapsed());
     Ok(Judged { report, elapsed_ms })
 }
 

@@ -13,6 +13,8 @@ pub mod plan;
 pub mod reports;
 pub mod store;
 
+mod units;
+
 use std::path::Path;
 
 use checkers::Verdict;

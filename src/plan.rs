@@ -253,8 +253,13 @@ impl Plan {
     fn parse(text: &str) -> Result<Self, PlanError> {
         toml::from_str(text).map_err(|error| {
             let line = error.span().map(|Range { start, .. }| line_of(text, start));
-            let message = error.message().trim().to_owned();
+            let mut message = error.message().trim().to_owned();
             let hint = nearest_field(&message).map(|field| format!("did you mean `{field}`?"));
+            if let Some(field) = line.and_then(|line| field_of(text, line))
+                && !message.contains(&format!("`{field}`"))
+            {
+                message = format!("`{field}`: {message}");
+            }
             PlanError {
                 file: None,
                 line,
@@ -344,6 +349,12 @@ fn line_of(text: &str, offset: usize) -> usize {
         .filter(|&byte| byte == b'\n')
         .count()
         + 1
+}
+
+/// The field that a line gives a value to.
+fn field_of(text: &str, line: usize) -> Option<&str> {
+    let (field, _) = text.lines().nth(line - 1)?.split_once('=')?;
+    Some(field.trim())
 }
 
 /// The field most like the one a message of the form ``unknown field `x`, expected one of `a`,

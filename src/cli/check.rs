@@ -62,7 +62,10 @@ fn limits(args: &LimitArgs) -> Limits {
 fn prepare(args: &CheckArgs) -> Result<(History, ModelOptions), String> {
     let format = match args.format.as_str() {
         "auto" => None,
-        name => Some(Format::from_str(name).map_err(|error| error.to_string())?),
+        name => Some(
+            Format::from_str(name)
+                .map_err(|error| suggest(&error, name, Format::ALL.map(Format::name)))?,
+        ),
     };
     let file = history_file(&args.file);
     let format = format.or_else(|| recognised(&file));
@@ -83,12 +86,8 @@ fn prepare(args: &CheckArgs) -> Result<(History, ModelOptions), String> {
             ));
         }
     };
-    let kind = ModelKind::from_str(name).map_err(|error| {
-        match nearest(name, ModelKind::ALL.map(ModelKind::as_str)) {
-            Some(candidate) => format!("{error} (hint: did you mean {candidate}?)"),
-            None => error.to_string(),
-        }
-    })?;
+    let kind = ModelKind::from_str(name)
+        .map_err(|error| suggest(&error, name, ModelKind::ALL.map(ModelKind::as_str)))?;
     let initial = args.initial.as_deref().map(initial_value).transpose()?;
     let nil_reads = match args.nil_reads {
         NilReadsArg::Observe => NilReads::Observe,
@@ -100,6 +99,18 @@ fn prepare(args: &CheckArgs) -> Result<(History, ModelOptions), String> {
         nil_reads,
     };
     Ok((history, model))
+}
+
+/// An error about a name, with the nearest one there is.
+fn suggest<'a>(
+    error: &impl std::fmt::Display,
+    name: &str,
+    known: impl IntoIterator<Item = &'a str>,
+) -> String {
+    match nearest(name, known) {
+        Some(candidate) => format!("{error} (hint: did you mean {candidate}?)"),
+        None => error.to_string(),
+    }
 }
 
 /// A run folder stands for the history in it.

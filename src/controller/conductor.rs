@@ -2,32 +2,30 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
-use cluster::systems::System;
-use cluster::{Addresses, Cluster, ClusterSpec, Mode, NodeExit};
+use cluster::{Cluster, Mode};
 use faults::{Injector, Kind, Ledger, Target};
-use histories::{Fault, FaultPhase, Header, Recorder, RunInfo, Value};
+use histories::{Fault, FaultPhase, Recorder, Value};
 use workloads::clients::raft_kv::{Node, RaftKv, RaftKvOptions};
 use workloads::{Client, KeyRing, Workload};
 
 use super::driver::{Drive, Tally, drive};
-use super::notice::{Notice, Progress, UnavailableFault};
+use super::exits::Exits;
+use super::notice::{Notice, Progress};
+use super::setup::{READY_LIMIT_MS, client_addresses, sort_kinds, start_cluster, start_recorder};
 use super::signal::{Phase, Signal};
 use super::view::{self, View};
 use super::walker::{self, Walk};
 use crate::interrupt::STOP_FILE;
-use crate::judge::{LEADER, NODE_EXIT, RECOVERY};
+use crate::judge::{LEADER, RECOVERY};
 use crate::plan::Plan;
 use crate::store::RunFolder;
+use crate::units::ms;
 
-/// Within how long every node must serve after the start, and then elect a leader.
-const READY_LIMIT_MS: u64 = 15_000;
 /// How long the reads of every key at the end may take.
 const FINAL_READS_LIMIT_MS: u64 = 20_000;
 /// How often the run looks for a request to stop.
@@ -406,156 +404,6 @@ impl Rate {
         };
         (count - earlier) * 1_000 / ms(now - then).max(1)
     }
-}
-
-/// What nodes ended by themselves: told to the history once there is one.
-#[derive(Clone, Default)]
-struct Exits(Arc<OnceLock<ExitTarget>>);
-
-/// Where exits are recorded and told.
-struct ExitTarget {
-    recorder: Arc<Recorder>,
-    start: Instant,
-    tell: Mutex<mpsc::Sender<Notice>>,
-}
-
-impl Exits {
-    fn record_from_now(&self, recorder: Arc<Recorder>, start: Instant, tell: mpsc::Sender<Notice>) {
-        // Set once, by the one conductor.
-        let _ = self.0.set(ExitTarget {
-            recorder,
-            start,
-            tell: Mutex::new(tell),
-        });
-    }
-
-    fn tell(&self, exit: &NodeExit) {
-        // Before the run has started, the start itself fails and says so.
-        let Some(ExitTarget {
-            recorder,
-            start,
-            tell,
-        }) = self.0.get()
-        else {
-            return;
-        };
-        let text = exit.to_string();
-        let value = Value::Map(vec![
-            ("node".into(), Value::Text(exit.node.clone())),
-            ("text".into(), text.clone().into()),
-        ]);
-        let _ = recorder.note(NODE_EXIT, value);
-        let at_ms = ms(start.elapsed());
-        let notice = Notice::NodeExit {
-            at_ms,
-            node: exit.node.to_string(),
-            text,
-        };
-        let _ = tell
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .send(notice);
-    }
-}
-
-fn start_cluster(
-    plan: &Plan,
-    folder: &RunFolder,
-    mode: Mode,
-    exits: &Exits,
-) -> Result<Cluster, String> {
-    let mut system = System::raft_kv().with_bugs(&plan.system.bugs);
-    if let Some(binary) = &plan.system.binary {
-        // The program itself is the node: no subcommand.
-        system.args.remove(0);
-        system.program = Some(PathBuf::from(binary));
-    }
-    let addresses = Addresses::plan(mode, &plan.system.nodes).map_err(|error| error.to_string())?;
-    let nodes = system
-        .nodes(&addresses, &folder.path().join("nodes"))
-        .map_err(|error| error.to_string())?;
-    let exits = exits.clone();
-    let spec = ClusterSpec {
-        addresses,
-        nodes,
-        ready_limit_ms: READY_LIMIT_MS,
-        on_exit: Arc::new(move |exit| exits.tell(&exit)),
-    };
-    Cluster::start(spec).map_err(|error| format!("failed to start the cluster: {error}"))
-}
-
-/// The kinds of faults that can be injected here, and those that cannot.
-fn sort_kinds(
-    plan: &Plan,
-    cluster: &Cluster,
-) -> Result<(Vec<Kind>, Vec<UnavailableFault>), String> {
-    let (mut available, mut unavailable) = (Vec::new(), Vec::new());
-    for kind in &plan.faults.kinds {
-        match kind.available(cluster) {
-            Ok(()) => available.push(*kind),
-            Err(why) if plan.faults.required => {
-                return Err(format!("the fault {kind} is unavailable: {why}"));
-            }
-            Err(why) => unavailable.push(UnavailableFault {
-                kind: kind.to_string(),
-                cause: why.cause,
-                remedy: why.remedy,
-            }),
-        }
-    }
-    Ok((available, unavailable))
-}
-
-fn client_addresses(cluster: &Cluster) -> Arc<[Node]> {
-    let port = System::raft_kv().client_port;
-    let nodes = cluster.addresses().nodes().map(|(name, address)| Node {
-        name: name.clone(),
-        address: SocketAddr::from((address, port)),
-    });
-    nodes.collect()
-}
-
-fn start_recorder(
-    plan: &Plan,
-    folder: &RunFolder,
-    available: &[Kind],
-    start: Instant,
-) -> Result<Recorder, String> {
-    let path = folder.history_path();
-    let problem = |why: String| format!("failed to record into {}: {why}", path.display());
-    let file = File::create(&path).map_err(|error| problem(error.to_string()))?;
-    // What was scheduled and can happen: the assumptions are checked against this.
-    let planned = |kind: &&Kind| {
-        plan.schedule
-            .faults
-            .iter()
-            .any(|planned| planned.action.kind() == **kind)
-    };
-    let run = RunInfo {
-        system: plan.system.name.clone(),
-        workload: plan.workload.name.clone(),
-        model: plan.check.model.clone(),
-        nodes: plan
-            .system
-            .nodes
-            .iter()
-            .map(|node| node.to_string())
-            .collect(),
-        clients: plan.workload.clients,
-        faults: available
-            .iter()
-            .filter(planned)
-            .map(|kind| kind.to_string())
-            .collect(),
-        seed: plan.seed,
-    };
-    let clock = move || u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
-    Recorder::start(file, &Header { run: Some(run) }, clock, None)
-        .map_err(|error| problem(error.to_string()))
-}
-
-fn ms(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn bug(who: &str) -> String {

@@ -150,7 +150,10 @@ pub(super) fn validate_names(plan: &Plan) -> Result<(), PlanError> {
             return Err(error.or_hint("`whitewater raft-kv --list-bugs` lists them"));
         }
     }
-    by_name(&plan.workload.name).map_err(|error| PlanError::new(error.to_string()))?;
+    let workloads = workloads::ALL.map(|workload| workload.name());
+    if !workloads.contains(&plan.workload.name.as_str()) {
+        return Err(unknown("workload", &plan.workload.name, workloads));
+    }
     Values::from_str(&plan.workload.values).map_err(|error| PlanError::new(error.to_string()))?;
     if !plan.check.model.is_empty() {
         ModelKind::from_str(&plan.check.model)

@@ -1,0 +1,120 @@
+//! What a run needs before it can start: the nodes, the faults that are possible, the history.
+
+use std::fs::File;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use cluster::systems::System;
+use cluster::{Addresses, Cluster, ClusterSpec, Mode};
+use faults::Kind;
+use histories::{Header, Recorder, RunInfo};
+use workloads::clients::raft_kv::Node;
+
+use super::exits::Exits;
+use super::notice::UnavailableFault;
+use crate::plan::Plan;
+use crate::store::RunFolder;
+
+/// Within how long every node must serve after the start.
+pub(super) const READY_LIMIT_MS: u64 = 15_000;
+
+/// Starts every node and waits until each serves.
+pub(super) fn start_cluster(
+    plan: &Plan,
+    folder: &RunFolder,
+    mode: Mode,
+    exits: &Exits,
+) -> Result<Cluster, String> {
+    let mut system = System::raft_kv().with_bugs(&plan.system.bugs);
+    if let Some(binary) = &plan.system.binary {
+        // The program itself is the node: no subcommand.
+        system.args.remove(0);
+        system.program = Some(PathBuf::from(binary));
+    }
+    let addresses = Addresses::plan(mode, &plan.system.nodes).map_err(|error| error.to_string())?;
+    let nodes = system
+        .nodes(&addresses, &folder.path().join("nodes"))
+        .map_err(|error| error.to_string())?;
+    let exits = exits.clone();
+    let spec = ClusterSpec {
+        addresses,
+        nodes,
+        ready_limit_ms: READY_LIMIT_MS,
+        on_exit: Arc::new(move |exit| exits.tell(&exit)),
+    };
+    Cluster::start(spec).map_err(|error| format!("failed to start the cluster: {error}"))
+}
+
+/// The kinds of faults that can be injected here, and those that cannot.
+pub(super) fn sort_kinds(
+    plan: &Plan,
+    cluster: &Cluster,
+) -> Result<(Vec<Kind>, Vec<UnavailableFault>), String> {
+    let (mut available, mut unavailable) = (Vec::new(), Vec::new());
+    for kind in &plan.faults.kinds {
+        match kind.available(cluster) {
+            Ok(()) => available.push(*kind),
+            Err(why) if plan.faults.required => {
+                return Err(format!("the fault {kind} is unavailable: {why}"));
+            }
+            Err(why) => unavailable.push(UnavailableFault {
+                kind: kind.to_string(),
+                cause: why.cause,
+                remedy: why.remedy,
+            }),
+        }
+    }
+    Ok((available, unavailable))
+}
+
+/// Where clients reach the nodes.
+pub(super) fn client_addresses(cluster: &Cluster) -> Arc<[Node]> {
+    let port = System::raft_kv().client_port;
+    let nodes = cluster.addresses().nodes().map(|(name, address)| Node {
+        name: name.clone(),
+        address: SocketAddr::from((address, port)),
+    });
+    nodes.collect()
+}
+
+/// Starts the history: its time zero is `start`.
+pub(super) fn start_recorder(
+    plan: &Plan,
+    folder: &RunFolder,
+    available: &[Kind],
+    start: Instant,
+) -> Result<Recorder, String> {
+    let path = folder.history_path();
+    let problem = |why: String| format!("failed to record into {}: {why}", path.display());
+    let file = File::create(&path).map_err(|error| problem(error.to_string()))?;
+    // What was scheduled and can happen: the assumptions are checked against this.
+    let planned = |kind: &&Kind| {
+        plan.schedule
+            .faults
+            .iter()
+            .any(|planned| planned.action.kind() == **kind)
+    };
+    let run = RunInfo {
+        system: plan.system.name.clone(),
+        workload: plan.workload.name.clone(),
+        model: plan.check.model.clone(),
+        nodes: plan
+            .system
+            .nodes
+            .iter()
+            .map(|node| node.to_string())
+            .collect(),
+        clients: plan.workload.clients,
+        faults: available
+            .iter()
+            .filter(planned)
+            .map(|kind| kind.to_string())
+            .collect(),
+        seed: plan.seed,
+    };
+    let clock = move || u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
+    Recorder::start(file, &Header { run: Some(run) }, clock, None)
+        .map_err(|error| problem(error.to_string()))
+}
