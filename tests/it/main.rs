@@ -6,4 +6,10 @@
 #![allow(clippy::unwrap_used)]
 
 mod basics;
+mod campaigns;
+mod input;
+mod machine;
+mod runs;
+mod schema;
+mod stops;
 mod support;

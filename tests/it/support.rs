@@ -4,7 +4,7 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::io::Read;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -380,7 +380,9 @@ pub fn mounts() -> Vec<String> {
     table.lines().map(str::to_owned).collect()
 }
 
-/// The signal that ended a command, if one did.
-pub fn signal_of(output: &Output) -> Option<i32> {
-    output.status.signal()
+/// A JSON file.
+#[track_caller]
+pub fn read_json(file: &Path) -> Value {
+    let text = fs::read_to_string(file).unwrap_or_else(|error| panic!("{file:?}: {error}"));
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{file:?}: {error}"))
 }
