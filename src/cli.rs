@@ -18,6 +18,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::controller::{self, CONDUCTOR};
+use crate::reports::progress::say;
 use args::{Cli, Command};
 use exit::Exit;
 
@@ -76,7 +77,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> End {
 
 /// Tells a person that the command cannot go on.
 fn fail(exit: Exit, problem: impl std::fmt::Display) -> Exit {
-    eprintln!("whitewater: {problem}");
+    say(format_args!("whitewater: {problem}"));
     exit
 }
 

@@ -10,7 +10,7 @@ use crate::campaign::{self, Campaign};
 use crate::interrupt::Interrupt;
 use crate::plan;
 use crate::reports::json;
-use crate::reports::progress::Display;
+use crate::reports::progress::{Display, say};
 use crate::store;
 
 /// Makes the runs, tells of each, writes the summary.
@@ -35,12 +35,12 @@ pub fn campaign(args: &CampaignArgs) -> Exit {
     if let Err(error) = store::create_dir_all(&folder) {
         return fail(Exit::NotRun, error);
     }
-    eprintln!(
+    say(format_args!(
         "campaign with seed {}: at most {} runs in {:.0} s",
         plan.seed,
         args.runs,
         args.total_time as f64 / 1e3
-    );
+    ));
     let made = campaign::run(
         &Campaign {
             plan: &plan,
@@ -51,7 +51,7 @@ pub fn campaign(args: &CampaignArgs) -> Exit {
         },
         &interrupt,
         &mut show(),
-        &mut |run| eprintln!("seed {}: {}", run.seed, run.message()),
+        &mut |run| say(format_args!("seed {}: {}", run.seed, run.message())),
     );
     let summary = match made {
         Ok(summary) => summary,
@@ -74,7 +74,7 @@ pub fn campaign(args: &CampaignArgs) -> Exit {
         }
     }
     for complaint in &complaints {
-        eprintln!("whitewater: {complaint}");
+        say(format_args!("whitewater: {complaint}"));
     }
     // A nightly job that finds no report must not be told that all is well.
     if complaints.is_empty() {

@@ -14,6 +14,7 @@ use super::{fail, print};
 use crate::judge::judge;
 use crate::plan::nearest;
 use crate::reports::json::{self, Document};
+use crate::reports::progress::say;
 use crate::reports::text;
 
 /// As much of a file as is looked at to recognise its format.
@@ -26,9 +27,9 @@ pub fn check(args: &CheckArgs) -> Exit {
         Err(problem) => return fail(Exit::Usage, problem),
     };
     if history.torn {
-        eprintln!(
+        say(format_args!(
             "whitewater: the last line is torn and left out, as after a sudden end of the run"
-        );
+        ));
     }
     match judge(&history, &model, &limits(&args.limits), &Cancel::new()) {
         Ok(judged) => {

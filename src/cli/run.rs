@@ -7,7 +7,7 @@ use crate::Outcome;
 use crate::interrupt::Interrupt;
 use crate::plan::{self, Plan};
 use crate::reports::json::{self, Document};
-use crate::reports::progress::Display;
+use crate::reports::progress::{Display, say};
 use crate::reports::text;
 
 /// Makes the run that was asked for.
@@ -58,7 +58,7 @@ fn announce(plan: &Plan) {
         [] => String::new(),
         bugs => format!(" with {}", bugs.join(", ")),
     };
-    eprintln!(
+    say(format_args!(
         "{} nodes of {}{bugs}, {} clients, workload {}, {}, {:.1} s, seed {}",
         plan.system.nodes.len(),
         plan.system.name,
@@ -67,7 +67,7 @@ fn announce(plan: &Plan) {
         faults,
         plan.duration_ms as f64 / 1e3,
         plan.seed
-    );
+    ));
 }
 
 fn tell(outcome: &Outcome, output: &OutputArgs) -> Exit {
@@ -87,7 +87,7 @@ fn tell(outcome: &Outcome, output: &OutputArgs) -> Exit {
         print(&text::render(judged, history, &context));
     }
     for complaint in &outcome.complaints {
-        eprintln!("whitewater: {complaint}");
+        say(format_args!("whitewater: {complaint}"));
     }
     match &outcome.failure {
         Some(failure) => {
@@ -95,8 +95,11 @@ fn tell(outcome: &Outcome, output: &OutputArgs) -> Exit {
                 Some(_) => "was not made to its end",
                 None => "could not be made",
             };
-            eprintln!("whitewater: the run {what}: {failure}");
-            eprintln!("whitewater: its folder is {}", outcome.shown_path());
+            say(format_args!("whitewater: the run {what}: {failure}"));
+            say(format_args!(
+                "whitewater: its folder is {}",
+                outcome.shown_path()
+            ));
             outcome.exit()
         }
         None => outcome.exit(),

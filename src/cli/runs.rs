@@ -46,16 +46,13 @@ fn line(folder: &RunFolder, store: &std::path::Path) -> String {
             }
         },
     );
-    let stored = std::fs::read_to_string(folder.verdict_path())
-        .ok()
-        .and_then(|text| serde_json::from_str::<Stored>(&text).ok());
-    let (verdict, operations, reason) = match stored {
-        Some(stored) => (stored.verdict, stored.operations.to_string(), stored.reason),
-        None => (
-            "none".to_owned(),
-            "?".to_owned(),
-            Some("it never came to a verdict".to_owned()),
-        ),
+    let none = |reason: &str| ("none".to_owned(), "?".to_owned(), Some(reason.to_owned()));
+    let (verdict, operations, reason) = match std::fs::read(folder.verdict_path()) {
+        Ok(text) => match serde_json::from_slice::<Stored>(&text) {
+            Ok(stored) => (stored.verdict, stored.operations.to_string(), stored.reason),
+            Err(_) => none("its verdict.json cannot be read"),
+        },
+        Err(_) => none("it never came to a verdict"),
     };
     let reason = reason.map_or_else(String::new, |reason| format!("{:<45}{reason}\n", ""));
     format!(

@@ -1,6 +1,8 @@
 //! A run while it happens: a line that is kept up to date on a terminal, plain lines elsewhere.
 //! Everything goes to standard error, so that standard output has the verdict alone.
 
+use std::fmt;
+use std::io::Write;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -89,7 +91,7 @@ impl Display {
                 .is_none_or(|last| progress.at_ms >= last + PLAIN_LINE_MS);
             if due {
                 self.last_line_ms = Some(progress.at_ms);
-                eprintln!("{text}");
+                say(text);
             }
         } else {
             self.bar.set_message(text);
@@ -98,11 +100,17 @@ impl Display {
 
     fn line(&self, text: &str) {
         if self.bar.is_hidden() {
-            eprintln!("{text}");
+            say(text);
         } else {
             self.bar.println(text);
         }
     }
+}
+
+/// Says a line on standard error. That nobody reads it any more, as after `2>&1 | head`, is no reason
+/// to end a run.
+pub fn say(line: impl fmt::Display) {
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
 }
 
 /// `12.5 of 30.0 s  15230 operations, 1210/s (ok 98.2 %, fail 0.3 %, info 1.5 %)  leader n3 …`
