@@ -5,8 +5,10 @@
 //! [`SUBCOMMAND`] as its first argument.
 
 use std::ffi::{OsStr, OsString};
+use std::io;
 use std::os::fd::RawFd;
 use std::process::{Command, ExitCode};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::{doctor, node, sandbox};
 
@@ -16,12 +18,16 @@ pub const SUBCOMMAND: &str = "__cluster";
 /// The program's own executable, whatever became of its file since it was started.
 pub(crate) const OWN_EXECUTABLE: &str = "/proc/self/exe";
 
+/// Whether this program serves its own stages: whether it has called [`run`].
+static IS_SERVING: AtomicBool = AtomicBool::new(false);
+
 /// If these are the arguments of a hidden subcommand (program name first), does its work and
 /// returns the exit code for `main` to return; `None` for every other command line.
 ///
 /// To be called first thing in `main`, before any thread exists. What goes wrong is printed on
 /// standard error: nobody else is there to do it in that process.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> Option<ExitCode> {
+    IS_SERVING.store(true, Ordering::Release);
     let mut args = args.into_iter();
     let name = args.next().unwrap_or_default();
     if args.next()? != SUBCOMMAND {
@@ -64,10 +70,18 @@ impl StageError {
 }
 
 /// The command that starts this executable again for a hidden stage.
-pub(crate) fn stage_command(stage: &str) -> Command {
+///
+/// Refused to a program that has not called [`run`]: started again, it would not serve the stage but
+/// do whatever it does, perhaps start itself again, and so without end.
+pub(crate) fn stage_command(stage: &str) -> io::Result<Command> {
+    if !IS_SERVING.load(Ordering::Acquire) {
+        return Err(io::Error::other(
+            "this program does not call cluster::hidden::run first thing in its main",
+        ));
+    }
     let mut command = own_command(&own_name());
     command.arg(SUBCOMMAND).arg(stage);
-    command
+    Ok(command)
 }
 
 /// The command that starts this executable again under a name for process listings.

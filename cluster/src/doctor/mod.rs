@@ -150,7 +150,8 @@ fn in_sandbox(trial: &Trial) -> Result<(), String> {
 
 /// Runs a trial in a process of its own. The failure is what it says.
 fn directly(trial: &Trial) -> Result<(), String> {
-    let mut command = stage_command("trial");
+    let mut command =
+        stage_command("trial").map_err(|error| format!("cannot start the trial: {error}"))?;
     command
         .arg(trial.id)
         .stdin(Stdio::null())

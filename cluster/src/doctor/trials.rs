@@ -67,6 +67,7 @@ fn try_proc() -> Result<(), ClusterError> {
     let flags = CloneFlags::CLONE_NEWPID | CloneFlags::CLONE_NEWNS;
     unshare_as_root(flags, "create PID and mount namespaces")?;
     let output = stage_command("trial")
+        .call("start a trial")?
         .arg(PROC_INSIDE)
         .output()
         .call("start the first process of a PID namespace")?;
@@ -147,6 +148,7 @@ fn try_switch() -> Result<(), ClusterError> {
 
 fn try_ptrace() -> Result<(), ClusterError> {
     let mut target = stage_command("trial")
+        .call("start a process to be traced")?
         .arg(PTRACE_TARGET)
         .stdin(Stdio::piped())
         .spawn()

@@ -171,7 +171,7 @@ impl Node {
         fs::create_dir_all(&self.spec.log_dir)?;
         let (logs, stdout, stderr) = Logs::open(&self.spec.log_dir)?;
         let lifeline = Lifeline::new().map_err(io::Error::other)?;
-        let mut command = self.command(&lifeline);
+        let mut command = self.command(&lifeline)?;
         command.stdin(Stdio::null()).stdout(stdout).stderr(stderr);
 
         let is_end_expected = Arc::new(AtomicBool::new(false));
@@ -205,14 +205,14 @@ impl Node {
         })
     }
 
-    fn command(&self, lifeline: &Lifeline) -> Command {
+    fn command(&self, lifeline: &Lifeline) -> io::Result<Command> {
         let spec = &self.spec;
-        let mut command = stage::command(self.mode, lifeline, &spec.name, &spec.command.program);
+        let mut command = stage::command(self.mode, lifeline, &spec.name, &spec.command.program)?;
         command
             .args(&spec.command.args)
             .envs(spec.command.env.iter().map(|(name, value)| (name, value)))
             .current_dir(&spec.data_dir);
-        command
+        Ok(command)
     }
 
     fn report_unexpected_end(

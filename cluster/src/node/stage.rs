@@ -31,8 +31,13 @@ const SANDBOX: &str = "sandbox";
 const PLAIN: &str = "plain";
 
 /// The command that starts the init of a node with this program below it.
-pub(super) fn command(mode: Mode, lifeline: &Lifeline, name: &str, program: &Path) -> Command {
-    let mut command = stage_command("node");
+pub(super) fn command(
+    mode: Mode,
+    lifeline: &Lifeline,
+    name: &str,
+    program: &Path,
+) -> io::Result<Command> {
+    let mut command = stage_command("node")?;
     command
         .arg(lifeline.child_fd().to_string())
         .arg(match mode {
@@ -42,7 +47,7 @@ pub(super) fn command(mode: Mode, lifeline: &Lifeline, name: &str, program: &Pat
         .arg(name)
         .arg(program);
     lifeline.attach(&mut command);
-    command
+    Ok(command)
 }
 
 /// Runs the node's program, reaps orphans below it, and ends as the program ends.

@@ -82,7 +82,7 @@ impl Sandbox {
     /// everything: one that wants the controller to decide ignores SIGINT while it waits.
     pub fn enter(self) -> Result<SandboxChild, SandboxError> {
         let lifeline = Lifeline::new()?;
-        let mut command = stage_command("sandbox");
+        let mut command = stage_command("sandbox").map_err(SandboxError::Start)?;
         command
             .arg(lifeline.child_fd().to_string())
             .args(&self.args)
@@ -144,4 +144,25 @@ pub enum SandboxError {
     /// The first stage could not be started or signalled.
     #[error("cannot start the sandbox's first process: {0}")]
     Start(io::Error),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bug found: a test binary that asked for a sandbox started itself again and again, without end.
+    #[test]
+    fn a_program_that_does_not_serve_its_stages_is_not_started_again() {
+        let error = Sandbox::new([])
+            .enter()
+            .map(drop)
+            .expect_err("no call in a test's main");
+        assert!(
+            error.to_string().contains("cluster::hidden::run"),
+            "{error}"
+        );
+        let (mode, why) = crate::Mode::detect();
+        assert_eq!(mode, crate::Mode::Plain);
+        assert!(why.is_some_and(|why| why.cause.contains("cluster::hidden::run")));
+    }
 }

@@ -25,7 +25,7 @@ pub(crate) fn unshared(name: &OsStr, args: &[OsString]) -> Result<u8, StageError
     parent.tie(Signal::SIGKILL)?;
 
     let lifeline = Lifeline::new()?;
-    let mut command = stage_command("init");
+    let mut command = stage_command("init").call("start the sandbox's init")?;
     command
         .arg(lifeline.child_fd().to_string())
         .args(args.get(1..).unwrap_or_default());
