@@ -134,7 +134,8 @@ impl Bug {
             Bug::ReadBeforeNoop => (
                 "read-before-noop",
                 "a new leader answers reads at the commit index it knew as a follower, and \
-                 appends no entry of its own to learn the true one",
+                 appends no entry of its own to learn the true one (followers hear what is \
+                 committed with heartbeats only)",
                 "a change of leader, and a read before the first write after it",
                 "P 8, D 6.4",
                 Faults(&["kill", "pause", "partition"]),
@@ -209,7 +210,8 @@ impl Bug {
                 "commit-past-match",
                 "a follower takes over the leader's commit index beyond the entries known to \
                  match, and applies whatever it has there (heartbeats go ahead of entries, and \
-                 clients of a deposed leader wait to learn what became of their writes)",
+                 clients of a leader cut off, which does not doubt itself, wait to learn what \
+                 became of their writes)",
                 "a deposed leader with entries of its own that comes back under another",
                 "P figure 2, append rule 5",
                 Faults(&["pause", "partition"]),
@@ -224,11 +226,11 @@ impl Bug {
             Bug::SnapshotForgetsSessions => (
                 "snapshot-forgets-sessions",
                 "the table of client sessions is left out of snapshots (which are taken every \
-                 few entries, so that they cover requests on the way)",
-                "restart of a majority from snapshots, and a client that repeats a request \
-                 under the same number",
+                 few entries, and a node goes on from its own as it would after a restart)",
+                "a lost reply, and a client that repeats the request under the same number \
+                 after the next snapshot",
                 "P 7, D 6.3",
-                Faults(&["kill"]),
+                Faults(&["kill", "pause", "partition"]),
             ),
         };
         Facts {

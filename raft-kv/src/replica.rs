@@ -128,6 +128,11 @@ impl Replica {
     /// A message has arrived.
     pub fn receive(&mut self, message: Message) {
         self.raft.receive(message);
+        // With this bug entries are applied at once: the next message of the same batch would
+        // replace the wrong ones.
+        if self.bugs.has(Bug::CommitPastMatch) {
+            self.apply_committed();
+        }
         self.give_up_if_deposed();
     }
 
@@ -222,10 +227,7 @@ impl Replica {
             self.answers
                 .extend(skipped.map(|(_, token)| (token, Answer::Unknown)));
         }
-        while let Some(entry) = self.raft.next_committed() {
-            self.apply(&entry);
-            self.applied.push(entry);
-        }
+        self.apply_committed();
         for (token, index) in self.raft.take_ready_reads() {
             debug_assert!(index <= self.raft.applied());
             if let Some(key) = self.reads.remove(&token) {
@@ -236,6 +238,13 @@ impl Replica {
         self.give_up_if_deposed();
         self.take_snapshot_if_due();
         Ok(())
+    }
+
+    fn apply_committed(&mut self) {
+        while let Some(entry) = self.raft.next_committed() {
+            self.apply(&entry);
+            self.applied.push(entry);
+        }
     }
 
     fn apply(&mut self, entry: &Entry) {
@@ -260,6 +269,13 @@ impl Replica {
         // Encoding plain data into memory does not fail; if it did, the log would be kept and the
         // next entry would try again.
         if let Ok(data) = self.kv.to_bytes(self.bugs) {
+            // With this bug a node goes on from its snapshot as if it had started from it, so that
+            // what is left out is missed by all.
+            if self.bugs.has(Bug::SnapshotForgetsSessions)
+                && let Ok(kv) = Kv::from_bytes(&data)
+            {
+                self.kv = kv;
+            }
             // Some entries stay for followers that are a little behind.
             self.raft.compact(data, self.snapshot_entries / 2);
         }

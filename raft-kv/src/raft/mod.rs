@@ -316,10 +316,11 @@ impl Raft {
         }
     }
 
-    /// The next committed entry that was not yet handed out, to be applied.
+    /// The next committed entry that was not yet handed out, to be applied; `None` while a
+    /// snapshot that comes before it was not yet taken up.
     pub fn next_committed(&mut self) -> Option<Arc<Entry>> {
         let next = self.handed_out + 1;
-        if next > self.commit {
+        if next > self.commit || self.restored.is_some() {
             return None;
         }
         let entry = self.log.get(next).cloned()?;

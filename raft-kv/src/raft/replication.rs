@@ -125,9 +125,10 @@ impl Raft {
     /// Whether a majority has answered within the longest election timeout (check-quorum).
     fn hears_quorum(&self) -> bool {
         // Bug: a leader that never doubts itself goes on answering reads while cut off. And for
-        // a forgotten term to matter, the leader of an earlier one must still be there.
-        let bugs = self.config.bugs;
-        if bugs.has(Bug::StaleRead) || bugs.has(Bug::ForgetTerm) {
+        // a forgotten term or a deposed leader's own entries to matter, the leader of an earlier
+        // term must still be there, with clients that wait.
+        let doubtless = [Bug::StaleRead, Bug::ForgetTerm, Bug::CommitPastMatch];
+        if doubtless.iter().any(|bug| self.config.bugs.has(*bug)) {
             return true;
         }
         let patience_ms = 2 * self.config.election_ms;
@@ -205,10 +206,13 @@ impl Raft {
             .log
             .term_at(previous)
             .map_or((0, 0), |term| (previous, term));
+        // With this bug, followers have to lag behind what is committed for it to matter: they hear
+        // of that with heartbeats only.
+        let lags = self.config.bugs.has(Bug::ReadBeforeNoop) && !entries.is_empty();
         let body = Body::Append {
             previous,
+            commit: if lags { 0 } else { self.commit },
             entries,
-            commit: self.commit,
             round: self.round,
         };
         self.send(Arc::clone(to), body);
