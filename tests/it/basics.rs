@@ -111,6 +111,44 @@ fn a_store_without_runs_is_no_mistake() {
     }
 }
 
+/// Folders as a crash, a full disk or an editor may leave them.
+#[test]
+fn runs_without_a_readable_verdict_or_plan_are_listed_as_such() {
+    let store = store();
+    for (name, plan, verdict) in [
+        ("1-killed", "seed = 1\n", None),
+        ("2-garbled", "seed = 1\n", Some("{\"verdict\": \"val")),
+        ("3-planless", "sede = \0\n", Some("[]")),
+        (
+            "4-good",
+            "",
+            Some(r#"{"verdict": "invalid", "reason": "so", "operations": 7}"#),
+        ),
+    ] {
+        let run = store.path().join(name);
+        fs::create_dir(&run).unwrap();
+        fs::write(run.join("plan.toml"), plan).unwrap();
+        if let Some(verdict) = verdict {
+            fs::write(run.join("verdict.json"), verdict).unwrap();
+        }
+    }
+    fs::create_dir(store.path().join("no-run")).unwrap();
+    let output = whitewater(&["runs", "--store", text(store.path())]).expect(0);
+    let lines: Vec<&str> = output.stdout.lines().skip(1).collect();
+    for (line, starts, holds) in [
+        (0, "none ", "1-killed"),
+        (1, "  ", "it never came to a verdict"),
+        (2, "none ", "2-garbled"),
+        (3, "  ", "its verdict.json cannot be read"),
+        (4, "none ", "3-planless"),
+        (6, "invalid  ", "4-good"),
+    ] {
+        let line: &str = lines[line];
+        assert!(line.starts_with(starts) && line.contains(holds), "{output}");
+    }
+    assert_eq!(lines.len(), 8, "{output}");
+}
+
 #[test]
 fn doctor_says_what_there_is_for_people_and_programs() {
     let output = whitewater(&["doctor"]).expect(0);

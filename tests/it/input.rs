@@ -81,12 +81,9 @@ fn truncated_histories_are_judged_or_refused() {
         for end in (0..history.len()).step_by(17) {
             let args = ["--model", model, "--format", format];
             let output = check(&file, &history.as_bytes()[..end], &args);
-            let code = output.status.code();
-            let output = output.expect(match code {
-                Some(code @ (0 | 3)) => code,
-                _ => 2,
-            });
-            if code == Some(2) {
+            let decided = output.status.code().filter(|code| [0, 3].contains(code));
+            let output = output.expect(decided.unwrap_or(2));
+            if decided.is_none() {
                 refused += 1;
                 output.says(&[text(&file)]);
             }

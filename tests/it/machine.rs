@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::support::{
-    BINARY, Running, cluster_lock, only_run, read_json, run_in, skip, store, text, whitewater,
+    BINARY, Running, assert_nothing_left, cluster_lock, command, only_run, read_json, run_in, skip,
+    store, text, whitewater,
 };
 
 /// A program that serves as a node, as a shell script.
@@ -68,31 +69,28 @@ fn a_node_that_ends_at_once_is_told_with_its_last_words() {
 fn a_node_that_ends_by_itself_leaves_the_verdict_open() {
     for mode in [&[][..], &["--plain"]] {
         let (_lock, store) = (cluster_lock(), store());
-        let node = script(
-            store.path(),
-            &format!(
-                "case \"$*\" in *'--node n2 '*)\n\
-                 if mkdir '{0}/died' 2>/dev/null; then\n\
-                 echo 'the end of n2 is near' >&2; (sleep 2; kill -9 $$) & fi;; esac\n\
-                 exec '{BINARY}' raft-kv \"$@\"",
-                text(store.path())
-            ),
+        // Ends when the file `die` is there, and only once.
+        let die = store.path().join("die");
+        let body = format!(
+            "case \"$*\" in *'--node n2 '*)\n\
+             echo 'the end of n2 is near' >&2\n\
+             (until rm '{}' 2>/dev/null; do sleep 0.05; done; kill -9 $$) & ;; esac\n\
+             exec '{BINARY}' raft-kv \"$@\"",
+            text(&die)
         );
+        let node = script(store.path(), &body);
         let args = [
-            &[
-                "--binary",
-                text(&node),
-                "--time",
-                "5s",
-                "--nodes",
-                "3",
-                "--faults",
-                "none",
-            ],
-            mode,
-        ]
-        .concat();
-        run_in(store.path(), &args).expect(3).says(&[
+            "run",
+            "--store",
+            text(store.path()),
+            "--binary",
+            text(&node),
+        ];
+        let more = ["--time", "5s", "--nodes", "3", "--faults", "none"];
+        let mut running = Running::start(command(&[&args[..], &more, mode].concat()));
+        running.await_said(" operations, ");
+        fs::write(&die, "").unwrap();
+        running.finish().expect(3).says(&[
             "UNKNOWN: node n2 ended unexpectedly",
             "the end of n2 is near",
             "node-exits       unknown",
@@ -104,6 +102,7 @@ fn a_node_that_ends_by_itself_leaves_the_verdict_open() {
             .says(&["n2", "is near"]);
         let listed = whitewater(&["runs", "--store", text(store.path())]).expect(0);
         assert!(listed.stdout.contains("unknown"), "{listed}");
+        assert_nothing_left(store.path());
     }
 }
 

@@ -1,48 +1,46 @@
 //! Runs that are ended from outside: by request, when they heal and judge what there is; by force,
 //! when nothing is left behind.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use tempfile::TempDir;
 
 use crate::schema::assert_documented;
 use crate::support::{
-    Running, cluster_lock, command, eventually, has_namespaces, interfaces, mounts, only_run,
-    processes_with, read_json, store, text, whitewater,
+    ONE_OF_EACH, Running, User, assert_nothing_left, cluster_lock, command, eventually,
+    has_namespaces, interfaces, mounts, only_run, processes_with, read_json, runs, store, text,
+    whitewater,
 };
 
-/// A run of ten minutes with a pause now and then, up to its first fault.
+/// `run` for ten minutes with a pause now and then.
+const LONG: [&str; 13] = [
+    "run",
+    "--time",
+    "10m",
+    "--nodes",
+    "3",
+    "--faults",
+    "pause",
+    "--fault-interval",
+    "1s",
+    "--fault-duration",
+    "700ms",
+    "--seed",
+    "4",
+];
+
+/// That run under way, after its first fault.
 fn under_way(store: &Path, mode: &[&str]) -> Running {
-    let args = [
-        "run",
-        "--store",
-        text(store),
-        "--time",
-        "10m",
-        "--nodes",
-        "3",
-        "--faults",
-        "pause",
-        "--fault-interval",
-        "1s",
-        "--fault-duration",
-        "700ms",
-        "--seed",
-        "4",
-    ];
-    let mut running = Running::start(command(&[&args, mode].concat()));
-    running.await_said("inject pause");
-    running
+    let args = [&LONG[..], &["--store", text(store)], mode].concat();
+    started(command(&args))
 }
 
-/// Requires that nothing of the runs in this store lives.
-#[track_caller]
-fn assert_nothing_left(store: &TempDir) {
-    eventually("no process of the run is left", || {
-        processes_with(store.path()).is_empty()
-    });
+fn started(command: Command) -> Running {
+    let mut running = Running::start(command);
+    running.await_said("inject pause");
+    running
 }
 
 #[test]
@@ -69,7 +67,7 @@ fn a_run_asked_to_end_heals_and_is_judged() {
                 .says(&["stopped early", "VALID", "healing"]);
             assert!(run.join("report.html").is_file(), "{output}");
             whitewater(&["check", text(&run)]).expect(0);
-            assert_nothing_left(&store);
+            assert_nothing_left(store.path());
         }
     }
 }
@@ -87,7 +85,7 @@ fn a_second_signal_ends_everything_at_once() {
         let code = running.finish().status.code();
         // A run that had healed and was judged in between has ended well before.
         assert!(matches!(code, Some(130 | 0)), "{code:?}");
-        assert_nothing_left(&store);
+        assert_nothing_left(store.path());
     }
 }
 
@@ -119,7 +117,7 @@ fn a_campaign_asked_to_end_sums_up_what_there_is() {
     let made = summary["runs"].as_array().unwrap().len();
     assert!((1..1000).contains(&made), "{output}");
     assert!(store.path().join("campaign-6/junit.xml").is_file());
-    assert_nothing_left(&store);
+    assert_nothing_left(store.path());
 }
 
 /// The processes of a run that were started as its conductor: the one in the sandbox.
@@ -131,75 +129,124 @@ fn conductors(store: &Path) -> Vec<Pid> {
         .collect()
 }
 
-/// What is killed: the command that the user started, or the controller inside the sandbox.
+/// What is killed with SIGKILL.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Victim {
+    /// The command that was typed.
     Command,
+    /// The same, typed by an ordinary user.
+    UsersCommand,
+    /// The same, in plain mode.
+    PlainCommand,
+    /// The controller inside the sandbox.
     Conductor,
 }
 
 #[test]
 fn whoever_is_killed_nothing_is_left_and_the_history_can_be_judged() {
     let sandboxed = has_namespaces();
-    for (mode, victim) in [
-        (&[][..], Victim::Command),
-        (&[], Victim::Conductor),
-        (&["--plain"], Victim::Command),
+    for victim in [
+        Victim::Command,
+        Victim::UsersCommand,
+        Victim::PlainCommand,
+        Victim::Conductor,
     ] {
-        if mode.is_empty() && !sandboxed {
-            continue;
+        if sandboxed || victim == Victim::PlainCommand {
+            kill_in_the_middle(victim);
         }
-        let (_lock, store) = (cluster_lock(), store());
-        let before = (interfaces(), mounts());
-        let running = under_way(store.path(), mode);
-        // Nodes are there, so that their end shows.
-        assert!(processes_with(store.path()).len() > 3);
-        match victim {
-            Victim::Command => running.signal(Signal::SIGKILL),
-            Victim::Conductor => {
-                let pids = conductors(store.path());
-                assert!(!pids.is_empty());
-                // The end of the first may be that of the others already.
-                for pid in pids {
-                    let _ = kill(pid, Signal::SIGKILL);
-                }
-            }
-        }
-        let output = running.finish();
-        match victim {
-            Victim::Command => assert_eq!(output.status.code(), None, "{output}"),
-            Victim::Conductor => {
-                output
-                    .expect(4)
-                    .says(&["the controller ended before the run did"]);
-            }
-        }
-        assert_nothing_left(&store);
-        eventually("no interface is left", || {
-            interfaces().iter().all(|name| before.0.contains(name))
-        });
-        eventually("no mount is left", || {
-            mounts().iter().all(|mount| before.1.contains(mount))
-        });
-
-        let run = only_run(store.path());
-        let document = whitewater(&["check", text(&run), "--json"])
-            .expect(3)
-            .json();
-        assert!(
-            document["operations"].as_u64().unwrap() > 0,
-            "{mode:?} {victim:?}: {document}"
-        );
-        let linearizability = document["checks"].as_array().unwrap().iter();
-        let mut linearizability =
-            linearizability.filter(|check| check["name"] == "linearizability");
-        assert_eq!(linearizability.next().unwrap()["verdict"], "valid");
-        whitewater(&["runs", "--store", text(store.path())])
-            .expect(0)
-            .says(&[if victim == Victim::Command {
-                "never came to a verdict"
-            } else {
-                "unknown"
-            }]);
     }
+}
+
+fn kill_in_the_middle(victim: Victim) {
+    let (_lock, user) = (cluster_lock(), User::new());
+    let store = user.folder().join("runs");
+    let before = (interfaces(), mounts());
+    let running = match victim {
+        Victim::UsersCommand => started(user.command(&LONG)),
+        Victim::PlainCommand => under_way(&store, &["--plain"]),
+        Victim::Command | Victim::Conductor => under_way(&store, &[]),
+    };
+    // Nodes are there, so that their end shows.
+    assert!(processes_with(&store).len() > 3);
+    if victim == Victim::Conductor {
+        let pids = conductors(&store);
+        assert!(!pids.is_empty());
+        for pid in pids {
+            // The end of the first may have been that of the others.
+            let _ = kill(pid, Signal::SIGKILL);
+        }
+        let output = running.finish().expect(4);
+        output.says(&["the controller ended before the run did"]);
+    } else {
+        running.signal(Signal::SIGKILL);
+        let output = running.finish();
+        assert_eq!(output.status.code(), None, "{output}");
+    }
+    assert_nothing_left(&store);
+    eventually("no interface is left", || {
+        interfaces().iter().all(|name| before.0.contains(name))
+    });
+    eventually("no mount is left", || {
+        mounts().iter().all(|mount| before.1.contains(mount))
+    });
+
+    let run = only_run(&store);
+    let document = whitewater(&["check", text(&run), "--json"])
+        .expect(3)
+        .json();
+    let operations = document["operations"].as_u64().unwrap();
+    assert!(operations > 0, "{victim:?}: {document}");
+    let mut checks = document["checks"].as_array().unwrap().iter();
+    let linearizability = checks.find(|check| check["name"] == "linearizability");
+    assert_eq!(linearizability.unwrap()["verdict"], "valid");
+    let listed = match victim {
+        Victim::Conductor => "unknown",
+        _ => "never came to a verdict",
+    };
+    whitewater(&["runs", "--store", text(&store)])
+        .expect(0)
+        .says(&[listed]);
+}
+
+/// As in `whitewater run 2>&1 | head -1`, and when a terminal is gone.
+#[test]
+fn a_run_goes_on_when_nobody_reads_what_it_says() {
+    let (_lock, store) = (cluster_lock(), store());
+    let args = [
+        "run", "--time", "3s", "--nodes", "3", "--faults", "none", "--store",
+    ];
+    let mut child = command(&[&args, &[text(store.path())][..]].concat())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop((child.stdout.take(), child.stderr.take()));
+    eventually("the end", || child.try_wait().unwrap().is_some());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    let document = read_json(&only_run(store.path()).join("verdict.json"));
+    assert_eq!(document["verdict"], "valid");
+}
+
+/// Each has its own network with the same addresses, and its own folder with the same name.
+#[test]
+fn sandboxed_runs_side_by_side_do_not_meet() {
+    if !has_namespaces() {
+        return;
+    }
+    let (_lock, store) = (cluster_lock(), store());
+    let more = [
+        "--clients",
+        "4",
+        "--rate",
+        "100",
+        "--store",
+        text(store.path()),
+    ];
+    let args = [&["run"], &ONE_OF_EACH[..], &more].concat();
+    let both = [(); 2].map(|()| Running::start(command(&args)));
+    for running in both {
+        running.finish().expect(0).says(&["VALID"]);
+    }
+    let folders: Vec<PathBuf> = runs(store.path());
+    assert_eq!(folders.len(), 2, "{folders:?}");
 }
