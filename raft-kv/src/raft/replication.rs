@@ -116,6 +116,9 @@ impl Raft {
         }
         if self.now_ms >= self.heartbeat_due_ms {
             self.heartbeat_due_ms = self.now_ms + self.config.heartbeat_ms;
+            if self.config.bugs.has(Bug::TruncateAlways) {
+                self.repeat_late_heartbeats();
+            }
             self.peers.values_mut().for_each(Progress::doubt);
             self.start_round();
             self.replicate(true);
@@ -187,8 +190,34 @@ impl Raft {
             sent = true;
         }
         if must_send && !sent {
-            let matched = self.peers.get(name).map_or(0, |peer| peer.matched);
-            self.send_append(name, matched, Vec::new());
+            let previous = self
+                .peers
+                .get(name)
+                .map_or(0, |peer| self.heartbeat_base(peer));
+            self.send_append(name, previous, Vec::new());
+        }
+    }
+
+    /// With this bug, what a message that comes late does has to be met: the last heartbeat is sent
+    /// once more, as a network may do.
+    fn repeat_late_heartbeats(&mut self) {
+        for name in self.other_members() {
+            let known = self.peers.get(&name).filter(|peer| peer.probing.is_none());
+            let previous = known.map_or(0, |peer| peer.matched_at_heartbeat);
+            if previous > 0 {
+                self.send_append(&name, previous, Vec::new());
+            }
+        }
+    }
+
+    /// The entry that an empty append builds on: the last that is known to match.
+    fn heartbeat_base(&self, peer: &Progress) -> u64 {
+        // With this bug, a follower whose log is being searched would have all of it truncated
+        // over and over, and the cluster would stand still before anything is lost: there, build
+        // on the entry asked about.
+        match peer.probing.is_some() && self.config.bugs.has(Bug::TruncateAlways) {
+            true => peer.next - 1,
+            false => peer.matched,
         }
     }
 
