@@ -106,15 +106,13 @@ fn explain(counterexample: &Counterexample, history: &History) -> String {
         .iter()
         .map(|core| &core.operation)
         .collect();
+    let what = match operations.len() {
+        1 => "this operation cannot have happened".to_owned(),
+        count => format!("these {count} operations contradict each other"),
+    };
     let mut text = match &counterexample.key {
-        Some(key) => format!(
-            "\nOn key {key} these {} operations contradict each other:\n\n",
-            operations.len()
-        ),
-        None => format!(
-            "\nThese {} operations contradict each other:\n\n",
-            operations.len()
-        ),
+        Some(key) => format!("\nOn key {key} {what}:\n\n"),
+        None => format!("\nIn short, {what}:\n\n"),
     };
     let times = operations
         .iter()

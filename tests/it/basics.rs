@@ -97,7 +97,7 @@ fn a_violation_names_its_operations_by_index() {
     );
     whitewater(&["check", text(&file), "--model", "register"])
         .expect(1)
-        .says(&["INVALID", "read → 2", "Why:"]);
+        .says(&["INVALID", "this operation cannot have happened", "read → 2"]);
 }
 
 #[test]
