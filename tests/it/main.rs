@@ -13,3 +13,4 @@ mod runs;
 mod schema;
 mod stops;
 mod support;
+mod zoo;
