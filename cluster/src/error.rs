@@ -66,7 +66,7 @@ pub enum ClusterError {
         error: io::Error,
     },
     /// A node ended before it was ready.
-    #[error("{0} before it was ready")]
+    #[error("before it was ready, {0}")]
     ExitedEarly(NodeExit),
     /// A node did not become ready in time.
     #[error("node {node} was not ready within {limit_ms} ms{tail}")]

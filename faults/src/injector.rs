@@ -64,7 +64,10 @@ impl Injector {
                 .iter()
                 .any(|node| &**node == *leader && !self.standing.down.is_held(node))
         });
-        let prepared = planned.action.fault().prepare(&planned.order, leader);
+        let order = self
+            .standing
+            .preferred(&planned.order, planned.action.kind());
+        let prepared = planned.action.fault().prepare(&order, leader);
         let undo = planned.action.fault().undo(&prepared);
         let active = Active {
             id: planned.id,

@@ -181,6 +181,19 @@ pub(crate) struct Standing {
     pub dropped_before: BTreeMap<u64, u64>,
 }
 
+impl Standing {
+    /// The order in which nodes are chosen: for kills and pauses those come last that are down or
+    /// stopped already, for there a fault would have no effect.
+    pub fn preferred(&self, order: &[Name], kind: Kind) -> Vec<Name> {
+        let mut order = order.to_vec();
+        if matches!(kind, Kind::Kill | Kind::Pause) {
+            // Stable, so that the others keep their order.
+            order.sort_by_key(|node| self.down.is_held(node) || self.stopped.is_held(node));
+        }
+        order
+    }
+}
+
 /// Things held in some state, each by one fault or more.
 #[derive(Debug)]
 pub(crate) struct Holds<T>(BTreeMap<T, BTreeSet<u64>>);

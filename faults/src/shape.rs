@@ -66,17 +66,28 @@ impl Shape {
 
     /// Whether its effect depends on who leads.
     pub fn is_about_leader(self) -> bool {
+        self.sets_leader_apart() || matches!(self, Shape::Bridge | Shape::MajoritiesRing)
+    }
+
+    fn sets_leader_apart(self) -> bool {
         use Shape::{LeaderAlone, MajorityMinority, OneWayIn, OneWayOut};
         matches!(self, LeaderAlone | MajorityMinority | OneWayIn | OneWayOut)
     }
 
-    /// The nodes in order, but the leader first where the shape is about it.
+    /// The nodes in order, but the leader where the shape wants it: first, or not in the middle,
+    /// where in a bridge (or a ring of three) it would reach everyone it talks to, so that the
+    /// links cut would carry nothing.
     fn arrange<'a>(self, order: &'a [Name], leader: Option<&str>) -> Vec<&'a Name> {
         let mut nodes: Vec<&Name> = order.iter().collect();
-        if self.is_about_leader() {
-            let leader = leader_or_first(order, leader);
+        let leader = leader_or_first(order, leader);
+        if self.sets_leader_apart() {
             // Stable, so that the others keep their order.
             nodes.sort_by_key(|node| Some(*node) != leader);
+        } else if self.is_about_leader() {
+            let middle = nodes.len() / 2;
+            if leader.is_some() && nodes.get(middle).copied() == leader {
+                nodes.swap(0, middle);
+            }
         }
         nodes
     }

@@ -1,5 +1,6 @@
 //! The command line of a node, made to be a program of its own or a subcommand of another.
 
+use std::io::{self, Write};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -81,13 +82,18 @@ pub fn run(args: Args) -> ExitCode {
     let settings = match settings(args) {
         Ok(settings) => settings,
         Err(error) => {
-            eprintln!("raft-kv: {error}");
+            say(&format!("raft-kv: {error}"));
             return ExitCode::from(2);
         }
     };
-    let Err(error) = server::serve(settings, |line| eprintln!("{line}"));
-    eprintln!("raft-kv: {error}");
+    let Err(error) = server::serve(settings, |line| say(line));
+    say(&format!("raft-kv: {error}"));
     ExitCode::FAILURE
+}
+
+/// A line of the log. Where it cannot be written, as on a full disk, the node goes on without.
+fn say(line: &str) {
+    let _ = writeln!(io::stderr().lock(), "{line}");
 }
 
 /// The bugs, for people.

@@ -168,16 +168,28 @@ fn majority_minority_has_a_majority_without_the_leader() {
 
 #[test]
 fn a_bridge_sees_all_and_joins_two_halves_that_do_not_see_each_other() {
-    for (nodes, _, cut) in every_cut(Shape::Bridge) {
+    for (nodes, leader, cut) in every_cut(Shape::Bridge) {
         assert!(cut.is_symmetric(), "{nodes}");
-        let (half, bridge) = (nodes / 2, nodes / 2);
+        let half = nodes / 2;
+        // The leader is never the bridge: it changes places with the first.
+        let (bridge, swapped) = match leader {
+            Some(leader) if leader == half => (0, true),
+            _ => (half, false),
+        };
+        let is_first_half = |node: usize| node < half || (swapped && node == half);
         assert_eq!(cut.sees(bridge).len(), nodes, "{nodes}");
         for node in (0..nodes).filter(|&node| node != bridge) {
             let mut expected: BTreeSet<usize> = (0..nodes)
-                .filter(|&other| (other < half) == (node < half))
+                .filter(|&other| is_first_half(other) == is_first_half(node))
                 .collect();
             expected.insert(bridge);
-            assert_eq!(cut.sees(node), expected, "{nodes} {node}");
+            assert_eq!(cut.sees(node), expected, "{nodes} {node} {leader:?}");
+        }
+        if let (Some(leader), 3..) = (leader, nodes) {
+            assert!(
+                cut.sees(leader).len() < nodes,
+                "{nodes}: the leader misses someone"
+            );
         }
     }
 }
