@@ -86,7 +86,7 @@ pub fn run(args: Args) -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let Err(error) = server::serve(settings, |line| say(line));
+    let Err(error) = server::serve(settings, say);
     say(&format!("raft-kv: {error}"));
     ExitCode::FAILURE
 }
