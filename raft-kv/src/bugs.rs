@@ -201,7 +201,7 @@ impl Bug {
             Bug::TruncateAlways => (
                 "truncate-always",
                 "every append, even an empty or late one, truncates the log behind the entry \
-                 it builds on (a leader's last heartbeat is repeated with the next)",
+                 it builds on (a leader's last heartbeat is repeated behind the next)",
                 "a change of leader under load",
                 "P figure 2, append rule 3",
                 Faults(&["kill", "pause", "partition"]),

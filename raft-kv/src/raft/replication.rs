@@ -116,12 +116,13 @@ impl Raft {
         }
         if self.now_ms >= self.heartbeat_due_ms {
             self.heartbeat_due_ms = self.now_ms + self.config.heartbeat_ms;
-            if self.config.bugs.has(Bug::TruncateAlways) {
-                self.repeat_late_heartbeats();
-            }
+            let late = self.late_heartbeats();
             self.peers.values_mut().for_each(Progress::doubt);
             self.start_round();
             self.replicate(true);
+            for (name, previous) in late {
+                self.send_append(&name, previous, Vec::new());
+            }
         }
     }
 
@@ -198,16 +199,19 @@ impl Raft {
         }
     }
 
-    /// With this bug, what a message that comes late does has to be met: the last heartbeat is sent
-    /// once more, as a network may do.
-    fn repeat_late_heartbeats(&mut self) {
-        for name in self.other_members() {
-            let known = self.peers.get(&name).filter(|peer| peer.probing.is_none());
-            let previous = known.map_or(0, |peer| peer.matched_at_heartbeat);
-            if previous > 0 {
-                self.send_append(&name, previous, Vec::new());
-            }
+    /// What the last heartbeats built on, to be sent once more behind the next. With this bug, what
+    /// a message that comes late does has to be met, and networks are seldom so unkind.
+    fn late_heartbeats(&self) -> Vec<(Name, u64)> {
+        if !self.config.bugs.has(Bug::TruncateAlways) {
+            return Vec::new();
         }
+        let known = self
+            .peers
+            .iter()
+            .filter(|(_, peer)| peer.probing.is_none() && peer.matched_at_heartbeat > 0);
+        known
+            .map(|(name, peer)| (Arc::clone(name), peer.matched_at_heartbeat))
+            .collect()
     }
 
     /// The entry that an empty append builds on: the last that is known to match.
