@@ -31,6 +31,7 @@ mod models;
 mod normalise;
 pub mod oracle;
 mod recovery;
+mod registers;
 mod search;
 #[cfg(test)]
 mod testing;
@@ -41,10 +42,11 @@ pub use counterexample::{CoreOperation, Counterexample};
 pub use explain::lanes;
 pub use limits::{Cancel, Limits};
 pub use linearizability::{JudgeError, Judgement, linearizability, linearizability_of};
-pub use model::{Model, ModelError, NilReads};
+pub use model::{Model, ModelError, Monitored, NilReads};
 pub use models::{
     InitialError, Kv, KvOp, ModelKind, ModelOptions, MultiRegister, Register, RegisterOp,
     Transaction, UnknownModel,
 };
 pub use recovery::recovery;
+pub use registers::{Access, RegisterView};
 pub use verdict::{Check, Report, Verdict};

@@ -7,7 +7,7 @@ use histories::{Operation, Value};
 
 use crate::explain;
 use crate::limits::{Budget, Exhausted};
-use crate::models::{InitialError, Kv, ModelKind, ModelOptions, MultiRegister, Register};
+use crate::models::{InitialError, ModelOptions, Visitor};
 use crate::normalise::{self, Part};
 use crate::search::{self, Decision};
 use crate::{Cancel, Check, Counterexample, Limits, Model, ModelError, Verdict};
@@ -56,27 +56,27 @@ pub fn linearizability(
     limits: &Limits,
     cancel: &Cancel,
 ) -> Result<Judgement, JudgeError> {
-    let initial = options.initial.as_ref();
-    let nil_reads = options.nil_reads;
-    let judgement = match options.kind {
-        ModelKind::Register => {
-            let model = Register::new(initial.cloned().unwrap_or_default(), nil_reads);
-            linearizability_of(&model, operations, limits, cancel)?
-        }
-        ModelKind::CasRegister => {
-            let model = Register::with_cas(initial.cloned().unwrap_or_default(), nil_reads);
-            linearizability_of(&model, operations, limits, cancel)?
-        }
-        ModelKind::MultiRegister => {
-            let model = MultiRegister::new(initial, nil_reads)?;
-            linearizability_of(&model, operations, limits, cancel)?
-        }
-        ModelKind::Kv => {
-            let model = Kv::new(initial, nil_reads)?;
-            linearizability_of(&model, operations, limits, cancel)?
-        }
-    };
-    Ok(judgement)
+    let judged = options.visit(Judge {
+        operations,
+        limits,
+        cancel,
+    })?;
+    Ok(judged?)
+}
+
+/// Judges by whichever model it is.
+struct Judge<'a> {
+    operations: &'a [Operation],
+    limits: &'a Limits,
+    cancel: &'a Cancel,
+}
+
+impl Visitor for Judge<'_> {
+    type Output = Result<Judgement, ModelError>;
+
+    fn visit<M: Model>(self, model: &M) -> Self::Output {
+        linearizability_of(model, self.operations, self.limits, self.cancel)
+    }
 }
 
 /// The same for any model.

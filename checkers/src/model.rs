@@ -5,6 +5,9 @@ use std::hash::Hash;
 
 use histories::{Operation, Outcome, Value};
 
+use crate::RegisterView;
+use crate::oracle::Interval;
+
 /// The longest value shown whole in a sentence, in characters.
 const BRIEF_MAX: usize = 60;
 
@@ -115,6 +118,30 @@ pub trait Model: Sync {
         None
     }
 
+    /// The history of one part as a history of a single register, where it is one in disguise: it
+    /// must have an order exactly when the view has one, also for any of its prefixes. `None`
+    /// where it is not, or not this history.
+    ///
+    /// The times of intervals are all distinct; the intervals need not be sorted.
+    fn register_view(
+        &self,
+        _initial: &Self::State,
+        _history: &[Interval<Self::Op>],
+    ) -> Option<RegisterView> {
+        None
+    }
+
+    /// Decides the history of one part by a polynomial algorithm that this model has and others do
+    /// not (`checker.md` section 4); `None` where it does not apply to this history. The same
+    /// intervals as for [`Model::register_view`].
+    fn monitor(
+        &self,
+        _initial: &Self::State,
+        _history: &[Interval<Self::Op>],
+    ) -> Option<Monitored> {
+        None
+    }
+
     /// How much memory a state takes, in bytes, what it holds on the heap included.
     fn state_bytes(&self, _state: &Self::State) -> usize {
         size_of::<Self::State>()
@@ -142,6 +169,16 @@ pub trait Model: Sync {
     fn lacks(&self, _observation: &Self::Op, _update: &Self::Op) -> bool {
         false
     }
+}
+
+/// What a [`Model::monitor`] found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Monitored {
+    /// The history has an order.
+    Linearizable,
+    /// It has none. These operations, by their places in the history, contradict each other: with
+    /// every other operation of unknown outcome (observers left out) there is still no order.
+    Violated(Vec<usize>),
 }
 
 /// A value in a sentence: of a long one the beginning and the end.

@@ -14,7 +14,7 @@ pub use kv::{Kv, KvOp};
 pub use multi_register::{MultiRegister, Transaction};
 pub use register::{Register, RegisterOp};
 
-use crate::NilReads;
+use crate::{Model, NilReads};
 
 /// A model that comes with the crate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,6 +97,31 @@ impl ModelOptions {
             initial: None,
             nil_reads: NilReads::default(),
         }
+    }
+}
+
+/// Something to be done with a model, whichever it is.
+pub(crate) trait Visitor {
+    /// What comes of it.
+    type Output;
+
+    /// Does it.
+    fn visit<M: Model>(self, model: &M) -> Self::Output;
+}
+
+impl ModelOptions {
+    /// Makes the model and hands it to `visitor`.
+    pub(crate) fn visit<V: Visitor>(&self, visitor: V) -> Result<V::Output, InitialError> {
+        let initial = self.initial.as_ref();
+        let value = || initial.cloned().unwrap_or_default();
+        Ok(match self.kind {
+            ModelKind::Register => visitor.visit(&Register::new(value(), self.nil_reads)),
+            ModelKind::CasRegister => visitor.visit(&Register::with_cas(value(), self.nil_reads)),
+            ModelKind::MultiRegister => {
+                visitor.visit(&MultiRegister::new(initial, self.nil_reads)?)
+            }
+            ModelKind::Kv => visitor.visit(&Kv::new(initial, self.nil_reads)?),
+        })
     }
 }
 

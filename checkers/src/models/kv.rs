@@ -6,7 +6,8 @@ use histories::{Operation, Value};
 
 use crate::model::{brief, cas_input, cas_swapped, is_known};
 use crate::models::InitialError;
-use crate::{Model, ModelError, NilReads};
+use crate::oracle::Interval;
+use crate::{Access, Model, ModelError, NilReads, RegisterView};
 
 /// Above this many bytes to compare, the search for unobserved operations is left out.
 const COMPARED_BYTES_MAX: usize = 32 << 20;
@@ -208,6 +209,20 @@ impl Model for Kv {
 
     fn state_bytes(&self, state: &Held) -> usize {
         size_of::<Held>() + state.as_ref().map_or(0, |text| text.len())
+    }
+
+    fn register_view(&self, initial: &Held, history: &[Interval<KvOp>]) -> Option<RegisterView> {
+        RegisterView::of(initial.as_deref(), history, |interval| {
+            Some(match &interval.op {
+                KvOp::Get(held) => Access::Read(held.as_deref()),
+                KvOp::Put(text) => Access::Write(Some(text)),
+                KvOp::Cas(old, new) => Access::Cas(old.as_deref(), Some(new)),
+                KvOp::Mismatch(old) => Access::Not(old.as_deref()),
+                KvOp::Delete => Access::Write(None),
+                KvOp::DeleteMissing => Access::Read(None),
+                KvOp::Append(_) | KvOp::DeleteFound => return None,
+            })
+        })
     }
 
     fn describe(&self, op: &KvOp) -> String {

@@ -4,7 +4,8 @@ use histories::{Operation, Value};
 use rustc_hash::FxHashMap;
 
 use crate::model::{brief, cas_input, cas_swapped, is_known};
-use crate::{Model, ModelError, NilReads};
+use crate::oracle::Interval;
+use crate::{Access, Model, ModelError, NilReads, RegisterView};
 
 /// The models `register` and `cas-register`: each key holds one value.
 #[derive(Debug, Clone)]
@@ -150,6 +151,21 @@ impl Model for Register {
                 .filter_map(|op| leaves(op).cloned())
                 .collect(),
         )
+    }
+
+    fn register_view(
+        &self,
+        initial: &Value,
+        history: &[Interval<RegisterOp>],
+    ) -> Option<RegisterView> {
+        RegisterView::of(initial, history, |interval| {
+            Some(match &interval.op {
+                RegisterOp::Read(value) => Access::Read(value),
+                RegisterOp::Write(value) => Access::Write(value),
+                RegisterOp::Cas(old, new) => Access::Cas(old, new),
+                RegisterOp::Mismatch(value) => Access::Not(value),
+            })
+        })
     }
 
     fn describe(&self, op: &RegisterOp) -> String {
