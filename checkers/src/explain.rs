@@ -11,20 +11,27 @@ use histories::{Operation, Outcome, Value};
 
 pub use lanes::lanes;
 
+use shrink::{Shrunk, Weaken};
+
+use crate::dispatch::Violation;
 use crate::limits::{Budget, Limits};
 use crate::linearizability::{disagreement, name_of, violated};
+use crate::normalise::Part;
 use crate::oracle::{self, Interval};
-use crate::search::Problem;
+use crate::registers::{self, Excerpt};
+use crate::search::{self, Decision, Problem};
 use crate::{Cancel, Check, CoreOperation, Counterexample, Model};
 
 /// How long shrinking may take.
 const TIME_MS_MAX: u64 = 10_000;
 /// Sets of placed operations the oracle may look at.
 const ORACLE_NODES_MAX: u64 = 500_000;
+/// What the search may do to confirm and to shrink further what a faster engine found.
+const CONFIRM_NODES_MAX: u64 = 1_000_000;
 
 /// What was found out about a violation.
 pub(crate) struct Explained<'m, M: Model> {
-    /// Not linearizable by itself.
+    /// Not linearizable by itself, says the search.
     core: Problem<'m, M>,
     /// Whether every further weakening was tried and is linearizable.
     minimal: bool,
@@ -33,29 +40,72 @@ pub(crate) struct Explained<'m, M: Model> {
     prefix_events: u64,
 }
 
-/// Finds a few operations that contradict each other, given that no configuration is left at
-/// `event`, and that it took so many `nodes` to see that.
+/// Finds a few operations that contradict each other.
 pub(crate) fn explain<'m, M: Model>(
-    problem: &Problem<'m, M>,
-    event: usize,
-    nodes: u64,
+    model: &'m M,
+    part: &Part<M::Op>,
+    violation: Violation,
     limits: &Limits,
     cancel: &Cancel,
 ) -> Explained<'m, M> {
-    // Linearizability is closed under prefixes, and the engines look no further ahead than the
-    // return at which no configuration is left: up to there is the shortest bad prefix.
-    let prefix = problem.weakened(event + 1, |_| true);
     let limits = Limits {
         time_ms: limits.time_ms.min(TIME_MS_MAX),
         ..*limits
     };
-    let shrunk = shrink::shrink(prefix, nodes, &Budget::new(&limits, cancel));
+    let budget = Budget::new(&limits, cancel);
+    let nodes = violation.nodes;
+    let (shrunk, event) = match violation.registers {
+        Some(history) => {
+            let exact = violation
+                .event
+                .or_else(|| registers::shortest_bad_prefix(&history, &budget));
+            let excerpt = Excerpt::whole(history, part.names_states(model));
+            let core = shrink_from(excerpt, exact, violation.hint.as_deref(), nodes, &budget).core;
+            (again(part.excerpt(model, &core), &budget), exact)
+        }
+        None => {
+            let problem = part.problem(model, false);
+            let (event, hint) = (violation.event, violation.hint.as_deref());
+            (shrink_from(problem, event, hint, nodes, &budget), event)
+        }
+    };
     let oracle = ask_oracle(&shrunk.core);
     Explained {
         core: shrunk.core,
         minimal: shrunk.minimal,
         oracle,
-        prefix_events: event as u64 + 1,
+        prefix_events: event.map_or(part.moments.len(), |event| event + 1) as u64,
+    }
+}
+
+/// Shrinks to the hint where it is enough, else within the shortest bad prefix where it is known:
+/// linearizability is closed under prefixes.
+fn shrink_from<P: Weaken>(
+    whole: P,
+    event: Option<usize>,
+    hint: Option<&[u32]>,
+    nodes: u64,
+    budget: &Budget,
+) -> Shrunk<P> {
+    let whole = match (hint, event) {
+        (None, Some(event)) => whole.weakened(event + 1, |_| true),
+        _ => whole,
+    };
+    shrink::shrink(whole, hint, nodes, budget)
+}
+
+/// What other engines made small, made as small as the search of the model itself can make it.
+fn again<'m, M: Model>(problem: Problem<'m, M>, budget: &Budget) -> Shrunk<Problem<'m, M>> {
+    let budget = budget.with_nodes(CONFIRM_NODES_MAX);
+    match search::decide(&problem, &budget) {
+        (Decision::NotLinearizable { event }, nodes) => {
+            shrink_from(problem, Some(event), None, nodes, &budget)
+        }
+        // Linearizable after all? The oracle has the last word.
+        (Decision::Linearizable | Decision::Undecided { .. }, _) => Shrunk {
+            core: problem,
+            minimal: false,
+        },
     }
 }
 

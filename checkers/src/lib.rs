@@ -23,6 +23,7 @@
 
 mod assumptions;
 mod counterexample;
+mod dispatch;
 mod explain;
 mod limits;
 mod linearizability;

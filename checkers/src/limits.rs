@@ -14,6 +14,8 @@ pub struct Limits {
     pub memory_bytes: u64,
     /// How many keys are searched side by side; 0 means one for each processor.
     pub threads: usize,
+    /// Whether to go on after the first key that is not linearizable, to find every one.
+    pub all: bool,
 }
 
 impl Default for Limits {
@@ -23,6 +25,7 @@ impl Default for Limits {
             time_ms: 60_000,
             memory_bytes: 2 << 30,
             threads: 0,
+            all: false,
         }
     }
 }

@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use histories::{Operation, Value};
 
+use crate::dispatch::{self, Finding};
 use crate::explain;
 use crate::limits::{Budget, Exhausted};
 use crate::models::{InitialError, ModelOptions, Visitor};
 use crate::normalise::{self, Part};
-use crate::search::{self, Decision};
 use crate::{Cancel, Check, Counterexample, Limits, Model, ModelError, Verdict};
 
 const NAME: &str = "linearizability";
@@ -92,7 +92,7 @@ pub fn linearizability_of<M: Model>(
 ) -> Result<Judgement, ModelError> {
     let parts = normalise::parts(model, operations)?;
     let budget = Budget::new(limits, cancel);
-    let mut decided = decide_all(model, operations, &parts, limits, &budget);
+    let mut decided = decide_all(model, &parts, limits, &budget);
     decided.sort_unstable_by_key(|decided| decided.part);
     let mut judgement = Judgement {
         check: Check::valid(NAME),
@@ -100,15 +100,29 @@ pub fn linearizability_of<M: Model>(
         keys: parts.len() as u64,
         counterexample: None,
     };
-    let violation = decided.iter().find_map(|decided| match decided.decision {
-        Decision::NotLinearizable { event } => Some((decided, event)),
-        Decision::Linearizable | Decision::Undecided { .. } => None,
+    let violated: Vec<usize> = decided
+        .iter()
+        .filter(|decided| matches!(decided.finding, Finding::Violated(_)))
+        .map(|decided| decided.part)
+        .collect();
+    let first = decided.iter_mut().find_map(|decided| {
+        let finding = std::mem::replace(&mut decided.finding, Finding::Linearizable);
+        match finding {
+            Finding::Violated(violation) => Some((decided.part, violation)),
+            other => {
+                decided.finding = other;
+                None
+            }
+        }
     });
-    if let Some((violated, event)) = violation {
-        let problem = parts[violated.part].problem(model, operations, true);
-        let explained = explain::explain(&problem, event, violated.nodes, limits, cancel);
+    if let Some(contradiction) = contradiction(&parts, &decided) {
+        judgement.check = contradiction;
+    } else if let Some((part, violation)) = first {
+        let part = &parts[part];
+        let explained = explain::explain(model, part, violation, limits, cancel);
         (judgement.check, judgement.counterexample) =
-            explain::present(operations, parts[violated.part].key.as_ref(), &explained);
+            explain::present(operations, part.key.as_ref(), &explained);
+        judgement.check.details.extend(others(&parts, &violated));
     } else if let Some(check) = undecided(operations, &parts, &decided, limits) {
         judgement.check = check;
     }
@@ -118,16 +132,13 @@ pub fn linearizability_of<M: Model>(
 /// What was decided of one part.
 struct Decided {
     part: usize,
-    decision: Decision,
-    /// The operation that returns, or begins, where the search stopped.
-    stopped_at: Option<u32>,
-    nodes: u64,
+    finding: Finding,
 }
 
-/// Decides the parts side by side, the largest first; all stop at the first violation.
+/// Decides the parts side by side, the largest first; all stop at the first violation, unless all
+/// violations are wanted.
 fn decide_all<M: Model>(
     model: &M,
-    operations: &[Operation],
     parts: &[Part<M::Op>],
     limits: &Limits,
     budget: &Budget,
@@ -138,12 +149,15 @@ fn decide_all<M: Model>(
     let decided = Mutex::new(Vec::with_capacity(parts.len()));
     let work = || {
         while let Some(&part) = order.get(taken.fetch_add(1, Ordering::Relaxed)) {
-            let done = decide_part(part, model, operations, &parts[part], budget);
-            if matches!(done.decision, Decision::NotLinearizable { .. }) {
+            let finding = match budget.check() {
+                Ok(()) => dispatch::decide(model, &parts[part], budget),
+                Err(limit) => Finding::Undecided { limit, event: 0 },
+            };
+            if matches!(finding, Finding::Violated(_)) && !limits.all {
                 budget.stop();
             }
             if let Ok(mut decided) = decided.lock() {
-                decided.push(done);
+                decided.push(Decided { part, finding });
             }
         }
     };
@@ -162,37 +176,27 @@ fn decide_all<M: Model>(
     decided.into_inner().unwrap_or_default()
 }
 
-fn decide_part<M: Model>(
-    number: usize,
-    model: &M,
-    operations: &[Operation],
-    part: &Part<M::Op>,
-    budget: &Budget,
-) -> Decided {
-    if let Err(limit) = budget.check() {
-        let decision = Decision::Undecided { limit, event: 0 };
-        return Decided {
-            part: number,
-            decision,
-            stopped_at: None,
-            nodes: 0,
-        };
-    }
-    let problem = part.problem(model, operations, true);
-    let (decision, nodes) = search::decide(&problem, budget);
-    let stopped_at = match decision {
-        Decision::Linearizable => None,
-        Decision::NotLinearizable { event } | Decision::Undecided { event, .. } => problem
-            .moments
-            .get(event)
-            .map(|moment| problem.calls[moment.call as usize].source),
-    };
-    Decided {
-        part: number,
-        decision,
-        stopped_at,
-        nodes,
-    }
+/// That engines contradict each other about a part, where they do.
+fn contradiction<Op>(parts: &[Part<Op>], decided: &[Decided]) -> Option<Check> {
+    decided.iter().find_map(|decided| match decided.finding {
+        Finding::Disagreement(who) => {
+            let key = name_of(parts[decided.part].key.as_ref());
+            Some(disagreement(format!("{key}{who} contradict each other")))
+        }
+        _ => None,
+    })
+}
+
+/// The other keys in violation, of which no counterexample is given.
+fn others<Op>(parts: &[Part<Op>], violated: &[usize]) -> Vec<String> {
+    let also = violated.iter().skip(1);
+    also.map(|&part| {
+        format!(
+            "{}not linearizable either",
+            name_of(parts[part].key.as_ref())
+        )
+    })
+    .collect()
 }
 
 /// What is not known, when something is not: a part that was lost counts as not known.
@@ -202,11 +206,11 @@ fn undecided<Op>(
     decided: &[Decided],
     limits: &Limits,
 ) -> Option<Check> {
-    let stuck: Vec<(&Decided, Exhausted)> = decided
+    let stuck: Vec<(usize, Exhausted, usize)> = decided
         .iter()
-        .filter_map(|decided| match decided.decision {
-            Decision::Undecided { limit, .. } => Some((decided, limit)),
-            Decision::Linearizable | Decision::NotLinearizable { .. } => None,
+        .filter_map(|decided| match decided.finding {
+            Finding::Undecided { limit, event } => Some((decided.part, limit, event)),
+            _ => None,
         })
         .collect();
     let lost = parts.len() - decided.len();
@@ -216,7 +220,7 @@ fn undecided<Op>(
     let details = stuck
         .iter()
         .take(UNDECIDED_SHOWN_MAX)
-        .map(|(decided, _)| progress(operations, &parts[decided.part], decided.stopped_at))
+        .map(|&(part, _, event)| progress(operations, &parts[part], event))
         .collect();
     let unknown = stuck.len() + lost;
     let of = match parts.len() {
@@ -225,7 +229,7 @@ fn undecided<Op>(
     };
     let limit = stuck
         .first()
-        .map_or(Exhausted::Cancelled, |(_, limit)| *limit);
+        .map_or(Exhausted::Cancelled, |(_, limit, _)| *limit);
     let (reason, hint) = match limit {
         Exhausted::Time => (
             format!("the time limit of {} ms was reached{of}", limits.time_ms),
@@ -251,26 +255,29 @@ fn undecided<Op>(
 }
 
 /// How far the search of one part came.
-fn progress<Op>(operations: &[Operation], part: &Part<Op>, stopped_at: Option<u32>) -> String {
+fn progress<Op>(operations: &[Operation], part: &Part<Op>, event: usize) -> String {
     let key = name_of(part.key.as_ref());
     let total = part.members.len();
-    let Some(operation) = stopped_at.and_then(|source| operations.get(source as usize)) else {
+    let (before, after) = part.moments.split_at(event.min(part.moments.len()));
+    if before.is_empty() {
         return format!("{key}not begun ({total} operations)");
-    };
-    let ended = operation.ended.map_or(u64::MAX, |ended| ended.index);
-    let before = part
-        .members
-        .iter()
-        .filter(|(source, _)| {
-            operations[*source as usize]
-                .ended
-                .is_some_and(|end| end.index < ended)
-        })
-        .count();
+    }
+    let returned = before.iter().filter(|moment| *moment & 1 == 1).count();
+    let width = before.len() - 2 * returned;
+    let stuck = after.first().map(|moment| {
+        let source = part.members[(moment >> 1) as usize].source;
+        let operation = &operations[source as usize];
+        format!(
+            "; stuck where operation {} of process {} {}, with {width} under way or of unknown \
+             outcome",
+            operation.invoked.index,
+            operation.process,
+            if moment & 1 == 1 { "ends" } else { "begins" },
+        )
+    });
     format!(
-        "{key}linearizable up to where operation {} of process {} ends \
-         ({before} of {total} operations end before)",
-        operation.invoked.index, operation.process
+        "{key}linearizable as far as {returned} of {total} operations have ended{}",
+        stuck.unwrap_or_default()
     )
 }
 

@@ -1,20 +1,37 @@
-//! From recorded operations to problems: parsed, divided into parts, in order of time.
+//! From recorded operations to parts: parsed, divided, in order of time.
 
+use std::hash::Hash;
 use std::sync::Arc;
 
 use histories::{Operation, Outcome, Value};
 use rustc_hash::FxHashMap;
 
+use crate::oracle::Interval;
+use crate::registers::{Excerpt, OPEN, RegisterCall, RegisterHistory};
 use crate::search::{Call, Moment, Problem};
-use crate::{Model, ModelError};
+use crate::{Model, ModelError, RegisterView};
 
 /// The operations confined to one part of the system.
 #[derive(Debug)]
 pub(crate) struct Part<Op> {
     /// Which part; `None` when the history is judged as a whole.
     pub key: Option<Value>,
-    /// Each operation that constrains something: its place in the caller's list, and its meaning.
-    pub members: Vec<(u32, Op)>,
+    /// Each operation that constrains something, in order of beginning.
+    pub members: Vec<Member<Op>>,
+    /// Beginnings and returns in order of time: the member's place, times two, plus one if it
+    /// returns there. Members of unknown outcome do not return.
+    pub moments: Vec<u32>,
+}
+
+/// One operation of a part.
+#[derive(Debug, Clone)]
+pub(crate) struct Member<Op> {
+    /// Its place in the caller's list.
+    pub source: u32,
+    /// What it means.
+    pub op: Op,
+    /// Whether its outcome is unknown.
+    pub open: bool,
 }
 
 /// Divides a history into parts that can be judged on their own.
@@ -23,7 +40,7 @@ pub(crate) fn parts<M: Model>(
     operations: &[Operation],
 ) -> Result<Vec<Part<M::Op>>, ModelError> {
     let mut keys: Vec<Option<Value>> = Vec::new();
-    let mut parsed: Vec<(u32, Option<u32>, M::Op)> = Vec::new();
+    let mut parsed: Vec<(Option<u32>, Member<M::Op>)> = Vec::new();
     let mut numbers: FxHashMap<Option<Value>, u32> = FxHashMap::default();
     for (source, operation) in operations.iter().enumerate() {
         if operation.outcome == Outcome::Fail {
@@ -37,28 +54,36 @@ pub(crate) fn parts<M: Model>(
                     keys.len() as u32 - 1
                 })
             });
-            parsed.push((source as u32, part, op));
+            let member = Member {
+                source: source as u32,
+                op,
+                open: operation.outcome != Outcome::Ok,
+            };
+            parsed.push((part, member));
         }
     }
     // One operation that touches several parts ties all of them together.
-    if parsed.iter().any(|(_, part, _)| part.is_none()) {
-        let members = parsed
-            .into_iter()
-            .map(|(source, _, op)| (source, op))
-            .collect();
-        return Ok(vec![Part { key: None, members }]);
+    if parsed.iter().any(|(part, _)| part.is_none()) {
+        keys = vec![None];
+        for (part, _) in &mut parsed {
+            *part = Some(0);
+        }
     }
     let mut parts: Vec<Part<M::Op>> = keys
         .into_iter()
         .map(|key| Part {
             key,
             members: Vec::new(),
+            moments: Vec::new(),
         })
         .collect();
-    for (source, part, op) in parsed {
+    for (part, member) in parsed {
         if let Some(part) = part {
-            parts[part as usize].members.push((source, op));
+            parts[part as usize].members.push(member);
         }
+    }
+    for part in &mut parts {
+        part.put_in_order(operations);
     }
     Ok(parts)
 }
@@ -75,38 +100,180 @@ fn check_interval<M: Model>(model: &M, operation: &Operation) -> Result<(), Mode
     }
 }
 
-impl<Op: Clone + Eq + std::hash::Hash> Part<Op> {
-    /// The part as the engines see it.
+impl<Op: Clone + Eq + Hash> Part<Op> {
+    /// The part as the generic engines see it.
     pub(crate) fn problem<'m, M: Model<Op = Op>>(
         &self,
         model: &'m M,
-        operations: &[Operation],
         drop_unobserved: bool,
     ) -> Problem<'m, M> {
         let mut classes: Vec<Op> = Vec::new();
         let mut numbers: FxHashMap<&Op, u32> = FxHashMap::default();
         let mut calls = Vec::with_capacity(self.members.len());
-        for (source, op) in &self.members {
-            let class = *numbers.entry(op).or_insert_with(|| {
-                classes.push(op.clone());
+        for member in &self.members {
+            let class = *numbers.entry(&member.op).or_insert_with(|| {
+                classes.push(member.op.clone());
                 classes.len() as u32 - 1
             });
-            let open = operations[*source as usize].outcome != Outcome::Ok;
             calls.push(Call {
                 class,
-                source: *source,
-                open,
+                source: member.source,
+                open: member.open,
             });
         }
-        let moments = in_order(&calls, operations);
-        Problem::new(
-            model,
-            model.initial(self.key.as_ref()),
-            Arc::from(classes),
+        let moment = |moment: &u32| Moment {
+            call: moment >> 1,
+            returns: moment & 1 == 1,
+        };
+        let initial = model.initial(self.key.as_ref());
+        let moments = self.moments.iter().map(moment).collect();
+        let classes = Arc::from(classes);
+        Problem::new(model, initial, classes, calls, moments, drop_unobserved)
+    }
+
+    /// The part as monitors and views see it: the position in `moments` is the time.
+    pub(crate) fn intervals(&self) -> Vec<Interval<Op>> {
+        let mut intervals: Vec<Interval<Op>> = self
+            .members
+            .iter()
+            .map(|member| Interval {
+                op: member.op.clone(),
+                begins: 0,
+                ends: None,
+            })
+            .collect();
+        for (position, moment) in (0..).zip(&self.moments) {
+            let interval = &mut intervals[(moment >> 1) as usize];
+            match moment & 1 {
+                0 => interval.begins = position,
+                _ => interval.ends = Some(position),
+            }
+        }
+        intervals
+    }
+
+    /// The part as the register engines see it; `view` is of this part's intervals.
+    pub(crate) fn registers(&self, view: &RegisterView) -> RegisterHistory {
+        let mut calls: Vec<RegisterCall> = view
+            .accesses
+            .iter()
+            .map(|access| RegisterCall {
+                access: *access,
+                begins: 0,
+                returns: OPEN,
+            })
+            .collect();
+        for (position, moment) in (0..).zip(&self.moments) {
+            let call = &mut calls[(moment >> 1) as usize];
+            match moment & 1 {
+                0 => call.begins = position,
+                _ => call.returns = position,
+            }
+        }
+        RegisterHistory {
             calls,
-            moments,
-            drop_unobserved,
-        )
+            moments: self.moments.clone(),
+            values: view.values,
+            starts: vec![0],
+        }
+    }
+
+    /// An excerpt of [`Part::registers`] as the generic engines see it. Where what came before is
+    /// left out, the states it may start from are those its start values stand for; the model must
+    /// be able to name them ([`Part::names_states`]).
+    pub(crate) fn excerpt<'m, M: Model<Op = Op>>(
+        &self,
+        model: &'m M,
+        excerpt: &Excerpt,
+    ) -> Problem<'m, M> {
+        let members = excerpt.sources.iter().zip(&excerpt.history.calls);
+        let part = Part {
+            key: self.key.clone(),
+            members: members
+                .map(|(&member, call)| Member {
+                    open: call.returns == OPEN,
+                    ..self.members[member as usize].clone()
+                })
+                .collect(),
+            moments: excerpt.history.moments.clone(),
+        };
+        let problem = part.problem(model, true);
+        let mut starts = Vec::new();
+        for source in &excerpt.start_sources {
+            match source {
+                None => starts.push(problem.initial.clone()),
+                Some(member) => {
+                    let update = &self.members[*member as usize].op;
+                    starts.extend(model.states_after(&[update]).unwrap_or_default());
+                }
+            }
+        }
+        Problem { starts, ..problem }
+    }
+
+    /// Whether the model can name the states that any of the updates leaves.
+    pub(crate) fn names_states<M: Model<Op = Op>>(&self, model: &M) -> bool {
+        let ops: Vec<&Op> = self.members.iter().map(|member| &member.op).collect();
+        model.states_after(&ops).is_some()
+    }
+
+    /// Fills `moments`, and puts `members` in order of beginning: in order of index, but with closed
+    /// intervals. Of two events of different processes stamped with the same time nobody knows
+    /// which came first, so there an operation that begins is taken to begin before others return.
+    /// This only ever widens intervals.
+    fn put_in_order(&mut self, operations: &[Operation]) {
+        let mut stamped = Vec::with_capacity(2 * self.members.len());
+        for (number, member) in (0..).zip(&self.members) {
+            let operation = &operations[member.source as usize];
+            let process = operation.process;
+            stamped.push(Stamped {
+                index: operation.invoked.index,
+                time_ns: operation.invoked.time_ns,
+                moment: number << 1,
+                process,
+            });
+            if !member.open {
+                // Known to have happened, not known by when: not before the end of the history.
+                let (index, time_ns) = operation
+                    .ended
+                    .map_or((u64::MAX, u64::MAX), |end| (end.index, end.time_ns));
+                stamped.push(Stamped {
+                    index,
+                    time_ns,
+                    moment: number << 1 | 1,
+                    process,
+                });
+            }
+        }
+        stamped.sort_by_key(|stamped| (stamped.index, stamped.moment & 1));
+        for tied in stamped.chunk_by_mut(|a, b| a.time_ns == b.time_ns) {
+            if tied.len() > 1 {
+                put_beginnings_first(tied);
+            }
+        }
+        self.moments = stamped.into_iter().map(|stamped| stamped.moment).collect();
+        self.number_by_beginning();
+    }
+
+    /// Renumbers the members so that they are in order of beginning.
+    fn number_by_beginning(&mut self) {
+        let mut numbers = vec![0_u32; self.members.len()];
+        let begins = self.moments.iter().filter(|moment| *moment & 1 == 0);
+        for (number, moment) in (0..).zip(begins) {
+            numbers[(moment >> 1) as usize] = number;
+        }
+        if numbers.is_sorted() {
+            return;
+        }
+        for moment in &mut self.moments {
+            *moment = numbers[(*moment >> 1) as usize] << 1 | (*moment & 1);
+        }
+        let mut numbered: Vec<(u32, Member<Op>)> = numbers
+            .into_iter()
+            .zip(std::mem::take(&mut self.members))
+            .collect();
+        numbered.sort_unstable_by_key(|(number, _)| *number);
+        self.members = numbered.into_iter().map(|(_, member)| member).collect();
     }
 }
 
@@ -114,53 +281,8 @@ impl<Op: Clone + Eq + std::hash::Hash> Part<Op> {
 struct Stamped {
     index: u64,
     time_ns: u64,
-    moment: Moment,
+    moment: u32,
     process: u64,
-}
-
-/// The beginnings and returns in order of their index, but with closed intervals: of two events of
-/// different processes stamped with the same time nobody knows which came first, so there an
-/// operation that begins is taken to begin before others return. This only ever widens intervals.
-fn in_order(calls: &[Call], operations: &[Operation]) -> Vec<Moment> {
-    let mut stamped = Vec::with_capacity(2 * calls.len());
-    for (number, call) in calls.iter().enumerate() {
-        let operation = &operations[call.source as usize];
-        let process = operation.process;
-        let moment = Moment {
-            call: number as u32,
-            returns: false,
-        };
-        let (index, time_ns) = (operation.invoked.index, operation.invoked.time_ns);
-        stamped.push(Stamped {
-            index,
-            time_ns,
-            moment,
-            process,
-        });
-        if !call.open {
-            let moment = Moment {
-                call: number as u32,
-                returns: true,
-            };
-            // Known to have happened, not known by when: not before the end of the history.
-            let (index, time_ns) = operation
-                .ended
-                .map_or((u64::MAX, u64::MAX), |end| (end.index, end.time_ns));
-            stamped.push(Stamped {
-                index,
-                time_ns,
-                moment,
-                process,
-            });
-        }
-    }
-    stamped.sort_by_key(|stamped| (stamped.index, stamped.moment.returns));
-    for tied in stamped.chunk_by_mut(|a, b| a.time_ns == b.time_ns) {
-        if tied.len() > 1 {
-            put_beginnings_first(tied);
-        }
-    }
-    stamped.into_iter().map(|stamped| stamped.moment).collect()
 }
 
 /// Moves every beginning before the returns of other processes, but not before the last return of
@@ -169,7 +291,7 @@ fn put_beginnings_first(tied: &mut [Stamped]) {
     let mut last_return: FxHashMap<u64, u64> = FxHashMap::default();
     for (place, stamped) in (1..).zip(tied.iter_mut()) {
         // From here on `index` only says where in the group it goes.
-        if stamped.moment.returns {
+        if stamped.moment & 1 == 1 {
             last_return.insert(stamped.process, place);
             stamped.index = place;
         } else {
@@ -178,5 +300,5 @@ fn put_beginnings_first(tied: &mut [Stamped]) {
     }
     // At one place the return comes first, then the beginnings that had to wait for it; the sort
     // is stable.
-    tied.sort_by_key(|stamped| (stamped.index, !stamped.moment.returns));
+    tied.sort_by_key(|stamped| (stamped.index, stamped.moment & 1 == 0));
 }

@@ -5,6 +5,13 @@
 //! [`Model::register_view`](crate::Model::register_view), and engines made for registers then
 //! decide what a search of the model itself would take far longer for.
 
+mod decide;
+mod weaken;
+
+pub(crate) use decide::{decide_excerpt, shortest_bad_prefix};
+
+pub(crate) use weaken::Excerpt;
+
 use crate::oracle::Interval;
 
 /// What one operation does to a register that holds values of type `V`.

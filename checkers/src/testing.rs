@@ -5,6 +5,7 @@ use std::sync::Arc;
 use histories::{Operation, Outcome, Point, Value};
 use seeds::{Purpose, Stream};
 
+use crate::normalise::{Member, Part};
 use crate::oracle::Interval;
 use crate::search::{Call, Moment, Problem};
 use crate::{Model, RegisterOp};
@@ -142,6 +143,27 @@ pub(crate) fn problem<'m, M: Model>(
         moments,
         drop_unobserved,
     )
+}
+
+/// The part that these intervals are.
+pub(crate) fn part<Op: Clone>(intervals: &[Interval<Op>]) -> Part<Op> {
+    let mut stamped: Vec<(u64, u32)> = Vec::new();
+    let mut members = Vec::new();
+    for (number, interval) in (0..).zip(intervals) {
+        members.push(Member {
+            source: number,
+            op: interval.op.clone(),
+            open: interval.ends.is_none(),
+        });
+        stamped.push((interval.begins, number << 1));
+        stamped.extend(interval.ends.map(|end| (end, number << 1 | 1)));
+    }
+    stamped.sort_by_key(|(time, _)| *time);
+    Part {
+        key: None,
+        members,
+        moments: stamped.into_iter().map(|(_, moment)| moment).collect(),
+    }
 }
 
 /// All ways in which `count` operations can overlap, in order of beginning, each open or not.

@@ -8,6 +8,7 @@
 
 use crate::Model;
 use crate::limits::Budget;
+use crate::registers::{self, Access, Excerpt};
 use crate::search::{self, Decision, Problem};
 
 /// One check may cost so many times what it cost to find the violation.
@@ -18,79 +19,144 @@ const WINDOW_FIRST: usize = 4;
 
 /// A core of more calls than this is tried again without what came before it.
 const READABLE_MAX: usize = 6;
+/// Of more returns than this, what came before the last few is left out first, for to weaken much
+/// costs more than to leave it out.
+const WHOLE_RETURNS_MAX: usize = 2_000;
+/// As many returns are kept at most when what came before is left out.
+const LOCAL_RETURNS_MAX: usize = 4_096;
+
+/// A history that can be made smaller without making a good one bad.
+pub(crate) trait Weaken: Sized {
+    /// How many moments there are.
+    fn moments(&self) -> usize;
+
+    /// How many calls there are.
+    fn calls(&self) -> usize;
+
+    /// Where calls return, in order.
+    fn returns(&self, only: Only) -> Vec<u32>;
+
+    /// Where this call returns.
+    fn return_of(&self, call: u32) -> u32;
+
+    /// Only the moments before `end`, with only the `bounded` calls returning.
+    fn weakened(&self, end: usize, bounded: impl Fn(u32) -> bool) -> Self;
+
+    /// Without what returned before `cut`, starting from whatever may be there; `None` where nobody
+    /// can say what that is.
+    fn without_before(&self, cut: usize) -> Option<Self>;
+
+    /// Whether there is an order. The event of a violation is one at which it shows.
+    fn decide(&self, budget: &Budget) -> Decision;
+}
+
+/// Which calls are to be weakened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Only {
+    /// Those that only observe.
+    Observers,
+    /// All.
+    All,
+}
 
 /// What is left.
-pub(crate) struct Shrunk<'m, M: Model> {
-    pub core: Problem<'m, M>,
+pub(crate) struct Shrunk<P> {
+    /// Not linearizable.
+    pub core: P,
     /// Whether weakening any one more operation was tried, and found to make it linearizable.
     pub minimal: bool,
 }
 
-/// Shrinks a problem that is not linearizable, as far as the budget goes.
-pub(crate) fn shrink<'m, M: Model>(
-    prefix: Problem<'m, M>,
+/// Shrinks what is not linearizable, as far as the budget goes. `hint` are calls that may be
+/// enough of a contradiction by themselves.
+pub(crate) fn shrink<P: Weaken>(
+    whole: P,
+    hint: Option<&[u32]>,
     nodes: u64,
     budget: &Budget,
-) -> Shrunk<'m, M> {
+) -> Shrunk<P> {
     let check_nodes = nodes.saturating_mul(CHECK_COST_FACTOR).max(CHECK_NODES_MIN);
     let budget = budget.with_nodes(check_nodes);
-    let everything = prefix.moments.len();
-    let local = prefix.weakened(everything, |_| true);
     let mut shrinker = Shrinker {
-        current: prefix,
-        budget: budget.clone(),
+        current: whole,
+        budget,
         undecided: false,
     };
+    if let Some(hint) = hint
+        && shrinker.keep_only(hint)
+    {
+        let minimal = shrinker.shrink_by_weakening();
+        if shrinker.current.calls() <= READABLE_MAX {
+            return shrinker.done(minimal);
+        }
+    }
+    if shrinker.current.returns(Only::All).len() > WHOLE_RETURNS_MAX
+        && let Some(local) = shrinker.again().shrink_locally()
+        && local.core.calls() <= READABLE_MAX
+    {
+        return local;
+    }
+    let before = shrinker.again();
     shrinker.shrink_to_window();
     let minimal = shrinker.shrink_by_weakening();
-    let whole = Shrunk {
-        core: shrinker.current,
-        minimal,
-    };
-    if whole.core.calls.len() <= READABLE_MAX {
+    let whole = shrinker.done(minimal);
+    if whole.core.calls() <= READABLE_MAX {
         return whole;
     }
     // Where values come back, much of what is left only says that an older value cannot be: try
     // without what came before.
-    let mut shrinker = Shrinker {
-        current: local,
-        budget,
-        undecided: false,
-    };
-    if !shrinker.shrink_to_end() {
-        return whole;
-    }
-    let minimal = shrinker.shrink_by_weakening();
-    match shrinker.current.calls.len() < whole.core.calls.len() {
-        true => Shrunk {
-            core: shrinker.current,
-            minimal,
-        },
-        false => whole,
+    match before.shrink_locally() {
+        Some(local) if local.core.calls() < whole.core.calls() => local,
+        _ => whole,
     }
 }
 
-/// Which calls are to be weakened.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Only {
-    Observers,
-    All,
-}
-
-struct Shrinker<'m, M: Model> {
+struct Shrinker<P> {
     /// Not linearizable.
-    current: Problem<'m, M>,
+    current: P,
     budget: Budget,
     /// Whether some check since this was last reset had no answer.
     undecided: bool,
 }
 
-impl<'m, M: Model> Shrinker<'m, M> {
+impl<P: Weaken> Shrinker<P> {
+    /// Another one that begins where this one stands.
+    fn again(&self) -> Self {
+        Shrinker {
+            current: self.current.weakened(self.current.moments(), |_| true),
+            budget: self.budget.clone(),
+            undecided: false,
+        }
+    }
+
+    fn done(self, minimal: bool) -> Shrunk<P> {
+        Shrunk {
+            core: self.current,
+            minimal,
+        }
+    }
+
+    /// Weakens all calls but these.
+    fn keep_only(&mut self, calls: &[u32]) -> bool {
+        let all = self.current.moments();
+        let candidate = self.current.weakened(all, |call| calls.contains(&call));
+        self.replace(candidate)
+    }
+
+    /// What is left of the last few returns, without what came before them.
+    fn shrink_locally(mut self) -> Option<Shrunk<P>> {
+        if !self.shrink_to_end() {
+            return None;
+        }
+        let minimal = self.shrink_by_weakening();
+        Some(self.done(minimal))
+    }
+
     /// Tries the last few returns only, then more and more: contradictions are mostly local.
     fn shrink_to_window(&mut self) {
         let mut window = WINDOW_FIRST;
         loop {
-            let returns = self.returns(Only::All);
+            let returns = self.current.returns(Only::All);
             if window * 2 > returns.len() {
                 return;
             }
@@ -104,10 +170,11 @@ impl<'m, M: Model> Shrinker<'m, M> {
 
     /// Leaves out all but the last few returns and what is not over before them, as few as can be.
     fn shrink_to_end(&mut self) -> bool {
-        let returns = self.returns(Only::All);
+        let returns = self.current.returns(Only::All);
+        let most = returns.len().min(LOCAL_RETURNS_MAX);
         let mut window = 1;
-        while window < returns.len() {
-            window = (window * 2).min(returns.len());
+        while window < most {
+            window = (window * 2).min(most);
             let cut = returns[returns.len() - window] as usize;
             if let Some(candidate) = self.current.without_before(cut)
                 && self.replace(candidate)
@@ -127,13 +194,13 @@ impl<'m, M: Model> Shrinker<'m, M> {
     /// Weakens chunk after chunk, oldest first, in ever smaller chunks. Says whether no single
     /// operation is left that can be weakened.
     fn shrink_by_chunks(&mut self, only: Only) -> bool {
-        let mut chunk = self.returns(only).len().div_ceil(2).max(1);
+        let mut chunk = self.current.returns(only).len().div_ceil(2).max(1);
         loop {
             let mut from = 0;
             let mut changed = false;
             self.undecided = false;
             loop {
-                let returns = self.returns(only);
+                let returns = self.current.returns(only);
                 let Some(rest @ [_, ..]) = returns.get(from..) else {
                     break;
                 };
@@ -157,17 +224,15 @@ impl<'m, M: Model> Shrinker<'m, M> {
     /// Weakens the calls that return at the positions given, if what is left is still bad for
     /// certain, and then cuts it off where it is bad.
     fn weaken(&mut self, weakens: impl Fn(u32) -> bool) -> bool {
-        let returns = &self.current.returns;
-        let all = self.current.moments.len();
-        let candidate = self
-            .current
-            .weakened(all, |call| !weakens(returns[call as usize]));
+        let current = &self.current;
+        let candidate =
+            current.weakened(current.moments(), |call| !weakens(current.return_of(call)));
         self.replace(candidate)
     }
 
     /// Goes on with the candidate if it is bad for certain, cut off where it is bad.
-    fn replace(&mut self, candidate: Problem<'m, M>) -> bool {
-        match search::decide(&candidate, &self.budget).0 {
+    fn replace(&mut self, candidate: P) -> bool {
+        match candidate.decide(&self.budget) {
             Decision::NotLinearizable { event } => {
                 self.current = candidate.weakened(event + 1, |_| true);
                 true
@@ -179,18 +244,81 @@ impl<'m, M: Model> Shrinker<'m, M> {
             }
         }
     }
+}
 
-    /// Where calls return, in order.
+impl<M: Model> Weaken for Problem<'_, M> {
+    fn moments(&self) -> usize {
+        self.moments.len()
+    }
+
+    fn calls(&self) -> usize {
+        self.calls.len()
+    }
+
     fn returns(&self, only: Only) -> Vec<u32> {
-        let problem = &self.current;
         let wanted = |call: u32| {
-            let class = problem.calls[call as usize].class;
-            only == Only::All || problem.observers[class as usize]
+            let class = self.calls[call as usize].class;
+            only == Only::All || self.observers[class as usize]
         };
         (0..)
-            .zip(&problem.moments)
+            .zip(&self.moments)
             .filter(|(_, moment)| moment.returns && wanted(moment.call))
             .map(|(position, _)| position)
             .collect()
+    }
+
+    fn return_of(&self, call: u32) -> u32 {
+        self.returns[call as usize]
+    }
+
+    fn weakened(&self, end: usize, bounded: impl Fn(u32) -> bool) -> Self {
+        Problem::weakened(self, end, bounded)
+    }
+
+    fn without_before(&self, cut: usize) -> Option<Self> {
+        Problem::without_before(self, cut)
+    }
+
+    fn decide(&self, budget: &Budget) -> Decision {
+        search::decide(self, budget).0
+    }
+}
+
+impl Weaken for Excerpt {
+    fn moments(&self) -> usize {
+        self.history.moments.len()
+    }
+
+    fn calls(&self) -> usize {
+        self.history.calls.len()
+    }
+
+    fn returns(&self, only: Only) -> Vec<u32> {
+        let wanted = |moment: u32| {
+            let access = self.history.calls[(moment >> 1) as usize].access;
+            only == Only::All || matches!(access, Access::Read(_) | Access::Not(_))
+        };
+        (0..)
+            .zip(&self.history.moments)
+            .filter(|(_, moment)| *moment & 1 == 1 && wanted(**moment))
+            .map(|(position, _)| position)
+            .collect()
+    }
+
+    fn return_of(&self, call: u32) -> u32 {
+        self.history.calls[call as usize].returns
+    }
+
+    fn weakened(&self, end: usize, bounded: impl Fn(u32) -> bool) -> Self {
+        Excerpt::weakened(self, end, bounded)
+    }
+
+    fn without_before(&self, cut: usize) -> Option<Self> {
+        self.may_begin_anywhere
+            .then(|| Excerpt::without_before(self, cut))
+    }
+
+    fn decide(&self, budget: &Budget) -> Decision {
+        registers::decide_excerpt(&self.history, budget)
     }
 }

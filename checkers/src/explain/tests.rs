@@ -4,10 +4,11 @@ use histories::{Outcome, Value};
 use rayon::prelude::*;
 
 use super::{intervals, lanes};
+use crate::dispatch::{self, Finding};
 use crate::limits::Budget;
 use crate::oracle;
 use crate::search::{Decision, Problem, decide};
-use crate::testing::{chance, operations, problem, random_intervals, register_ops};
+use crate::testing::{chance, operations, part, problem, random_intervals, register_ops};
 use crate::{
     Cancel, Counterexample, Limits, Model, ModelKind, ModelOptions, NilReads, Register,
     linearizability,
@@ -87,14 +88,13 @@ fn cores_are_bad_and_minimal() {
             let history = random_intervals(&mut chance, 14, 4, |chance| {
                 chance.pick(&ops).unwrap().clone()
             });
-            let problem = problem(&model, &history, true);
-            let budget = Budget::new(&Limits::default(), &Cancel::new());
-            let (decision, nodes) = decide(&problem, &budget);
-            let Decision::NotLinearizable { event } = decision else {
+            let part = part(&history);
+            let limits = Limits::default();
+            let budget = Budget::new(&limits, &Cancel::new());
+            let Finding::Violated(violation) = dispatch::decide(&model, &part, &budget) else {
                 return 0;
             };
-            let limits = Limits::default();
-            let explained = super::explain(&problem, event, nodes, &limits, &Cancel::new());
+            let explained = super::explain(&model, &part, violation, &limits, &Cancel::new());
             assert_eq!(explained.oracle, Some(false), "{history:#?}");
             assert!(explained.minimal);
             let core = &explained.core;
