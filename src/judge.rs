@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use checkers::{Cancel, Check, JudgeError, Limits, ModelOptions, Report, Verdict};
-use histories::{Event, History, Process, Value};
+use histories::{Event, History, Value};
 
 use crate::plan::Plan;
 use crate::units::ms;
@@ -38,12 +38,13 @@ pub fn judge(
     cancel: &Cancel,
 ) -> Result<Judged, JudgeError> {
     let start = Instant::now();
-    let operations = history.operations();
+    let operations = history.operations().to_vec();
     let run = history.header.run.as_ref();
     let mut checks = vec![checkers::assumptions(&operations, &history.faults(), run)];
     if run.is_some() {
-        checks.push(node_exits(&history.events));
-        checks.push(checkers::recovery(&history.events).unwrap_or_else(|| {
+        let nemesis: Vec<Event> = history.events.nemesis().collect();
+        checks.push(node_exits(&nemesis));
+        checks.push(checkers::recovery(&nemesis).unwrap_or_else(|| {
             Check::unknown(
                 "recovery",
                 "the run ended before it was seen whether the cluster recovers",
@@ -83,10 +84,10 @@ pub fn judge_by_plan(history: &History, plan: &Plan) -> Result<Judged, String> {
 
 /// Whether every node lived until it was killed. One that did not may be at fault, or may have
 /// lacked memory or disk: that is for people to find out, and never `valid`.
-fn node_exits(events: &[Event]) -> Check {
-    let exits: Vec<&Value> = events
+fn node_exits(nemesis: &[Event]) -> Check {
+    let exits: Vec<&Value> = nemesis
         .iter()
-        .filter(|event| event.process == Process::Nemesis && &*event.f == NODE_EXIT)
+        .filter(|event| &*event.f == NODE_EXIT)
         .map(|event| &event.value)
         .collect();
     let text = |exit: &Value| match exit.get("text").and_then(Value::as_text) {
@@ -111,7 +112,7 @@ fn node_exits(events: &[Event]) -> Check {
 #[cfg(test)]
 mod tests {
     use checkers::{ModelKind, NilReads};
-    use histories::{EventType, Header, RunInfo};
+    use histories::{EventType, Header, Process, RunInfo};
 
     use super::*;
 
@@ -134,7 +135,7 @@ mod tests {
         let run = run.then(RunInfo::default);
         let history = History {
             header: Header { run },
-            events,
+            events: events.into(),
             ..History::default()
         };
         let model = ModelOptions {

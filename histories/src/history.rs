@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Event, FailedCas, Inconsistency, Value, validate};
+use crate::{Events, FailedCas, Inconsistency, Value, validate};
 
 /// A recorded history: header, and events in index order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -10,9 +10,7 @@ pub struct History {
     /// What the file says of itself.
     pub header: Header,
     /// The events, sorted by index, proved consistent when read.
-    pub events: Vec<Event>,
-    /// The line each event stood on (1-based), for messages; empty when not read from text.
-    pub lines: Vec<u32>,
+    pub events: Events,
     /// Whether the last line was torn (cut off in the middle, as after `kill -9`) and left out.
     pub torn: bool,
     /// How a `fail` of a `cas` is meant here; the reader sets what its format means by it.
@@ -27,7 +25,7 @@ impl History {
     ///
     /// The first contradiction, with the line of the event, and of the other event involved.
     pub fn validate(&self) -> Result<(), Inconsistency> {
-        validate::validate(&self.events, &self.lines)
+        validate::validate(&self.events)
     }
 }
 
@@ -58,7 +56,7 @@ pub struct RunInfo {
 }
 
 /// A position in a history.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Point {
     /// The event's index.
     pub index: u64,

@@ -6,6 +6,7 @@
 
 pub mod edn;
 mod event;
+mod events;
 mod fault;
 mod formats;
 mod history;
@@ -18,13 +19,14 @@ mod validate;
 mod value;
 
 pub use event::{Event, EventType, Process};
+pub use events::{EVENTS_MAX, Events, Iter, Packed, Symbol};
 pub use fault::{Fault, FaultPhase, NotAFault};
 pub use formats::{
     Format, HISTORY_BYTES_MAX, ReadError, ReadErrorKind, UnknownFormat, VERSION, detect, read,
     read_file, write_jsonl,
 };
 pub use history::{Header, History, Operation, Outcome, Point, RunInfo};
-pub use operations::FailedCas;
+pub use operations::{FailedCas, OperationIter, Operations, PackedOperation, Place};
 pub use recorder::{
     Completion, Invocation, Observer, QUEUE_EVENTS_MAX, RecordError, Recorded, Recorder,
 };

@@ -39,8 +39,8 @@ impl History {
     /// they have neither number nor evidence.
     pub fn faults(&self) -> Vec<FaultSpan> {
         let mut spans: Vec<FaultSpan> = Vec::new();
-        for event in &self.events {
-            let Ok(fault) = Fault::try_from(event) else {
+        for event in self.events.nemesis() {
+            let Ok(fault) = Fault::try_from(&event) else {
                 continue;
             };
             let span = match spans.iter().position(|span| span.id == fault.id) {
@@ -51,7 +51,7 @@ impl History {
                     &mut spans[last]
                 }
             };
-            span.add(fault, point(event));
+            span.add(fault, point(&event));
         }
         spans
     }

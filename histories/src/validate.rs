@@ -1,10 +1,10 @@
 //! Consistency: what no history may say, whoever recorded it.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::{Event, EventType, Process};
+use crate::events::NEMESIS;
+use crate::{EventType, Events};
 
 /// Where an event stands, as a person finds it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,91 +105,103 @@ pub enum Contradiction {
     },
 }
 
-/// Proves that `events` do not contradict each other; `lines` say where they stood, if known.
-pub(crate) fn validate(events: &[Event], lines: &[u32]) -> Result<(), Inconsistency> {
-    let mut open: HashMap<u64, usize> = HashMap::new();
-    for (position, event) in events.iter().enumerate() {
-        let contradiction =
-            follows(events, lines, position).or_else(|| pairs(events, lines, position, &mut open));
+/// Proves that the events do not contradict each other.
+pub(crate) fn validate(events: &Events) -> Result<(), Inconsistency> {
+    // The invocation that each process has open, as its position plus one; 0 for none.
+    let mut open: Vec<u32> = vec![0; events.processes.len()];
+    let (mut index, mut time_ns) = (events.indexes.get(0), 0);
+    let rows = events.kinds.iter().zip(&events.slots).zip(&events.times);
+    for (position, ((kind, slot), time)) in rows.enumerate() {
+        let next = events.indexes.get(position);
+        let goes_on = *time >= time_ns && (next > index || position == 0);
+        let contradiction = if goes_on {
+            pairs(events, position, *kind, *slot, &mut open)
+        } else {
+            Some(goes_back(events, position))
+        };
         if let Some(contradiction) = contradiction {
             return Err(Inconsistency {
-                at: at(event, lines, position),
+                at: at(events, position),
                 contradiction,
             });
         }
+        (index, time_ns) = (next, *time);
     }
     Ok(())
 }
 
-/// Checks the order of an event and the one before it.
-fn follows(events: &[Event], lines: &[u32], position: usize) -> Option<Contradiction> {
-    let event = &events[position];
-    let before = &events[position.checked_sub(1)?];
-    let where_before = at(before, lines, position - 1);
-    if event.index <= before.index {
-        return Some(Contradiction::IndexGoesBack {
-            index: event.index,
-            before_index: before.index,
-            before: where_before,
-        });
+/// What is wrong with the order of an event and the one before it.
+fn goes_back(events: &Events, position: usize) -> Contradiction {
+    let before = at(events, position - 1);
+    let (index, before_index) = (events.index(position), events.index(position - 1));
+    if index <= before_index {
+        return Contradiction::IndexGoesBack {
+            index,
+            before_index,
+            before,
+        };
     }
-    (event.time_ns < before.time_ns).then_some(Contradiction::TimeGoesBack {
-        time_ns: event.time_ns,
-        before_ns: before.time_ns,
-        before: where_before,
-    })
+    Contradiction::TimeGoesBack {
+        time_ns: events.times[position],
+        before_ns: events.times[position - 1],
+        before,
+    }
 }
 
 /// Checks an event against the operation its process has open.
 ///
 /// After an `info` the process has none open: Jepsen retires such a process, but some histories
 /// go on under the same number. The old operation then stays of unknown outcome for ever.
+#[inline]
 fn pairs(
-    events: &[Event],
-    lines: &[u32],
+    events: &Events,
     position: usize,
-    open: &mut HashMap<u64, usize>,
+    kind: EventType,
+    slot: u32,
+    open: &mut [u32],
 ) -> Option<Contradiction> {
-    let event = &events[position];
-    let Process::Client(process) = event.process else {
+    if slot == NEMESIS {
         return None;
-    };
-    let f = event.f.clone();
-    if event.kind == EventType::Invoke {
-        let began = open.insert(process, position)?;
-        return Some(Contradiction::StillOpen {
-            process,
-            f,
-            open: events[began].f.clone(),
-            invoked: at(&events[began], lines, began),
+    }
+    let open = &mut open[slot as usize];
+    if kind == EventType::Invoke {
+        let before = std::mem::replace(open, position as u32 + 1);
+        return (before != 0).then(|| Contradiction::StillOpen {
+            process: events.processes.client(slot),
+            f: name(events, position),
+            open: name(events, before as usize - 1),
+            invoked: at(events, before as usize - 1),
         });
     }
-    let Some(began) = open.remove(&process) else {
+    let began = std::mem::take(open);
+    if began == 0 {
         return Some(Contradiction::NotInvoked {
-            process,
-            f,
-            kind: event.kind.name(),
+            process: events.processes.client(slot),
+            f: name(events, position),
+            kind: kind.name(),
         });
-    };
-    let invocation = &events[began];
-    let invoked = at(invocation, lines, began);
-    if event.f != invocation.f {
+    }
+    let began = began as usize - 1;
+    if events.fs[position] != events.fs[began] {
         return Some(Contradiction::OtherName {
-            process,
-            f,
-            open: invocation.f.clone(),
-            invoked,
+            process: events.processes.client(slot),
+            f: name(events, position),
+            open: name(events, began),
+            invoked: at(events, began),
         });
     }
-    match (&event.key, &invocation.key) {
-        (Some(key), other) if Some(key) != other.as_ref() => Some(Contradiction::OtherKey {
-            process,
-            f,
-            key: key.to_string(),
-            invoked,
-        }),
-        _ => None,
-    }
+    let key = events.keys[position];
+    (!key.is_nil() && key != events.keys[began]).then(|| Contradiction::OtherKey {
+        process: events.processes.client(slot),
+        f: name(events, position),
+        key: events.value_of(key).to_string(),
+        invoked: at(events, began),
+    })
+}
+
+/// What the operation of an event is called.
+fn name(events: &Events, position: usize) -> Arc<str> {
+    events.shared_name(events.fs[position])
 }
 
 /// Puts times that a foreign recorder wrote slightly out of order into order, by widening
@@ -200,30 +212,30 @@ fn pairs(
 /// times. That says nothing about which operation preceded which, so it is no contradiction: an
 /// invocation gets the earliest time of those after it, a completion the latest of those before
 /// it. A completion and an invocation in the wrong order do contradict each other.
-pub(crate) fn widen_times(events: &mut [Event], lines: &[u32]) -> Result<(), Inconsistency> {
+pub(crate) fn widen_times(events: &mut Events) -> Result<(), Inconsistency> {
     let mut invoked: Option<usize> = None;
     let mut completed: Option<usize> = None;
-    for (position, event) in events.iter().enumerate() {
-        let (invocation, completion) = (is_invocation(event), is_completion(event));
+    for (position, time_ns) in events.times.iter().copied().enumerate() {
+        let (invocation, completion) = sides(events, position);
         // An event of the nemesis is both, so that it stays in order with every other.
         let bounds = [(completed, invocation), (invoked, completion)];
         for before in bounds
             .into_iter()
             .filter_map(|(before, applies)| before.filter(|_| applies))
         {
-            if event.time_ns < events[before].time_ns {
+            if time_ns < events.times[before] {
                 return Err(Inconsistency {
-                    at: at(event, lines, position),
+                    at: at(events, position),
                     contradiction: Contradiction::TimeGoesBack {
-                        time_ns: event.time_ns,
-                        before_ns: events[before].time_ns,
-                        before: at(&events[before], lines, before),
+                        time_ns,
+                        before_ns: events.times[before],
+                        before: at(events, before),
                     },
                 });
             }
         }
         let later = |latest: Option<usize>| match latest {
-            Some(latest) if events[latest].time_ns > event.time_ns => Some(latest),
+            Some(latest) if events.times[latest] > time_ns => Some(latest),
             _ => Some(position),
         };
         if invocation {
@@ -234,29 +246,32 @@ pub(crate) fn widen_times(events: &mut [Event], lines: &[u32]) -> Result<(), Inc
         }
     }
     let mut latest = 0;
-    for event in events.iter_mut().filter(|event| is_completion(event)) {
-        latest = latest.max(event.time_ns);
-        event.time_ns = latest;
+    for position in 0..events.len() {
+        if sides(events, position).1 {
+            latest = latest.max(events.times[position]);
+            events.times[position] = latest;
+        }
     }
     let mut earliest = u64::MAX;
-    for event in events.iter_mut().rev().filter(|event| is_invocation(event)) {
-        earliest = earliest.min(event.time_ns);
-        event.time_ns = earliest;
+    for position in (0..events.len()).rev() {
+        if sides(events, position).0 {
+            earliest = earliest.min(events.times[position]);
+            events.times[position] = earliest;
+        }
     }
     Ok(())
 }
 
-fn is_invocation(event: &Event) -> bool {
-    event.process == Process::Nemesis || event.kind == EventType::Invoke
-}
-
-fn is_completion(event: &Event) -> bool {
-    event.process == Process::Nemesis || event.kind != EventType::Invoke
+/// Whether an event counts as an invocation, and whether as a completion.
+fn sides(events: &Events, position: usize) -> (bool, bool) {
+    let nemesis = events.slots[position] == NEMESIS;
+    let invocation = events.kinds[position] == EventType::Invoke;
+    (nemesis || invocation, nemesis || !invocation)
 }
 
 /// Where the event at `position` stands.
-fn at(event: &Event, lines: &[u32], position: usize) -> At {
-    lines
-        .get(position)
-        .map_or(At::Index(event.index), |line| At::Line(*line))
+fn at(events: &Events, position: usize) -> At {
+    events
+        .line(position)
+        .map_or_else(|| At::Index(events.index(position)), At::Line)
 }

@@ -1,6 +1,6 @@
 //! What went on around an operation: the faults in force, and who led.
 
-use histories::{FaultSpan, History, Operation, Process, Value};
+use histories::{FaultSpan, History, Operation, Value};
 
 use crate::judge::LEADER;
 
@@ -38,8 +38,8 @@ pub fn describe_fault(fault: &FaultSpan) -> String {
 pub fn leaders(history: &History) -> Vec<(u64, String, i64)> {
     history
         .events
-        .iter()
-        .filter(|event| event.process == Process::Nemesis && &*event.f == LEADER)
+        .nemesis()
+        .filter(|event| &*event.f == LEADER)
         .filter_map(|event| {
             let leader = event.value.get("leader")?.as_text()?.to_owned();
             Some((event.time_ns, leader, event.value.get("term")?.as_int()?))

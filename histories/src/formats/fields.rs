@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::error::{ReadError, ReadErrorKind};
-use crate::{Event, EventType, Header, History, Inconsistency, Process, Value, validate};
+use crate::{Event, EventType, Events, Header, History, Inconsistency, Process, Value, validate};
 
 /// How a format writes the names of fields, for messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,8 +88,7 @@ impl Style {
 pub(crate) struct Assembly {
     style: Style,
     names: HashSet<Arc<str>>,
-    events: Vec<Event>,
-    lines: Vec<u32>,
+    events: Events,
     /// Whether the events have an index and a time of their own: all or none do.
     indexed: Option<bool>,
     timed: Option<bool>,
@@ -100,8 +99,7 @@ impl Assembly {
         Assembly {
             style,
             names: HashSet::new(),
-            events: Vec::new(),
-            lines: Vec::new(),
+            events: Events::new(),
             indexed: None,
             timed: None,
         }
@@ -112,12 +110,11 @@ impl Assembly {
     /// # Errors
     ///
     /// When one is missing or of the wrong kind.
-    pub fn push(&mut self, mut fields: Fields) -> Result<&Event, ReadError> {
+    pub fn push(&mut self, mut fields: Fields) -> Result<Event, ReadError> {
         match self.event(&mut fields) {
             Ok(event) => {
-                self.lines.push(fields.line);
-                self.events.push(event);
-                Ok(&self.events[self.events.len() - 1])
+                self.events.push_with_line(&event, fields.line);
+                Ok(event)
             }
             Err(what) => Err(fields.malformed(what)),
         }
@@ -132,12 +129,11 @@ impl Assembly {
     /// stamp neighbouring events out of order ([`validate::widen_times`]).
     pub fn finish(mut self, loose_times: bool) -> Result<History, Inconsistency> {
         if loose_times && self.timed == Some(true) {
-            validate::widen_times(&mut self.events, &self.lines)?;
+            validate::widen_times(&mut self.events)?;
         }
         let history = History {
             header: Header::default(),
             events: self.events,
-            lines: self.lines,
             ..History::default()
         };
         history.validate()?;

@@ -37,7 +37,7 @@ pub fn write_jsonl(history: &History, mut out: impl Write) -> io::Result<()> {
     let mut lines = Vec::new();
     write_header(&history.header, history.failed_cas, &mut lines);
     for event in &history.events {
-        write_event(event, &mut lines);
+        write_event(&event, &mut lines);
         if lines.len() >= 64 * 1024 {
             out.write_all(&lines)?;
             lines.clear();
@@ -130,7 +130,7 @@ fn push(assembly: &mut Assembly, fields: Fields, ours: bool) -> Result<(), ReadE
         && event.value.get("id").is_some()
         && event.value.get("phase").is_some();
     if looks_like_fault {
-        Fault::try_from(event)
+        Fault::try_from(&event)
             .map_err(|error| ReadErrorKind::Malformed(error.to_string()).at_line(line))?;
     }
     if ours && !assembly.is_stamped() {

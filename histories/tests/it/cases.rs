@@ -94,7 +94,7 @@ fn counts(path: &Path, format: Format) -> [usize; 5] {
     );
     let history = read_file(path, None).unwrap_or_else(|error| panic!("{error}"));
     assert!(!history.torn);
-    assert_eq!(history.lines.len(), history.events.len());
+    assert_eq!(crate::lines(&history).len(), history.events.len());
 
     let mut ours = Vec::new();
     write_jsonl(&history, &mut ours).expect("memory takes it");

@@ -96,7 +96,8 @@ fn the_index_must_grow() {
 #[test]
 fn a_process_that_goes_on() {
     let text = jsonl("0 invoke write, 0 info write, 0 invoke read, 0 ok read, 1 invoke read");
-    let operations = read(&text, None).expect("consistent").operations();
+    let history = read(&text, None).expect("consistent");
+    let operations = history.operations();
     let outcomes: Vec<Outcome> = operations
         .iter()
         .map(|operation| operation.outcome)
@@ -119,10 +120,8 @@ fn the_nemesis_may_do_as_it_likes() {
 #[test]
 fn in_memory() {
     let history = read(&jsonl("0 invoke read, 0 ok read"), None).expect("consistent");
-    let mut events = history.events;
-    events.remove(0);
     let error = History {
-        events,
+        events: history.events.iter().skip(1).collect(),
         ..History::default()
     }
     .validate()

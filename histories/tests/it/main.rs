@@ -16,6 +16,14 @@ fn read(text: &str, format: Option<Format>) -> Result<History, ReadError> {
     histories::read("h", text.as_bytes(), format)
 }
 
+/// The lines that the events of a history were read from.
+fn lines(history: &History) -> Vec<u32> {
+    let positions = 0..history.events.len();
+    positions
+        .filter_map(|position| history.events.line(position))
+        .collect()
+}
+
 /// Checks that reading `text` fails with exactly `message`.
 #[track_caller]
 fn refused(text: &str, format: Option<Format>, message: &str) {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use histories::{
-    Event, EventType, FailedCas, Format, Header, History, Process, ReadError, RunInfo, Value,
-    write_jsonl,
+    Event, EventType, Events, FailedCas, Format, Header, History, Process, ReadError, RunInfo,
+    Value, write_jsonl,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -24,6 +24,40 @@ proptest! {
         }
     }
 
+    /// Columns hold what was put into them, and equal values have equal packed forms.
+    #[test]
+    fn columns_hold_events(events in vec(event(), 0..20)) {
+        let columns = Events::from(events.clone());
+        prop_assert_eq!(columns.len(), events.len());
+        prop_assert!(columns == events);
+        let nemesis: Vec<Event> = columns.nemesis().collect();
+        let expected = events.iter().filter(|event| event.process == Process::Nemesis);
+        prop_assert!(nemesis.iter().eq(expected));
+        for (one, first) in events.iter().enumerate() {
+            let packed = columns.values()[one];
+            prop_assert_eq!(columns.value_of(packed), first.value.clone());
+            prop_assert_eq!(columns.find(&first.value), Some(packed));
+            for (other, second) in events.iter().enumerate() {
+                let equal = packed == columns.values()[other];
+                prop_assert_eq!(equal, first.value == second.value);
+                prop_assert_eq!(columns.fs()[one] == columns.fs()[other], first.f == second.f);
+            }
+        }
+    }
+
+    /// What is made of operations is those operations.
+    #[test]
+    fn operations_there_and_back(history in history()) {
+        let operations = history.operations().to_vec();
+        let again = History::from_operations(&operations);
+        let mut expected = operations;
+        if history.failed_cas == FailedCas::Observed {
+            prop_assert_eq!(again.failed_cas, FailedCas::NoEffect);
+        }
+        expected.sort_by_key(|operation| operation.invoked.index);
+        prop_assert_eq!(again.operations().to_vec(), expected);
+    }
+
     /// A file cut off anywhere reads as the whole lines before the cut.
     #[test]
     fn cut_anywhere(history in history(), cut in any::<prop::sample::Index>()) {
@@ -34,7 +68,8 @@ proptest! {
             .map_err(failed)?;
         let lines = text[..cut].iter().filter(|byte| **byte == b'\n').count();
         let events = (lines + usize::from(text[cut] == b'\n')).saturating_sub(1);
-        prop_assert_eq!(&again.events, &history.events[..events]);
+        let expected: Vec<Event> = history.events.iter().take(events).collect();
+        prop_assert_eq!(&again.events, &expected);
     }
 
     /// What `serde_json` makes of a value's JSON, this crate makes of it too.
@@ -44,7 +79,7 @@ proptest! {
         let line = with_value(&format!(" {text} "));
         let history = histories::read("h", line.as_bytes(), None)
             .map_err(failed)?;
-        prop_assert_eq!(&history.events[0].value, &value);
+        prop_assert_eq!(&history.events.get(0).value, &value);
         let mut written = Vec::new();
         write_jsonl(&history, &mut written).expect("memory takes it");
         let event = written.split(|byte| *byte == b'\n').nth(1).expect("a line");
@@ -248,7 +283,7 @@ fn history() -> impl Strategy<Value = History> {
     (option::of(run()), failed_cas, events).prop_map(|(run, failed_cas, events)| History {
         header: Header { run },
         failed_cas,
-        events,
+        events: events.into(),
         ..History::default()
     })
 }

@@ -1,6 +1,8 @@
 //! A history as operations and as faults.
 
-use histories::{Event, EventType, Fault, FaultPhase, History, Outcome, Point, Process, Value};
+use histories::{
+    Event, EventType, Fault, FaultPhase, History, Operation, Outcome, Point, Process, Value,
+};
 
 use crate::read;
 
@@ -11,7 +13,7 @@ fn inputs_and_outputs() {
                 {:process 2 :type :invoke :f :write :value 5}\n\
                 {:process 1 :type :ok :f :read :value 3 :node \"n2\"}\n\
                 {:process 2 :type :fail :f :write :value 5 :error [:refused \"n1\"]}";
-    let operations = read(text, None).expect("a history").operations();
+    let operations = read(text, None).expect("a history").operations().to_vec();
     let read = &operations[0];
     assert_eq!(
         (&read.input, &read.output),
@@ -39,6 +41,52 @@ fn inputs_and_outputs() {
     assert_eq!(write.error.as_deref(), Some("[\"refused\" \"n1\"]"));
 }
 
+/// Operations that no history has can still be put into one: a process with two of them open, ends
+/// before beginnings, and invocations before completions where both have one index.
+#[test]
+fn operations_as_they_are_given() {
+    let at = |index| Point { index, time_ns: 3 };
+    let operation = |process, f: &str, invoked, ended, outcome| Operation {
+        process,
+        f: f.into(),
+        key: Some(Value::from("k")),
+        input: Value::Nil,
+        output: match outcome {
+            Outcome::Ok => Value::Int(i64::MIN),
+            _ => Value::Nil,
+        },
+        outcome,
+        invoked: at(invoked),
+        ended,
+        node: Some("n1".into()),
+        error: None,
+        path: vec!["n1".into(), "n2".into()],
+        line: Some(9),
+    };
+    let given = [
+        operation(0, "a", 4, Some(at(6)), Outcome::Ok),
+        operation(0, "b", 2, Some(at(4)), Outcome::Fail),
+        operation(0, "c", 4, Some(at(3)), Outcome::Ok),
+        operation(0, "d", 8, None, Outcome::Info),
+    ];
+    let history = History::from_operations(&given);
+    let operations = history.operations();
+    let order = [1, 0, 2, 3].map(|number: usize| given[number].clone());
+    assert_eq!(operations.to_vec(), order);
+    let positions: Vec<_> = (0..4).map(|number| operations.positions(number)).collect();
+    let expected = [(0, Some(4)), (2, Some(5)), (3, Some(1)), (6, None)];
+    assert_eq!(positions, expected);
+    let packed = operations.packed(1);
+    assert_eq!((packed.process, packed.invoked.position), (0, 2));
+    assert_eq!(operations.symbol_name(packed.f), "a");
+    assert_eq!(operations.value_of(packed.output), Value::Int(i64::MIN));
+
+    // An outcome without an end is given one after everything else.
+    let endless = operation(1, "e", 1, None, Outcome::Ok);
+    let history = History::from_operations(&[endless, given[0].clone()]);
+    assert_eq!(history.operations().get(0).ended, Some(at(7)));
+}
+
 /// Ours records the answer of a cas; foreign formats repeat its argument.
 #[test]
 fn the_output_of_a_cas_is_a_truth_value() {
@@ -52,9 +100,10 @@ fn the_output_of_a_cas_is_a_truth_value() {
             "[{{:process 1 :type :invoke :f :cas :value [1 2]}} \
              {{:process 1 :type :ok :f :cas :value {value}}}]"
         );
-        let operations = read(&text, None).expect("a history").operations();
-        assert_eq!(operations[0].output, Value::Bool(output), "{value}");
-        assert_eq!(operations[0].input.to_string(), "[1 2]");
+        let history = read(&text, None).expect("a history");
+        let operations = history.operations();
+        assert_eq!(operations.get(0).output, Value::Bool(output), "{value}");
+        assert_eq!(operations.get(0).input.to_string(), "[1 2]");
     }
 }
 

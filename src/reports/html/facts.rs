@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use histories::{Event, FaultSpan, History, Operation, Outcome, Process, Value};
+use histories::{Event, FaultSpan, History, Operation, Outcome, Value};
 
 use super::scale::Unit;
 use crate::judge::{LEADER, NODE_EXIT};
@@ -64,19 +64,15 @@ impl Facts {
             .iter()
             .filter_map(|fault| Band::new(fault, &kinds))
             .collect();
-        let nemesis = || {
-            history
-                .events
-                .iter()
-                .filter(|event| event.process == Process::Nemesis)
-        };
+        let nemesis: Vec<Event> = history.events.nemesis().collect();
         Facts {
-            operations: history.operations(),
+            operations: history.operations().to_vec(),
             faults,
             bands,
             kinds,
-            leaders: leaders(nemesis()),
-            exits: nemesis()
+            leaders: leaders(&nemesis),
+            exits: nemesis
+                .iter()
                 .filter(|event| &*event.f == NODE_EXIT)
                 .map(exit)
                 .collect(),
@@ -163,9 +159,9 @@ fn styles(faults: &[FaultSpan]) -> BTreeMap<Arc<str>, usize> {
 }
 
 /// Who led from when on, without repetitions.
-fn leaders<'a>(nemesis: impl Iterator<Item = &'a Event>) -> Vec<Leader> {
+fn leaders(nemesis: &[Event]) -> Vec<Leader> {
     let mut leaders: Vec<Leader> = Vec::new();
-    for event in nemesis.filter(|event| &*event.f == LEADER) {
+    for event in nemesis.iter().filter(|event| &*event.f == LEADER) {
         let node = event
             .value
             .get("leader")

@@ -84,7 +84,7 @@ impl Story {
         };
         History {
             header,
-            events: self.events,
+            events: self.events.into(),
             ..History::default()
         }
     }
@@ -108,7 +108,7 @@ fn found(core: Vec<CoreOperation>) -> Counterexample {
 }
 
 fn core_of(history: &History) -> Vec<CoreOperation> {
-    let operations = history.operations().into_iter();
+    let operations = history.operations().to_vec().into_iter();
     operations
         .map(|operation| CoreOperation {
             operation,
@@ -302,7 +302,8 @@ fn whatever_a_history_says_is_only_text() {
         Value::from(EVIL),
     );
     let mut history = story.history();
-    for event in &mut history.events {
+    let mut events: Vec<Event> = history.events.iter().collect();
+    for event in &mut events {
         event.node = Some(EVIL.into());
         event.error = Some(EVIL.into());
         event.path = vec![EVIL.into(), EVIL.into()];
@@ -312,6 +313,7 @@ fn whatever_a_history_says_is_only_text() {
             event.value = Value::from(EVIL);
         }
     }
+    history.events = events.into();
     let mut counterexample = found(core_of(&history));
     counterexample.key = Some(Value::from(EVIL));
     counterexample.explanation = vec![EVIL.to_owned()];
@@ -473,7 +475,7 @@ fn the_timeline_is_bounded_and_keeps_the_counterexample() {
 
 #[test]
 fn thinning_keeps_the_slowest_of_every_stretch() {
-    let operation = stale().history().operations().remove(0);
+    let operation = stale().history().operations().get(0);
     for (buckets, each) in [(120, 500), (120, 3), (1, 100_000), (120, 0)] {
         let bucket = |n: u64| {
             (0..each)
@@ -506,7 +508,7 @@ fn thinning_keeps_the_slowest_of_every_stretch() {
 
 #[test]
 fn percentiles_are_of_the_nearest_rank() {
-    let operation: Operation = stale().history().operations().remove(0);
+    let operation: Operation = stale().history().operations().get(0);
     let samples = |count: u64| -> Vec<Sample<'_>> {
         (1..=count)
             .map(|latency_ns| Sample {
