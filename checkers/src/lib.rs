@@ -45,8 +45,9 @@ pub use limits::{Cancel, Limits};
 pub use linearizability::{JudgeError, Judgement, linearizability, linearizability_of};
 pub use model::{Model, ModelError, Monitored, NilReads};
 pub use models::{
-    InitialError, Kv, KvOp, ModelKind, ModelOptions, MultiRegister, Register, RegisterOp,
-    Transaction, UnknownModel,
+    Bank, BankOp, Fence, FencedLock, FencedLockOp, Hold, InitialError, Kv, KvOp, ModelKind,
+    ModelOptions, MultiRegister, Owner, Pile, PriorityQueue, PriorityQueueOp, ReentrantMutex,
+    ReentrantMutexOp, Register, RegisterOp, Stack, StackOp, Transaction, Transfer, UnknownModel,
 };
 pub use recovery::recovery;
 pub use registers::{Access, RegisterView};

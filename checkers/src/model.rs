@@ -296,6 +296,20 @@ pub(crate) fn cas_input<'a>(
     }
 }
 
+/// Makes sure that a change that completed was made: its result is not `false` (as it may be where
+/// `false` was the argument, which some histories repeat).
+pub(crate) fn took_effect(model: &'static str, operation: &Operation) -> Result<(), ModelError> {
+    if operation.output != Value::Bool(false) || operation.input == operation.output {
+        return Ok(());
+    }
+    let expected = format!(
+        "a {} that took effect (fail is for one that did not)",
+        operation.f
+    );
+    let found = format!("a {} with the result false", operation.f);
+    Err(ModelError::new(model, operation, found, expected))
+}
+
 /// Whether the result of the operation is known.
 pub(crate) fn is_known(operation: &Operation) -> bool {
     operation.outcome == Outcome::Ok

@@ -1,8 +1,14 @@
 //! The models that come with the crate, and their names.
 
+mod bank;
+mod fenced_lock;
 mod kv;
 mod multi_register;
+mod owner;
+mod priority_queue;
+mod reentrant_mutex;
 mod register;
+mod stack;
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,9 +16,15 @@ use std::str::FromStr;
 use histories::Value;
 use thiserror::Error;
 
+pub use bank::{Bank, BankOp, Transfer};
+pub use fenced_lock::{Fence, FencedLock, FencedLockOp};
 pub use kv::{Kv, KvOp};
 pub use multi_register::{MultiRegister, Transaction};
+pub use owner::Owner;
+pub use priority_queue::{PriorityQueue, PriorityQueueOp};
+pub use reentrant_mutex::{Hold, ReentrantMutex, ReentrantMutexOp};
 pub use register::{Register, RegisterOp};
+pub use stack::{Pile, Stack, StackOp};
 
 use crate::{Model, NilReads};
 
@@ -27,15 +39,30 @@ pub enum ModelKind {
     MultiRegister,
     /// Keys with string values: get, put, append, compare-and-set, delete.
     Kv,
+    /// Stacks: push and pop.
+    Stack,
+    /// Queues of whole numbers, the smallest first: push and pop.
+    PriorityQueue,
+    /// Locks that their holder may take again: acquire and release.
+    ReentrantMutex,
+    /// Locks whose every acquire answers a larger token: acquire and release.
+    FencedLock,
+    /// Accounts: transfers, and reads of all balances.
+    Bank,
 }
 
 impl ModelKind {
     /// All of them.
-    pub const ALL: [ModelKind; 4] = [
+    pub const ALL: [ModelKind; 9] = [
         ModelKind::Register,
         ModelKind::CasRegister,
         ModelKind::MultiRegister,
         ModelKind::Kv,
+        ModelKind::Stack,
+        ModelKind::PriorityQueue,
+        ModelKind::ReentrantMutex,
+        ModelKind::FencedLock,
+        ModelKind::Bank,
     ];
 
     /// Its name on the command line.
@@ -45,6 +72,11 @@ impl ModelKind {
             ModelKind::CasRegister => "cas-register",
             ModelKind::MultiRegister => "multi-register",
             ModelKind::Kv => "kv",
+            ModelKind::Stack => "stack",
+            ModelKind::PriorityQueue => "priority-queue",
+            ModelKind::ReentrantMutex => "reentrant-mutex",
+            ModelKind::FencedLock => "fenced-lock",
+            ModelKind::Bank => "bank",
         }
     }
 }
@@ -83,7 +115,10 @@ pub struct ModelOptions {
     pub kind: ModelKind,
     /// The value at the start. Nothing stands for: nil (register, cas-register); a missing key
     /// (kv; give `""` where the system under test cannot tell a missing key from an empty one);
-    /// every register nil (multi-register, which takes a map from register to value).
+    /// every register nil (multi-register, which takes a map from register to value); empty (stack,
+    /// priority-queue, which take a list); no token yet (fenced-lock, which takes the token that all
+    /// are larger than). A reentrant-mutex takes none and starts free; a bank needs a map from
+    /// account to balance.
     pub initial: Option<Value>,
     /// What a read of nil means.
     pub nil_reads: NilReads,
@@ -121,6 +156,11 @@ impl ModelOptions {
                 visitor.visit(&MultiRegister::new(initial, self.nil_reads)?)
             }
             ModelKind::Kv => visitor.visit(&Kv::new(initial, self.nil_reads)?),
+            ModelKind::Stack => visitor.visit(&Stack::new(initial)?),
+            ModelKind::PriorityQueue => visitor.visit(&PriorityQueue::new(initial)?),
+            ModelKind::ReentrantMutex => visitor.visit(&ReentrantMutex::new(initial)?),
+            ModelKind::FencedLock => visitor.visit(&FencedLock::new(initial)?),
+            ModelKind::Bank => visitor.visit(&Bank::new(initial, self.nil_reads)?),
         })
     }
 }
@@ -137,6 +177,21 @@ pub struct InitialError {
     pub expected: &'static str,
 }
 
+/// For locks, which take no initial value: refuses one.
+pub(crate) fn starts_free(
+    model: &'static str,
+    initial: Option<&Value>,
+) -> Result<(), InitialError> {
+    match initial {
+        None | Some(Value::Nil) => Ok(()),
+        Some(other) => Err(InitialError {
+            model,
+            initial: other.to_string(),
+            expected: "nothing: a lock starts free",
+        }),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -151,9 +206,14 @@ mod tests {
     #[test]
     fn an_unknown_name_lists_the_known() {
         let error = ModelKind::from_str("regster").unwrap_err().to_string();
+        let known = ModelKind::ALL.map(ModelKind::as_str).join(", ");
         assert_eq!(
             error,
-            "no model is named \"regster\" (known: register, cas-register, multi-register, kv)"
+            format!("no model is named \"regster\" (known: {known})")
+        );
+        assert!(
+            known.contains("cas-register, multi-register, kv"),
+            "{known}"
         );
     }
 }

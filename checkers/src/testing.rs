@@ -8,7 +8,7 @@ use seeds::{Purpose, Stream};
 use crate::normalise::{Member, Part};
 use crate::oracle::Interval;
 use crate::search::{Call, Moment, Problem};
-use crate::{Model, RegisterOp};
+use crate::{Cancel, Limits, Model, ModelOptions, RegisterOp, Verdict, linearizability};
 
 /// A stream of chance for a test.
 pub(crate) fn chance(seed: u64) -> Stream {
@@ -90,6 +90,82 @@ fn operation(text: &str) -> Operation {
         error: None,
         path: Vec::new(),
         line: None,
+    }
+}
+
+/// Operations from a row as `0 push 1 -> nil @0 5; 1 pop@k nil -> ? @6 ?`: process, what (and on
+/// which key), argument, result, beginning, end. Argument and result are EDN; the result of an
+/// operation of unknown outcome is `?`, of a failed one `x`. The process (0) and the times (one
+/// after the other) may be left out.
+pub(crate) fn samples(row: &str) -> Vec<Operation> {
+    let entries = row.split(';').map(str::trim);
+    (0..)
+        .zip(entries.filter(|entry| !entry.is_empty()))
+        .map(|(number, entry)| sample(number, entry))
+        .collect()
+}
+
+fn sample(number: u64, entry: &str) -> Operation {
+    let edn = |text: &str| histories::edn::parse_value(text.trim()).unwrap();
+    let (call, result) = entry.split_once(" -> ").unwrap();
+    let (result, times) = match result.rsplit_once(" @") {
+        Some((result, times)) => (result, times.split_once(' ').unwrap()),
+        None => (result, ("", "")),
+    };
+    let (process, call) = match call.split_once(' ') {
+        Some((process, rest)) if process.parse::<u64>().is_ok() => (process.parse().unwrap(), rest),
+        _ => (0, call),
+    };
+    let (f, input) = call.split_once(' ').unwrap();
+    let (f, key) = f
+        .split_once('@')
+        .map_or((f, None), |(f, key)| (f, Some(value(key))));
+    let outcome = match result.trim() {
+        "?" => Outcome::Info,
+        "x" => Outcome::Fail,
+        _ => Outcome::Ok,
+    };
+    let is_known = outcome == Outcome::Ok;
+    let point = |time: &str, otherwise: u64| {
+        let index = time.parse().unwrap_or(otherwise);
+        Point {
+            index,
+            time_ns: index * 1_000_000 + 1,
+        }
+    };
+    Operation {
+        process,
+        f: f.into(),
+        key,
+        input: edn(input),
+        output: if is_known { edn(result) } else { Value::Nil },
+        outcome,
+        invoked: point(times.0, 2 * number),
+        ended: is_known.then(|| point(times.1, 2 * number + 1)),
+        node: None,
+        error: None,
+        path: Vec::new(),
+        line: None,
+    }
+}
+
+/// Judges histories given as for [`samples`]: every verdict is the one expected, and every
+/// violation is confirmed, minimal and explained.
+pub(crate) fn judge_rows(options: &ModelOptions, rows: &[(&str, Verdict)]) {
+    for (row, expected) in rows {
+        let mut operations = samples(row);
+        operations.sort_by_key(|operation| operation.invoked.index);
+        let judged =
+            linearizability(&operations, options, &Limits::default(), &Cancel::new()).unwrap();
+        assert_eq!(judged.check.verdict, *expected, "{row}\n{judged:#?}");
+        assert_eq!(
+            judged.counterexample.is_some(),
+            *expected == Verdict::Invalid
+        );
+        if let Some(found) = judged.counterexample {
+            let explained = found.confirmed && found.minimal && !found.explanation.is_empty();
+            assert!(explained, "{row}\n{found:#?}");
+        }
     }
 }
 
