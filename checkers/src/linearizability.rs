@@ -8,6 +8,7 @@ use histories::{Operation, Value};
 use crate::dispatch::{self, Finding};
 use crate::explain;
 use crate::limits::{Budget, Exhausted};
+use crate::model::brief;
 use crate::models::{InitialError, ModelOptions, Visitor};
 use crate::normalise::{self, Part};
 use crate::{Cancel, Check, Counterexample, Limits, Model, ModelError, Verdict};
@@ -285,6 +286,8 @@ fn progress<Op>(operations: &[Operation], part: &Part<Op>, event: usize) -> Stri
 pub(crate) fn name_of(key: Option<&Value>) -> String {
     match key {
         None | Some(Value::Nil) => String::new(),
+        // As many as are joined.
+        Some(joined @ Value::List(_)) => format!("key {}: ", brief(&joined.to_string())),
         Some(key) => format!("key {key}: "),
     }
 }

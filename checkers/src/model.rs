@@ -92,7 +92,14 @@ pub trait Model: Sync {
     /// history is judged as one.
     fn part(&self, operation: &Operation, op: &Self::Op) -> Option<Value>;
 
-    /// The state at the start, of one part or (`None`) of the whole.
+    /// Other parts that the operation touches as well: all parts that operations join, directly or
+    /// through each other, are judged together, and apart from all others.
+    fn joins(&self, _operation: &Operation, _op: &Self::Op) -> Vec<Value> {
+        Vec::new()
+    }
+
+    /// The state at the start, of one part, of several that are joined (a list of them), or
+    /// (`None`) of the whole.
     fn initial(&self, part: Option<&Value>) -> Self::State;
 
     /// The state after the operation, or `None` when it cannot happen in this state with what it

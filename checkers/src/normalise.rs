@@ -14,7 +14,8 @@ use crate::{Model, ModelError, RegisterView};
 /// The operations confined to one part of the system.
 #[derive(Debug)]
 pub(crate) struct Part<Op> {
-    /// Which part; `None` when the history is judged as a whole.
+    /// Which part, or which parts where several are joined (a list of them); `None` when the history
+    /// is judged as a whole.
     pub key: Option<Value>,
     /// Each operation that constrains something, in order of beginning.
     pub members: Vec<Member<Op>>,
@@ -39,21 +40,22 @@ pub(crate) fn parts<M: Model>(
     model: &M,
     operations: &[Operation],
 ) -> Result<Vec<Part<M::Op>>, ModelError> {
-    let mut keys: Vec<Option<Value>> = Vec::new();
-    let mut parsed: Vec<(Option<u32>, Member<M::Op>)> = Vec::new();
-    let mut numbers: FxHashMap<Option<Value>, u32> = FxHashMap::default();
+    let mut keys = Keys::default();
+    let mut parsed: Vec<(u32, Member<M::Op>)> = Vec::new();
+    let mut is_whole = false;
     for (source, operation) in operations.iter().enumerate() {
         if operation.outcome == Outcome::Fail {
             continue;
         }
         check_interval(model, operation)?;
         if let Some(op) = model.parse(operation)? {
-            let part = model.part(operation, &op).map(|part| {
-                *numbers.entry(Some(part)).or_insert_with_key(|part| {
-                    keys.push(part.clone());
-                    keys.len() as u32 - 1
-                })
-            });
+            let part = model.part(operation, &op).map(|part| keys.number(part));
+            // One operation that touches everything ties all parts together.
+            is_whole |= part.is_none();
+            let part = part.unwrap_or_default();
+            for other in model.joins(operation, &op) {
+                keys.join(part, other);
+            }
             let member = Member {
                 source: source as u32,
                 op,
@@ -62,14 +64,11 @@ pub(crate) fn parts<M: Model>(
             parsed.push((part, member));
         }
     }
-    // One operation that touches several parts ties all of them together.
-    if parsed.iter().any(|(part, _)| part.is_none()) {
-        keys = vec![None];
-        for (part, _) in &mut parsed {
-            *part = Some(0);
-        }
-    }
-    let mut parts: Vec<Part<M::Op>> = keys
+    let (names, places) = match is_whole {
+        true => (vec![None], vec![0; keys.keys.len().max(1)]),
+        false => keys.joined(),
+    };
+    let mut parts: Vec<Part<M::Op>> = names
         .into_iter()
         .map(|key| Part {
             key,
@@ -78,14 +77,80 @@ pub(crate) fn parts<M: Model>(
         })
         .collect();
     for (part, member) in parsed {
-        if let Some(part) = part {
-            parts[part as usize].members.push(member);
-        }
+        parts[places[part as usize]].members.push(member);
     }
     for part in &mut parts {
         part.put_in_order(operations);
     }
     Ok(parts)
+}
+
+/// Whether an operation that the model says is in `part` is judged with those of `key`
+/// ([`Part::key`]).
+pub(crate) fn is_within(part: Option<&Value>, key: Option<&Value>) -> bool {
+    match (part, key) {
+        (_, None) => true,
+        (Some(part), Some(Value::List(joined))) if joined.contains(part) => true,
+        (part, key) => part == key,
+    }
+}
+
+/// The parts that operations name, numbered in order of appearance, and which of them are joined.
+#[derive(Debug, Default)]
+struct Keys {
+    keys: Vec<Value>,
+    numbers: FxHashMap<Value, u32>,
+    /// For each part one it is joined with that has a smaller number, or itself.
+    parents: Vec<u32>,
+}
+
+impl Keys {
+    fn number(&mut self, key: Value) -> u32 {
+        *self.numbers.entry(key).or_insert_with_key(|key| {
+            let number = self.keys.len() as u32;
+            self.keys.push(key.clone());
+            self.parents.push(number);
+            number
+        })
+    }
+
+    fn join(&mut self, part: u32, other: Value) {
+        let other = self.number(other);
+        let (a, b) = (self.first(part), self.first(other));
+        self.parents[a.max(b) as usize] = a.min(b);
+    }
+
+    /// The first of the parts that a part is joined with.
+    fn first(&mut self, mut part: u32) -> u32 {
+        while self.parents[part as usize] != part {
+            let parent = self.parents[part as usize];
+            self.parents[part as usize] = self.parents[parent as usize];
+            part = parent;
+        }
+        part
+    }
+
+    /// What is judged together: the names, and for each part the place of its own among them.
+    fn joined(mut self) -> (Vec<Option<Value>>, Vec<usize>) {
+        let mut groups: Vec<Vec<Value>> = Vec::new();
+        let mut places = Vec::with_capacity(self.keys.len());
+        for (number, key) in (0..).zip(std::mem::take(&mut self.keys)) {
+            let first = self.first(number);
+            if first == number {
+                places.push(groups.len());
+                groups.push(vec![key]);
+            } else {
+                let place = places[first as usize];
+                places.push(place);
+                groups[place].push(key);
+            }
+        }
+        let name = |mut group: Vec<Value>| match group.len() {
+            1 => group.pop(),
+            _ => Some(Value::List(group)),
+        };
+        (groups.into_iter().map(name).collect(), places)
+    }
 }
 
 fn check_interval<M: Model>(model: &M, operation: &Operation) -> Result<(), ModelError> {

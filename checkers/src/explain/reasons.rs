@@ -5,6 +5,7 @@ use rustc_hash::FxHashSet;
 
 use super::intervals;
 use crate::Model;
+use crate::normalise;
 use crate::oracle::{self, Interval};
 use crate::search::Problem;
 
@@ -366,7 +367,7 @@ fn writers<'a, M: Model>(
                 ..operation.clone()
             })
             .ok()??;
-        let same_part = key.is_none() || model.part(operation, &op).as_ref() == key;
+        let same_part = normalise::is_within(model.part(operation, &op).as_ref(), key);
         let value = model
             .written(&op)
             .filter(|_| same_part && !model.is_observer(&op))?;

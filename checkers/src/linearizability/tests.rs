@@ -6,7 +6,7 @@ use super::decide_all;
 use crate::dispatch::Finding;
 use crate::limits::{Budget, Exhausted};
 use crate::normalise;
-use crate::testing::{operations, value};
+use crate::testing::{operations, samples, value};
 use crate::{
     Cancel, Judgement, Kv, Limits, ModelKind, ModelOptions, NilReads, Verdict, linearizability,
 };
@@ -229,6 +229,50 @@ fn transactions_on_several_registers() {
     assert_eq!((judgement.check.verdict, judgement.keys), (Valid, 2));
     let judgement = judge(&[vec![step("w", "x", 1)], vec![step("r", "x", 0)]]);
     assert_eq!(judgement.check.verdict, Invalid);
+}
+
+/// Goal: registers never touched together, directly or through others, are judged apart; those
+/// that are, are judged together. Method: transactions that join some of six registers, the
+/// joining one last.
+#[test]
+fn registers_touched_together_are_judged_together() {
+    let options = ModelOptions::new(ModelKind::MultiRegister);
+    let row = |last: &str| {
+        let txn = |text: &str| format!("txn [{text}] -> [{text}]");
+        let txns = [
+            "[:w a 1] [:w b 1]",
+            "[:w c 1] [:r d nil]",
+            "[:w e 1]",
+            "[:w f 1]",
+            last,
+        ];
+        samples(&txns.map(txn).join("; "))
+    };
+    let judge = |last: &str| {
+        let judged = linearizability(&row(last), &options, &Limits::default(), &Cancel::new());
+        let judged = judged.unwrap();
+        let key = judged.counterexample.and_then(|found| found.key);
+        (
+            judged.check.verdict,
+            judged.keys,
+            key.map(|key| key.to_string()),
+        )
+    };
+    assert_eq!(judge("[:r e 1]"), (Valid, 4, None));
+    assert_eq!(judge("[:r b 1] [:r c 1]"), (Valid, 3, None));
+    assert_eq!(judge("[:r a 1] [:r f 1] [:w e 2]"), (Valid, 2, None));
+    let named = |name: &str| Some(name.to_owned());
+    assert_eq!(judge("[:r f nil]"), (Invalid, 4, named("\"f\"")));
+    assert_eq!(
+        judge("[:r b 1] [:r c nil]"),
+        (Invalid, 3, named("[\"a\" \"b\" \"c\" \"d\"]"))
+    );
+    // The same registers of another key are others.
+    let mut operations = row("[:r a nil] [:r b nil]");
+    operations[4].key = Some(value("k"));
+    let judged = linearizability(&operations, &options, &Limits::default(), &Cancel::new());
+    let judged = judged.unwrap();
+    assert_eq!((judged.check.verdict, judged.keys), (Valid, 5));
 }
 
 /// Goal: of events at the same time nobody knows the order; but a client knows its own.

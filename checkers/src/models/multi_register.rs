@@ -122,12 +122,16 @@ impl Model for MultiRegister {
 
     fn part(&self, operation: &Operation, op: &Transaction) -> Option<Value> {
         let first = op.steps.first().map(Step::register)?;
-        let one = op.steps.iter().all(|step| step.register() == first);
-        match &operation.key {
-            // Each key names a set of registers of its own.
-            Some(key) => Some(key.clone()),
-            None => one.then(|| first.clone()),
-        }
+        Some(place(operation, first))
+    }
+
+    fn joins(&self, operation: &Operation, op: &Transaction) -> Vec<Value> {
+        let first = op.steps.first().map(Step::register);
+        let others = op.steps.iter().map(Step::register);
+        others
+            .filter(|&register| Some(register) != first)
+            .map(|register| place(operation, register))
+            .collect()
     }
 
     fn initial(&self, _part: Option<&Value>) -> Self::State {
@@ -216,6 +220,14 @@ impl Step {
         match self {
             Step::Read(_, value) | Step::Write(_, value) => value,
         }
+    }
+}
+
+/// A register as a part of the system: each key names a set of registers of its own.
+fn place(operation: &Operation, register: &Value) -> Value {
+    match &operation.key {
+        None => register.clone(),
+        Some(key) => Value::List(vec![key.clone(), register.clone()]),
     }
 }
 
