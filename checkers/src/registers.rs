@@ -7,6 +7,7 @@
 
 mod decide;
 mod weaken;
+mod zones;
 
 pub(crate) use decide::{decide_excerpt, shortest_bad_prefix};
 
