@@ -38,7 +38,7 @@ pub fn judge(
     cancel: &Cancel,
 ) -> Result<Judged, JudgeError> {
     let start = Instant::now();
-    let operations = history.operations().to_vec();
+    let operations = history.operations();
     let run = history.header.run.as_ref();
     let mut checks = vec![checkers::assumptions(&operations, &history.faults(), run)];
     if run.is_some() {

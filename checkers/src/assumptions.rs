@@ -1,6 +1,6 @@
 //! Whether a history has anything to show at all: nothing empty, idle or undisturbed is valid.
 
-use histories::{FaultSpan, Operation, Outcome, RunInfo, Value};
+use histories::{FaultSpan, Operation, Operations, Outcome, RunInfo, Value};
 use rustc_hash::FxHashMap;
 
 use crate::Check;
@@ -13,12 +13,16 @@ const NAME: &str = "assumptions";
 /// there), besides: some update was acknowledged, two processes contended for a key, and of every
 /// kind of fault that was scheduled one took effect, by its evidence, while an operation was under
 /// way. Foreign histories say nothing of faults, so nothing is asked of them.
-pub fn assumptions(operations: &[Operation], faults: &[FaultSpan], run: Option<&RunInfo>) -> Check {
+pub fn assumptions(
+    operations: &Operations<'_>,
+    faults: &[FaultSpan],
+    run: Option<&RunInfo>,
+) -> Check {
     if operations.is_empty() {
         return Check::unknown(NAME, "the history has no operations");
     }
-    let acknowledged = |operation: &&Operation| operation.outcome == Outcome::Ok;
-    let count = operations.iter().filter(acknowledged).count();
+    let is_ok = |number: &usize| operations.packed(*number).outcome == Outcome::Ok;
+    let count = (0..operations.len()).filter(is_ok).count();
     if count == 0 {
         let reason = format!(
             "none of the {} operations was acknowledged",
@@ -32,8 +36,8 @@ pub fn assumptions(operations: &[Operation], faults: &[FaultSpan], run: Option<&
     let mut problems = Vec::new();
     if !operations
         .iter()
-        .filter(acknowledged)
-        .any(is_effective_update)
+        .filter(|operation| operation.outcome == Outcome::Ok)
+        .any(|operation| is_effective_update(&operation))
     {
         problems.push(format!(
             "of {count} acknowledged operations none was an update"
@@ -61,7 +65,7 @@ pub fn assumptions(operations: &[Operation], faults: &[FaultSpan], run: Option<&
 }
 
 /// Why a scheduled kind of fault proves nothing; `None` when it did its part.
-fn missing(kind: &str, faults: &[FaultSpan], operations: &[Operation]) -> Option<String> {
+fn missing(kind: &str, faults: &[FaultSpan], operations: &Operations<'_>) -> Option<String> {
     let of_kind: Vec<&FaultSpan> = faults.iter().filter(|span| &*span.kind == kind).collect();
     let injected: Vec<&FaultSpan> = of_kind
         .iter()
@@ -94,7 +98,7 @@ fn missing(kind: &str, faults: &[FaultSpan], operations: &[Operation]) -> Option
     }
 }
 
-fn overlaps_any(span: &FaultSpan, operations: &[Operation]) -> bool {
+fn overlaps_any(span: &FaultSpan, operations: &Operations<'_>) -> bool {
     let Some(inject) = span.inject else {
         return false;
     };
@@ -133,35 +137,35 @@ fn without_effect(span: &FaultSpan) -> Option<String> {
 /// Whether two operations of different processes on one key overlapped, one of them an update.
 ///
 /// An operation of unknown outcome counts only until its client gave up.
-fn is_contended(operations: &[Operation]) -> bool {
-    let mut order: Vec<&Operation> = operations
-        .iter()
-        .filter(|operation| operation.outcome != Outcome::Fail)
-        .collect();
-    order.sort_by_key(|operation| operation.invoked.index);
+fn is_contended(operations: &Operations<'_>) -> bool {
     // For each key: the operation, and the update, that ends last of those begun so far.
-    let mut latest: FxHashMap<Option<&Value>, [Option<&Operation>; 2]> = FxHashMap::default();
-    for operation in order {
-        let [any, update] = latest.entry(operation.key.as_ref()).or_default();
-        let rival = if is_update(operation) { *any } else { *update };
-        if rival.is_some_and(|rival| {
-            rival.process != operation.process && end(rival) > operation.invoked.index
+    let mut latest: FxHashMap<Option<Value>, [Option<Span>; 2]> = FxHashMap::default();
+    for operation in operations.iter() {
+        if operation.outcome == Outcome::Fail {
+            continue;
+        }
+        let updates = is_update(&operation);
+        let end = operation.ended.map_or(u64::MAX, |ended| ended.index);
+        let span = (operation.process, end);
+        let [any, update] = latest.entry(operation.key).or_default();
+        let rival = if updates { *any } else { *update };
+        if rival.is_some_and(|(process, end)| {
+            process != operation.process && end > operation.invoked.index
         }) {
             return true;
         }
-        if any.is_none_or(|held| end(held) < end(operation)) {
-            *any = Some(operation);
+        if any.is_none_or(|(_, held)| held < end) {
+            *any = Some(span);
         }
-        if is_update(operation) && update.is_none_or(|held| end(held) < end(operation)) {
-            *update = Some(operation);
+        if updates && update.is_none_or(|(_, held)| held < end) {
+            *update = Some(span);
         }
     }
     false
 }
 
-fn end(operation: &Operation) -> u64 {
-    operation.ended.map_or(u64::MAX, |ended| ended.index)
-}
+/// A process, and the index at which its operation ended.
+type Span = (u64, u64);
 
 /// Whether the operation is one that can change something, by the names all models share.
 fn is_update(operation: &Operation) -> bool {

@@ -7,7 +7,7 @@ mod lanes;
 mod reasons;
 mod shrink;
 
-use histories::{Operation, Outcome, Value};
+use histories::{Operations, Outcome, Value};
 
 pub use lanes::lanes;
 
@@ -113,7 +113,7 @@ fn again<'m, M: Model>(problem: Problem<'m, M>, budget: &Budget) -> Shrunk<Probl
 ///
 /// When the oracle finds an order for what the engines say has none, nothing is known.
 pub(crate) fn present<M: Model>(
-    operations: &[Operation],
+    operations: &Operations<'_>,
     key: Option<&Value>,
     explained: &Explained<'_, M>,
 ) -> (Check, Option<Counterexample>) {
@@ -131,7 +131,7 @@ pub(crate) fn present<M: Model>(
         .calls
         .iter()
         .map(|call| {
-            let operation = operations[call.source as usize].clone();
+            let operation = operations.get(call.source as usize);
             let weakened = call.open && operation.outcome == Outcome::Ok;
             CoreOperation {
                 operation,

@@ -12,16 +12,20 @@
 //!
 //! ```
 //! use checkers::{Cancel, Limits, ModelKind, ModelOptions, Verdict, linearizability};
+//! use histories::History;
 //!
 //! # fn main() -> Result<(), checkers::JudgeError> {
 //! let options = ModelOptions::new(ModelKind::Register);
-//! let judgement = linearizability(&[], &options, &Limits::default(), &Cancel::new())?;
+//! let history = History::default();
+//! let operations = history.operations();
+//! let judgement = linearizability(&operations, &options, &Limits::default(), &Cancel::new())?;
 //! assert_eq!(judgement.check.verdict, Verdict::Valid);
 //! # Ok(())
 //! # }
 //! ```
 
 mod assumptions;
+mod columns;
 mod counterexample;
 mod dispatch;
 mod explain;

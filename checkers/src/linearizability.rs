@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use histories::{Operation, Value};
+use histories::{Operations, Value};
 
 use crate::dispatch::{self, Finding};
 use crate::explain;
@@ -52,7 +52,7 @@ pub enum JudgeError {
 ///
 /// When an operation, or the initial value, means nothing to the model.
 pub fn linearizability(
-    operations: &[Operation],
+    operations: &Operations<'_>,
     options: &ModelOptions,
     limits: &Limits,
     cancel: &Cancel,
@@ -67,7 +67,7 @@ pub fn linearizability(
 
 /// Judges by whichever model it is.
 struct Judge<'a> {
-    operations: &'a [Operation],
+    operations: &'a Operations<'a>,
     limits: &'a Limits,
     cancel: &'a Cancel,
 }
@@ -87,7 +87,7 @@ impl Visitor for Judge<'_> {
 /// When an operation means nothing to the model.
 pub fn linearizability_of<M: Model>(
     model: &M,
-    operations: &[Operation],
+    operations: &Operations<'_>,
     limits: &Limits,
     cancel: &Cancel,
 ) -> Result<Judgement, ModelError> {
@@ -202,7 +202,7 @@ fn others<Op>(parts: &[Part<Op>], violated: &[usize]) -> Vec<String> {
 
 /// What is not known, when something is not: a part that was lost counts as not known.
 fn undecided<Op>(
-    operations: &[Operation],
+    operations: &Operations<'_>,
     parts: &[Part<Op>],
     decided: &[Decided],
     limits: &Limits,
@@ -256,7 +256,7 @@ fn undecided<Op>(
 }
 
 /// How far the search of one part came.
-fn progress<Op>(operations: &[Operation], part: &Part<Op>, event: usize) -> String {
+fn progress<Op>(operations: &Operations<'_>, part: &Part<Op>, event: usize) -> String {
     let key = name_of(part.key.as_ref());
     let total = part.members.len();
     let (before, after) = part.moments.split_at(event.min(part.moments.len()));
@@ -267,7 +267,7 @@ fn progress<Op>(operations: &[Operation], part: &Part<Op>, event: usize) -> Stri
     let width = before.len() - 2 * returned;
     let stuck = after.first().map(|moment| {
         let source = part.members[(moment >> 1) as usize].source;
-        let operation = &operations[source as usize];
+        let operation = operations.packed(source as usize);
         format!(
             "; stuck where operation {} of process {} {}, with {width} under way or of unknown \
              outcome",

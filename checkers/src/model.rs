@@ -22,7 +22,7 @@ const BRIEF_MAX: usize = 60;
 ///
 /// ```
 /// use checkers::{Cancel, Limits, Model, ModelError, Verdict, linearizability_of};
-/// use histories::{Operation, Outcome, Value};
+/// use histories::{History, Operation, Outcome, Value};
 ///
 /// struct Counter;
 ///
@@ -67,7 +67,9 @@ const BRIEF_MAX: usize = 60;
 ///     }
 /// }
 ///
-/// let judged = linearizability_of(&Counter, &[], &Limits::default(), &Cancel::new());
+/// let history = History::default();
+/// let operations = history.operations();
+/// let judged = linearizability_of(&Counter, &operations, &Limits::default(), &Cancel::new());
 /// assert_eq!(judged.map(|judged| judged.check.verdict), Ok(Verdict::Valid));
 /// ```
 pub trait Model: Sync {

@@ -3,7 +3,7 @@
 use std::hash::Hash;
 use std::sync::Arc;
 
-use histories::{Operation, Outcome, Value};
+use histories::{Operation, Operations, Outcome, Value};
 use rustc_hash::FxHashMap;
 
 use crate::oracle::Interval;
@@ -38,22 +38,23 @@ pub(crate) struct Member<Op> {
 /// Divides a history into parts that can be judged on their own.
 pub(crate) fn parts<M: Model>(
     model: &M,
-    operations: &[Operation],
+    operations: &Operations<'_>,
 ) -> Result<Vec<Part<M::Op>>, ModelError> {
     let mut keys = Keys::default();
     let mut parsed: Vec<(u32, Member<M::Op>)> = Vec::new();
     let mut is_whole = false;
-    for (source, operation) in operations.iter().enumerate() {
-        if operation.outcome == Outcome::Fail {
+    for source in 0..operations.len() {
+        if operations.packed(source).outcome == Outcome::Fail {
             continue;
         }
-        check_interval(model, operation)?;
-        if let Some(op) = model.parse(operation)? {
-            let part = model.part(operation, &op).map(|part| keys.number(part));
+        let operation = operations.get(source);
+        check_interval(model, &operation)?;
+        if let Some(op) = model.parse(&operation)? {
+            let part = model.part(&operation, &op).map(|part| keys.number(part));
             // One operation that touches everything ties all parts together.
             is_whole |= part.is_none();
             let part = part.unwrap_or_default();
-            for other in model.joins(operation, &op) {
+            for other in model.joins(&operation, &op) {
                 keys.join(part, other);
             }
             let member = Member {
@@ -282,14 +283,11 @@ impl<Op: Clone + Eq + Hash> Part<Op> {
         model.states_after(&ops).is_some()
     }
 
-    /// Fills `moments`, and puts `members` in order of beginning: in order of index, but with closed
-    /// intervals. Of two events of different processes stamped with the same time nobody knows
-    /// which came first, so there an operation that begins is taken to begin before others return.
-    /// This only ever widens intervals.
-    fn put_in_order(&mut self, operations: &[Operation]) {
+    /// Fills `moments`, and puts `members` in order of beginning.
+    fn put_in_order(&mut self, operations: &Operations<'_>) {
         let mut stamped = Vec::with_capacity(2 * self.members.len());
         for (number, member) in (0..).zip(&self.members) {
-            let operation = &operations[member.source as usize];
+            let operation = operations.packed(member.source as usize);
             let process = operation.process;
             stamped.push(Stamped {
                 index: operation.invoked.index,
@@ -310,13 +308,7 @@ impl<Op: Clone + Eq + Hash> Part<Op> {
                 });
             }
         }
-        stamped.sort_by_key(|stamped| (stamped.index, stamped.moment & 1));
-        for tied in stamped.chunk_by_mut(|a, b| a.time_ns == b.time_ns) {
-            if tied.len() > 1 {
-                put_beginnings_first(tied);
-            }
-        }
-        self.moments = stamped.into_iter().map(|stamped| stamped.moment).collect();
+        self.moments = order_moments(stamped);
         self.number_by_beginning();
     }
 
@@ -343,11 +335,24 @@ impl<Op: Clone + Eq + Hash> Part<Op> {
 }
 
 /// A moment with what orders it.
-struct Stamped {
-    index: u64,
-    time_ns: u64,
-    moment: u32,
-    process: u64,
+pub(crate) struct Stamped {
+    pub index: u64,
+    pub time_ns: u64,
+    pub moment: u32,
+    pub process: u64,
+}
+
+/// Beginnings and returns in order of index, but with closed intervals. Of two events of different
+/// processes stamped with the same time nobody knows which came first, so there an operation that
+/// begins is taken to begin before others return. This only ever widens intervals.
+pub(crate) fn order_moments(mut stamped: Vec<Stamped>) -> Vec<u32> {
+    stamped.sort_by_key(|stamped| (stamped.index, stamped.moment & 1));
+    for tied in stamped.chunk_by_mut(|a, b| a.time_ns == b.time_ns) {
+        if tied.len() > 1 {
+            put_beginnings_first(tied);
+        }
+    }
+    stamped.into_iter().map(|stamped| stamped.moment).collect()
 }
 
 /// Moves every beginning before the returns of other processes, but not before the last return of

@@ -155,8 +155,14 @@ pub(crate) fn judge_rows(options: &ModelOptions, rows: &[(&str, Verdict)]) {
     for (row, expected) in rows {
         let mut operations = samples(row);
         operations.sort_by_key(|operation| operation.invoked.index);
-        let judged =
-            linearizability(&operations, options, &Limits::default(), &Cancel::new()).unwrap();
+        let history = histories::History::from_operations(&operations);
+        let judged = linearizability(
+            &history.operations(),
+            options,
+            &Limits::default(),
+            &Cancel::new(),
+        )
+        .unwrap();
         assert_eq!(judged.check.verdict, *expected, "{row}\n{judged:#?}");
         assert_eq!(
             judged.counterexample.is_some(),

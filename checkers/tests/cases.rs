@@ -79,7 +79,7 @@ fn every_case_has_the_verdict_expected() {
         };
         let (format, options) = arguments(args);
         let history = histories::read_file(&folder.join(file), Some(format)).unwrap();
-        let operations = history.operations().to_vec();
+        let operations = history.operations();
         let judgement =
             linearizability(&operations, &options, &Limits::default(), &Cancel::new()).unwrap();
         let verdict = judgement.check.verdict;

@@ -1,4 +1,4 @@
-use histories::Value;
+use histories::{History, Value};
 
 use super::*;
 use crate::Verdict;
@@ -35,7 +35,11 @@ fn fault(kind: &str, span: Option<(u64, Option<u64>)>, effective: Option<bool>) 
 }
 
 fn check(row: &str, faults: &[FaultSpan], run: Option<&RunInfo>, expected: Option<&str>) {
-    let check = assumptions(&operations(row), faults, run);
+    let check = assumptions(
+        &History::from_operations(&operations(row)).operations(),
+        faults,
+        run,
+    );
     match expected {
         None => assert_eq!(check.verdict, Verdict::Valid, "{row}: {check:?}"),
         Some(expected) => {
@@ -151,7 +155,8 @@ fn a_fault_without_effect_is_named_even_beside_a_good_one() {
     let mut idle = fault("kill", Some((1, Some(2))), Some(false));
     idle.heal_evidence = "pid 7 was already gone".into();
     let faults = [idle, fault("kill", Some((1, Some(9))), Some(true))];
-    let check = assumptions(&operations(CONTENDED), &faults, Some(&run(&["kill"])));
+    let history = History::from_operations(&operations(CONTENDED));
+    let check = assumptions(&history.operations(), &faults, Some(&run(&["kill"])));
     assert_eq!(check.verdict, Verdict::Valid);
     assert_eq!(
         check.details,

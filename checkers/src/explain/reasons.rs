@@ -1,6 +1,6 @@
 //! Sentences about why a core has no order.
 
-use histories::{Operation, Outcome, Point, Value};
+use histories::{Operation, Operations, Outcome, Point, Value};
 use rustc_hash::FxHashSet;
 
 use super::intervals;
@@ -19,17 +19,22 @@ const NODES_MAX: usize = 50_000;
 /// What is wrong with the core, the plainest first.
 pub(crate) fn reasons<M: Model>(
     core: &Problem<'_, M>,
-    operations: &[Operation],
+    operations: &Operations<'_>,
     key: Option<&Value>,
 ) -> Vec<String> {
-    let has_times = operations
-        .iter()
-        .any(|o| o.invoked.time_ns != o.invoked.index);
-    let writers = writers(core.model, operations, key);
+    let has_times = (0..operations.len()).any(|number| {
+        let invoked = operations.packed(number).invoked;
+        invoked.time_ns != invoked.index
+    });
+    let recorded = core.calls.iter();
+    let (writers, knows_all_writers) = writers(core, operations, key);
     let story = Story {
         core,
-        operations,
+        recorded: recorded
+            .map(|call| operations.get(call.source as usize))
+            .collect(),
         writers,
+        knows_all_writers,
         has_times,
     };
     let mut reasons: Vec<String> = (0..core.calls.len())
@@ -41,7 +46,7 @@ pub(crate) fn reasons<M: Model>(
     if core.starts.len() > 1
         && let Some(first) = core.calls.first()
     {
-        let index = operations[first.source as usize].invoked.index;
+        let index = operations.packed(first.source as usize).invoked.index;
         reasons.push(format!(
             "this is so whatever the value was before operation {index} began"
         ));
@@ -63,8 +68,10 @@ pub(crate) fn who(operation: &Operation) -> String {
 }
 
 /// An update of the same key that leaves a known value, failed ones included.
-struct Writer<'a> {
-    operation: &'a Operation,
+struct Writer {
+    /// Its place in the caller's list.
+    source: u32,
+    operation: Operation,
     value: Value,
 }
 
@@ -78,8 +85,11 @@ struct DeadEnd {
 
 struct Story<'a, 'm, M: Model> {
     core: &'a Problem<'m, M>,
-    operations: &'a [Operation],
-    writers: Vec<Writer<'a>>,
+    /// The operation of each call of the core.
+    recorded: Vec<Operation>,
+    writers: Vec<Writer>,
+    /// Whether no operation of the part leaves a value that the model cannot name.
+    knows_all_writers: bool,
     /// Foreign histories without times have the index in their place.
     has_times: bool,
 }
@@ -99,18 +109,18 @@ impl<M: Model> Story<'_, '_, M> {
             .core
             .model
             .observed(op)
-            .filter(|_| self.knows_all_writers())?;
+            .filter(|_| self.knows_all_writers)?;
         let is_initial = self.core.model.step(&self.core.initial, op).is_some();
-        let (failed, possible): (Vec<&Writer<'_>>, Vec<_>) = self
+        let (failed, possible): (Vec<&Writer>, Vec<_>) = self
             .writers
             .iter()
-            .filter(|w| w.value == value && !std::ptr::eq(w.operation, reader))
+            .filter(|w| w.value == value && w.source != self.core.calls[call].source)
             .partition(|w| w.operation.outcome == Outcome::Fail);
         let subject = format!("the {} by {}", self.core.model.describe(op), who(reader));
-        let early: Vec<&Writer<'_>> = possible
+        let early: Vec<&Writer> = possible
             .iter()
             .copied()
-            .filter(|w| begins_before_end(w.operation, reader))
+            .filter(|w| begins_before_end(&w.operation, reader))
             .collect();
         if is_initial || !early.is_empty() {
             return self.overwritten(reader, &subject, &value, &early);
@@ -119,7 +129,7 @@ impl<M: Model> Story<'_, '_, M> {
             let gap = self.gap(reader.ended?, first.operation.invoked);
             return Some(format!(
                 "{subject} ended {gap} before the first write of {value}, by {}, began",
-                who(first.operation)
+                who(&first.operation)
             ));
         }
         Some(match failed.first() {
@@ -142,9 +152,9 @@ impl<M: Model> Story<'_, '_, M> {
                 .iter()
                 .filter(|w| w.operation.outcome != Outcome::Fail)
                 .all(|writer| {
-                    let over = bounded_end(writer.operation);
+                    let over = bounded_end(&writer.operation);
                     over.is_some_and(|end| end < update.invoked.index)
-                        || !begins_before_end(writer.operation, reader)
+                        || !begins_before_end(&writer.operation, reader)
                 })
         };
         let missing = (0..self.core.calls.len())
@@ -171,19 +181,19 @@ impl<M: Model> Story<'_, '_, M> {
         reader: &Operation,
         subject: &str,
         value: &Value,
-        writers: &[&Writer<'_>],
+        writers: &[&Writer],
     ) -> Option<String> {
         let last_end = writers
             .iter()
-            .map(|writer| bounded_end(writer.operation))
+            .map(|writer| bounded_end(&writer.operation))
             .try_fold(None, |last, end| Some(last.max(Some(end?))))?;
         let overwriter = self
             .writers
             .iter()
-            .filter(|other| other.value != *value && self.is_bounded_in_core(other.operation))
+            .filter(|other| other.value != *value && self.is_bounded_in_core(other))
             .filter(|other| last_end.is_none_or(|last| last < other.operation.invoked.index))
             .filter(|other| {
-                bounded_end(other.operation).is_some_and(|end| end < reader.invoked.index)
+                bounded_end(&other.operation).is_some_and(|end| end < reader.invoked.index)
             })
             .max_by_key(|other| other.operation.invoked.index)?;
         let ended = overwriter.operation.ended?;
@@ -196,7 +206,7 @@ impl<M: Model> Story<'_, '_, M> {
             "{subject} is of a value already overwritten: the write of {} by {} {before} ended \
              {ago} before it began",
             overwriter.value,
-            who(overwriter.operation)
+            who(&overwriter.operation)
         ))
     }
 
@@ -321,10 +331,11 @@ impl<M: Model> Story<'_, '_, M> {
     }
 
     /// Whether the operation is in the core, and with its end.
-    fn is_bounded_in_core(&self, operation: &Operation) -> bool {
+    fn is_bounded_in_core(&self, writer: &Writer) -> bool {
         let calls = &self.core.calls;
-        (0..calls.len())
-            .any(|call| !calls[call].open && std::ptr::eq(self.operation(call), operation))
+        calls
+            .iter()
+            .any(|call| !call.open && call.source == writer.source)
     }
 
     fn name(&self, call: usize) -> String {
@@ -332,48 +343,59 @@ impl<M: Model> Story<'_, '_, M> {
         format!("{description} by process {}", self.operation(call).process)
     }
 
-    /// Whether no operation leaves a value that the model cannot name.
-    fn knows_all_writers(&self) -> bool {
-        let model = self.core.model;
-        let nameless = |op: &M::Op| !model.is_observer(op) && model.written(op).is_none();
-        !self.core.classes.iter().any(nameless)
-    }
-
     fn op(&self, call: usize) -> &M::Op {
         &self.core.classes[self.core.calls[call].class as usize]
     }
 
     fn operation(&self, call: usize) -> &Operation {
-        &self.operations[self.core.calls[call].source as usize]
+        &self.recorded[call]
     }
 }
 
-/// All updates of the part that leave a value the model can name.
-fn writers<'a, M: Model>(
-    model: &M,
-    operations: &'a [Operation],
+/// The updates of the part that leave a value the model can name: of all values, or (for there may
+/// be a million of them) of those that the core observes, and those in the core. Also whether there is no
+/// update that leaves a value it cannot name.
+fn writers<M: Model>(
+    core: &Problem<'_, M>,
+    operations: &Operations<'_>,
     key: Option<&Value>,
-) -> Vec<Writer<'a>> {
-    let of = |operation: &'a Operation| {
+) -> (Vec<Writer>, bool) {
+    let model = core.model;
+    let observed: FxHashSet<Value> = core
+        .classes
+        .iter()
+        .filter_map(|op| model.observed(op))
+        .collect();
+    let lacks = |a: &M::Op| core.classes.iter().any(|b| model.lacks(a, b));
+    let all = core.classes.iter().any(lacks);
+    let mut knows_all = true;
+    let of = |source: u32| {
+        let mut operation = operations.get(source as usize);
         // What a failed operation would have done is what one of unknown outcome may do.
-        let outcome = if operation.outcome == Outcome::Fail {
-            Outcome::Info
-        } else {
-            operation.outcome
-        };
-        let op = model
-            .parse(&Operation {
+        let outcome = operation.outcome;
+        if outcome == Outcome::Fail {
+            operation.outcome = Outcome::Info;
+        }
+        let op = model.parse(&operation).ok()??;
+        let same_part = normalise::is_within(model.part(&operation, &op).as_ref(), key);
+        if !same_part || model.is_observer(&op) {
+            return None;
+        }
+        let value = model.written(&op);
+        knows_all &= value.is_some();
+        let value = value?;
+        let wanted = all || observed.contains(&value);
+        (wanted || core.calls.iter().any(|call| call.source == source)).then(|| Writer {
+            source,
+            operation: Operation {
                 outcome,
-                ..operation.clone()
-            })
-            .ok()??;
-        let same_part = normalise::is_within(model.part(operation, &op).as_ref(), key);
-        let value = model
-            .written(&op)
-            .filter(|_| same_part && !model.is_observer(&op))?;
-        Some(Writer { operation, value })
+                ..operation
+            },
+            value,
+        })
     };
-    operations.iter().filter_map(of).collect()
+    let writers = (0..operations.len() as u32).filter_map(of).collect();
+    (writers, knows_all)
 }
 
 fn begins_before_end(writer: &Operation, reader: &Operation) -> bool {

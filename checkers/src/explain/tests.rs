@@ -1,6 +1,6 @@
 //! What is shown of a violation is true of it.
 
-use histories::{Outcome, Value};
+use histories::{History, Outcome, Value};
 use rayon::prelude::*;
 
 use super::{intervals, lanes};
@@ -24,8 +24,14 @@ fn counterexample(kind: ModelKind, row: &str) -> Counterexample {
     for operation in &mut operations {
         operation.node = Some(format!("n{}", operation.process).into());
     }
-    let judgement =
-        linearizability(&operations, &options, &Limits::default(), &Cancel::new()).unwrap();
+    let history = History::from_operations(&operations);
+    let judgement = linearizability(
+        &history.operations(),
+        &options,
+        &Limits::default(),
+        &Cancel::new(),
+    )
+    .unwrap();
     judgement.counterexample.unwrap()
 }
 

@@ -1,6 +1,6 @@
 //! Whole checks on rows of operations: what each small history means.
 
-use histories::{Outcome, Value};
+use histories::{History, Operation, Outcome, Value};
 
 use super::decide_all;
 use crate::dispatch::Finding;
@@ -8,19 +8,30 @@ use crate::limits::{Budget, Exhausted};
 use crate::normalise;
 use crate::testing::{operations, samples, value};
 use crate::{
-    Cancel, Judgement, Kv, Limits, ModelKind, ModelOptions, NilReads, Verdict, linearizability,
+    Cancel, JudgeError, Judgement, Kv, Limits, ModelKind, ModelOptions, NilReads, Verdict,
+    linearizability,
 };
 
 use Verdict::{Invalid, Valid};
 
 fn judge(options: &ModelOptions, row: &str) -> Judgement {
-    linearizability(
-        &operations(row),
+    judge_within(
         options,
+        &operations(row),
         &Limits::default(),
         &Cancel::new(),
     )
     .unwrap()
+}
+
+fn judge_within(
+    options: &ModelOptions,
+    operations: &[Operation],
+    limits: &Limits,
+    cancel: &Cancel,
+) -> Result<Judgement, JudgeError> {
+    let history = History::from_operations(operations);
+    linearizability(&history.operations(), options, limits, cancel)
 }
 
 fn check(options: &ModelOptions, row: &str, expected: Verdict) {
@@ -183,7 +194,7 @@ fn kv_histories() {
             }
         }
         let judgement =
-            linearizability(&operations, &options, &Limits::default(), &Cancel::new()).unwrap();
+            judge_within(&options, &operations, &Limits::default(), &Cancel::new()).unwrap();
         assert_eq!(judgement.check.verdict, expected, "{row}\n{judgement:#?}");
     }
     let empty = ModelOptions {
@@ -214,7 +225,7 @@ fn transactions_on_several_registers() {
             operation.input = Value::List(txn.clone());
             operation.output = Value::List(txn.clone());
         }
-        linearizability(&operations, &options, &Limits::default(), &Cancel::new()).unwrap()
+        judge_within(&options, &operations, &Limits::default(), &Cancel::new()).unwrap()
     };
     let write = vec![step("write", "x", 1), step("write", "y", 2)];
     let judgement = judge(&[
@@ -249,7 +260,7 @@ fn registers_touched_together_are_judged_together() {
         samples(&txns.map(txn).join("; "))
     };
     let judge = |last: &str| {
-        let judged = linearizability(&row(last), &options, &Limits::default(), &Cancel::new());
+        let judged = judge_within(&options, &row(last), &Limits::default(), &Cancel::new());
         let judged = judged.unwrap();
         let key = judged.counterexample.and_then(|found| found.key);
         (
@@ -270,7 +281,7 @@ fn registers_touched_together_are_judged_together() {
     // The same registers of another key are others.
     let mut operations = row("[:r a nil] [:r b nil]");
     operations[4].key = Some(value("k"));
-    let judged = linearizability(&operations, &options, &Limits::default(), &Cancel::new());
+    let judged = judge_within(&options, &operations, &Limits::default(), &Cancel::new());
     let judged = judged.unwrap();
     assert_eq!((judged.check.verdict, judged.keys), (Valid, 5));
 }
@@ -287,7 +298,7 @@ fn equal_times_overlap() {
                 .map(|end| histories::Point { time_ns: 7, ..end });
         }
         let limits = Limits::default();
-        linearizability(&operations, &cas_register(), &limits, &Cancel::new()).unwrap()
+        judge_within(&cas_register(), &operations, &limits, &Cancel::new()).unwrap()
     };
     let of_two = at_same_time("0 w 1 0 1; 1 r 0 2 3");
     assert_eq!(of_two.check.verdict, Valid);
@@ -330,7 +341,7 @@ fn what_a_model_does_not_know_is_named() {
         let mut operations = operations(row);
         operations[0].line = Some(3);
         let options = ModelOptions::new(kind);
-        let error = linearizability(&operations, &options, &Limits::default(), &Cancel::new());
+        let error = judge_within(&options, &operations, &Limits::default(), &Cancel::new());
         let message = error.unwrap_err().to_string();
         assert!(
             message.starts_with("line 3: operation ") && message.contains(expected),
@@ -341,7 +352,7 @@ fn what_a_model_does_not_know_is_named() {
         initial: Some(Value::Int(3)),
         ..ModelOptions::new(ModelKind::MultiRegister)
     };
-    let error = linearizability(&[], &options, &Limits::default(), &Cancel::new());
+    let error = judge_within(&options, &[], &Limits::default(), &Cancel::new());
     assert!(error.unwrap_err().to_string().contains("as {x 0, y 0}"));
 }
 
@@ -354,7 +365,7 @@ fn a_limit_makes_the_verdict_unknown() {
         memory_bytes: 1 << 20,
         ..Limits::default()
     };
-    let judgement = linearizability(&operations, &options, &limits, &Cancel::new()).unwrap();
+    let judgement = judge_within(&options, &operations, &limits, &Cancel::new()).unwrap();
     assert_eq!(judgement.check.verdict, Verdict::Unknown);
     assert_eq!(
         judgement.check.reason.as_deref(),
@@ -370,7 +381,7 @@ fn a_limit_makes_the_verdict_unknown() {
     );
     let cancel = Cancel::new();
     cancel.cancel();
-    let judgement = linearizability(&operations, &options, &Limits::default(), &cancel).unwrap();
+    let judgement = judge_within(&options, &operations, &Limits::default(), &cancel).unwrap();
     assert_eq!(judgement.check.verdict, Verdict::Unknown);
     assert_eq!(
         judgement.check.reason.as_deref(),
@@ -386,7 +397,7 @@ fn a_completion_without_a_time_bounds_nothing() {
     assert_eq!(operations[0].outcome, Outcome::Ok);
     let options = cas_register();
     let judgement =
-        linearizability(&operations, &options, &Limits::default(), &Cancel::new()).unwrap();
+        judge_within(&options, &operations, &Limits::default(), &Cancel::new()).unwrap();
     assert_eq!(judgement.check.verdict, Valid);
 }
 
@@ -413,9 +424,8 @@ fn the_worst_of_many_keys_counts() {
         memory_bytes: 1 << 20,
         ..Limits::default()
     };
-    let judge = |row: String| {
-        linearizability(&operations(&row), &options, &limits, &Cancel::new()).unwrap()
-    };
+    let judge =
+        |row: String| judge_within(&options, &operations(&row), &limits, &Cancel::new()).unwrap();
     let unknown = judge(good.clone() + &hard("hard"));
     assert_eq!(unknown.check.verdict, Verdict::Unknown);
     let reason = unknown.check.reason.unwrap();
@@ -437,14 +447,14 @@ fn the_worst_of_many_keys_counts() {
 /// a limit, which is then not what ended it.
 #[test]
 fn a_violation_ends_the_other_searches() {
-    let operations = operations(&(hard("hard") + "1 r@bad 7 500 501"));
+    let history = History::from_operations(&operations(&(hard("hard") + "1 r@bad 7 500 501")));
     let model = Kv::new(None, NilReads::Observe).unwrap();
     let limits = Limits {
         threads: 2,
         ..Limits::default()
     };
     let budget = Budget::new(&limits, &Cancel::new());
-    let parts = normalise::parts(&model, &operations).unwrap();
+    let parts = normalise::parts(&model, &history.operations()).unwrap();
     let decided = decide_all(&model, &parts, &limits, &budget);
     let of = |key: &str| {
         let part = parts.iter().position(|part| part.key == Some(value(key)));

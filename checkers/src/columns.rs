@@ -1,0 +1,420 @@
+//! Histories of plain registers, straight from the columns: no operation is put together, no value
+//! copied, so that reading the file stays the greater part of the work.
+
+use histories::{Operations, Outcome, Packed, PackedOperation, Value};
+use rustc_hash::FxHashMap;
+
+use crate::normalise::{Member, Part, Stamped, order_moments};
+use crate::registers::{Access, OPEN, RegisterCall, RegisterHistory};
+use crate::{Model, ModelError, NilReads};
+
+/// What the columns have to be read by.
+#[derive(Debug, Clone)]
+pub(crate) struct PlainRegister {
+    /// The value at the start.
+    pub initial: Value,
+    /// What a read of nil means.
+    pub nil_reads: NilReads,
+    /// Whether there is compare-and-set.
+    pub with_cas: bool,
+}
+
+/// The operations on one register.
+#[derive(Debug)]
+pub(crate) struct RegisterPart {
+    /// Its key.
+    pub key: Option<Value>,
+    /// For each call its operation, by its place in the caller's list.
+    pub sources: Vec<u32>,
+    /// What they do.
+    pub history: RegisterHistory,
+}
+
+/// The parts of a history; `None` where something in it needs a closer look (an operation the model
+/// does not know, an interval that ends before it begins): the model then says what is wrong.
+pub(crate) fn register_parts(
+    operations: &Operations<'_>,
+    register: &PlainRegister,
+) -> Option<Vec<RegisterPart>> {
+    let mut reader = Reader {
+        operations,
+        register,
+        roles: roles(operations, register.with_cas),
+        numbers: Numbers::new(operations),
+        parts: Vec::new(),
+        part_of_key: FxHashMap::default(),
+        last: (Packed::NIL, u32::MAX),
+    };
+    let initial = reader.numbers.of_value(&register.initial);
+    let placed = reader.read()?;
+    let Reader {
+        mut parts, numbers, ..
+    } = reader;
+    let tied = put_in_order(&mut parts, operations, &placed);
+    for (part, _) in parts.iter_mut().zip(tied).filter(|(_, tied)| *tied) {
+        part.widen_at_ties(operations);
+    }
+    let mut local = vec![(u32::MAX, 0); numbers.count as usize];
+    for (number, part) in (0..).zip(&mut parts) {
+        renumber_values(&mut part.history, initial, number, &mut local);
+    }
+    Some(parts)
+}
+
+impl RegisterPart {
+    /// The same part as the general engines see it.
+    ///
+    /// # Errors
+    ///
+    /// Where the model does not know an operation, which [`register_parts`] has ruled out.
+    pub(crate) fn to_part<M: Model>(
+        &self,
+        model: &M,
+        operations: &Operations<'_>,
+    ) -> Result<Part<M::Op>, ModelError> {
+        let mut part = Part {
+            key: self.key.clone(),
+            members: Vec::with_capacity(self.sources.len()),
+            moments: self.history.moments.clone(),
+        };
+        for (&source, call) in self.sources.iter().zip(&self.history.calls) {
+            let operation = operations.get(source as usize);
+            let Some(op) = model.parse(&operation)? else {
+                continue;
+            };
+            part.members.push(Member {
+                source,
+                op,
+                open: call.returns == OPEN,
+            });
+        }
+        Ok(part)
+    }
+
+    /// Takes of two events of one time and different processes the beginning as the first, as
+    /// [`order_moments`] says.
+    fn widen_at_ties(&mut self, operations: &Operations<'_>) {
+        let mut stamped = Vec::with_capacity(self.history.moments.len());
+        for (index, &moment) in (0..).zip(&self.history.moments) {
+            let source = self.sources[(moment >> 1) as usize];
+            let operation = operations.packed(source as usize);
+            let at = match moment & 1 {
+                0 => Some(operation.invoked),
+                _ => operation.ended,
+            };
+            stamped.push(Stamped {
+                index,
+                time_ns: at.map_or(u64::MAX, |at| at.time_ns),
+                moment,
+                process: operation.process,
+            });
+        }
+        let moments = order_moments(stamped);
+        let (calls, sources) = (&self.history.calls, &self.sources);
+        let mut number = vec![0_u32; calls.len()];
+        let mut ordered = RegisterPart {
+            key: self.key.take(),
+            sources: Vec::with_capacity(sources.len()),
+            history: RegisterHistory {
+                calls: Vec::with_capacity(calls.len()),
+                moments: Vec::with_capacity(moments.len()),
+                values: 0,
+                starts: Vec::new(),
+            },
+        };
+        for (position, moment) in (0..).zip(moments) {
+            let old = (moment >> 1) as usize;
+            if moment & 1 == 0 {
+                number[old] = ordered.sources.len() as u32;
+                ordered.sources.push(sources[old]);
+                ordered.history.calls.push(RegisterCall {
+                    begins: position,
+                    ..calls[old]
+                });
+            } else {
+                ordered.history.calls[number[old] as usize].returns = position;
+            }
+            let moments = &mut ordered.history.moments;
+            moments.push(number[old] << 1 | (moment & 1));
+        }
+        *self = ordered;
+    }
+}
+
+/// What an operation of some name does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Read,
+    Write,
+    Cas,
+    Unknown,
+}
+
+/// The role of every name in the history.
+fn roles(operations: &Operations<'_>, with_cas: bool) -> Vec<Role> {
+    let events = operations.events();
+    let mut roles = vec![Role::Unknown; events.symbols_len()];
+    let names = [
+        ("read", Role::Read),
+        ("get", Role::Read),
+        ("write", Role::Write),
+        ("put", Role::Write),
+        ("cas", Role::Cas),
+    ];
+    for (name, role) in names {
+        if let Some(symbol) = events.symbol(name)
+            && (role != Role::Cas || with_cas)
+        {
+            roles[symbol.number()] = role;
+        }
+    }
+    roles
+}
+
+struct Reader<'a> {
+    operations: &'a Operations<'a>,
+    register: &'a PlainRegister,
+    roles: Vec<Role>,
+    numbers: Numbers<'a>,
+    parts: Vec<RegisterPart>,
+    part_of_key: FxHashMap<Packed, u32>,
+    /// The key asked for last, and its part.
+    last: (Packed, u32),
+}
+
+/// Where an operation went: its part and its call there.
+type Placed = Vec<(u32, u32)>;
+
+const NOWHERE: (u32, u32) = (u32::MAX, u32::MAX);
+
+impl Reader<'_> {
+    fn read(&mut self) -> Option<Placed> {
+        let mut placed = vec![NOWHERE; self.operations.len()];
+        for (source, placed) in placed.iter_mut().enumerate() {
+            let operation = self.operations.packed(source);
+            if operation
+                .ended
+                .is_some_and(|ended| ended.position < operation.invoked.position)
+            {
+                return None;
+            }
+            if operation.outcome == Outcome::Fail {
+                continue;
+            }
+            let Some(access) = self.access(&operation)? else {
+                continue;
+            };
+            let number = self.part(operation.key);
+            let part = &mut self.parts[number as usize];
+            *placed = (number, part.sources.len() as u32);
+            part.sources.push(source as u32);
+            part.history.calls.push(RegisterCall {
+                access,
+                begins: 0,
+                // Whether it returns at all; where comes with the order.
+                returns: if operation.outcome == Outcome::Ok {
+                    0
+                } else {
+                    OPEN
+                },
+            });
+        }
+        Some(placed)
+    }
+
+    /// What the operation does, if it constrains anything.
+    fn access(&mut self, operation: &PackedOperation) -> Option<Option<Access<u32>>> {
+        let known = operation.outcome == Outcome::Ok;
+        let numbers = &mut self.numbers;
+        Some(match self.roles[operation.f.number()] {
+            Role::Read if !known => None,
+            Role::Read if operation.output.is_nil() && self.register.nil_reads == NilReads::Any => {
+                None
+            }
+            Role::Read => Some(Access::Read(numbers.of(operation.output))),
+            Role::Write => Some(Access::Write(numbers.of(operation.input))),
+            Role::Cas => {
+                let (old, new) = match operation.input.as_pair() {
+                    Some((old, new)) => (numbers.of_int(old), numbers.of_int(new)),
+                    None => {
+                        let input = self.operations.value_of(operation.input);
+                        let [old, new] = input.as_list()? else {
+                            return None;
+                        };
+                        (numbers.of_value(old), numbers.of_value(new))
+                    }
+                };
+                match operation.output.as_bool() {
+                    Some(false) if known => Some(Access::Not(old)),
+                    Some(true) => Some(Access::Cas(old, new)),
+                    _ if !known => Some(Access::Cas(old, new)),
+                    _ => return None,
+                }
+            }
+            Role::Unknown => return None,
+        })
+    }
+
+    /// The part of a key.
+    fn part(&mut self, key: Packed) -> u32 {
+        if self.last.1 != u32::MAX && self.last.0 == key {
+            return self.last.1;
+        }
+        let parts = &mut self.parts;
+        let number = *self.part_of_key.entry(key).or_insert_with(|| {
+            parts.push(RegisterPart {
+                key: Some(self.operations.value_of(key)),
+                sources: Vec::new(),
+                history: RegisterHistory {
+                    calls: Vec::new(),
+                    moments: Vec::new(),
+                    values: 0,
+                    starts: Vec::new(),
+                },
+            });
+            parts.len() as u32 - 1
+        });
+        self.last = (key, number);
+        number
+    }
+}
+
+/// Fills the parts' moments from the order of the events. Says of each part whether two events of
+/// it that follow each other have the same time.
+fn put_in_order(
+    parts: &mut [RegisterPart],
+    operations: &Operations<'_>,
+    placed: &[(u32, u32)],
+) -> Vec<bool> {
+    let times_ns = operations.events().times_ns();
+    // The operation that each event is of.
+    let mut of_event = vec![u32::MAX; times_ns.len()];
+    for number in 0..operations.len() {
+        if placed[number] != NOWHERE {
+            let (invoked, ended) = operations.positions(number);
+            of_event[invoked] = number as u32;
+            if let Some(ended) = ended {
+                of_event[ended] = number as u32;
+            }
+        }
+    }
+    for part in &mut *parts {
+        part.history.moments.reserve(2 * part.sources.len());
+    }
+    // Whether the operation has begun is told by its call's being there: an event of it for the
+    // second time is its end.
+    let mut begun = vec![0_u32; parts.len()];
+    let mut last_ns = vec![u64::MAX; parts.len()];
+    let mut tied = vec![false; parts.len()];
+    for (&number, &time_ns) in of_event.iter().zip(times_ns) {
+        if number == u32::MAX {
+            continue;
+        }
+        let (part, number) = placed[number as usize];
+        let RegisterHistory { calls, moments, .. } = &mut parts[part as usize].history;
+        let position = moments.len() as u32;
+        let call = &mut calls[number as usize];
+        let begins = number == begun[part as usize];
+        if begins {
+            begun[part as usize] += 1;
+            call.begins = position;
+        } else if call.returns == OPEN {
+            continue;
+        } else {
+            call.returns = position;
+        }
+        moments.push(number << 1 | u32::from(!begins));
+        let last_ns = &mut last_ns[part as usize];
+        tied[part as usize] |= *last_ns == time_ns;
+        *last_ns = time_ns;
+    }
+    tied
+}
+
+/// Numbers the values of one register from 0, the initial one first. `local` holds, for each value
+/// of the whole history, the part that numbered it last, and its number there.
+fn renumber_values(
+    history: &mut RegisterHistory,
+    initial: u32,
+    part: u32,
+    local: &mut [(u32, u32)],
+) {
+    let mut values = 0;
+    let mut number = |value: &mut u32| {
+        let known = &mut local[*value as usize];
+        if known.0 != part {
+            *known = (part, values);
+            values += 1;
+        }
+        *value = known.1;
+    };
+    let mut start = initial;
+    number(&mut start);
+    for call in &mut history.calls {
+        match &mut call.access {
+            Access::Read(value) | Access::Write(value) | Access::Not(value) => number(value),
+            Access::Cas(old, new) => {
+                number(old);
+                number(new);
+            }
+        }
+    }
+    history.values = values;
+    history.starts = vec![start];
+}
+
+/// Numbers for all values of a history.
+struct Numbers<'a> {
+    operations: &'a Operations<'a>,
+    count: u32,
+    /// For whole numbers from 0 that are not large, as most are; `u32::MAX` for none yet.
+    small: Vec<u32>,
+    others: FxHashMap<Packed, u32>,
+    /// Values that are parts of others, and nowhere by themselves.
+    unpacked: FxHashMap<Value, u32>,
+}
+
+impl<'a> Numbers<'a> {
+    fn new(operations: &'a Operations<'a>) -> Self {
+        Numbers {
+            operations,
+            count: 0,
+            small: vec![u32::MAX; 2 * operations.len() + 1024],
+            others: FxHashMap::default(),
+            unpacked: FxHashMap::default(),
+        }
+    }
+
+    fn of(&mut self, value: Packed) -> u32 {
+        let small = value
+            .as_int()
+            .and_then(|int| self.small.get_mut(usize::try_from(int).ok()?));
+        let number = match small {
+            Some(number) => number,
+            None => self.others.entry(value).or_insert(u32::MAX),
+        };
+        if *number == u32::MAX {
+            *number = self.count;
+            self.count += 1;
+        }
+        *number
+    }
+
+    fn of_value(&mut self, value: &Value) -> u32 {
+        if let Some(packed) = self.operations.events().find(value) {
+            return self.of(packed);
+        }
+        let count = &mut self.count;
+        *self.unpacked.entry(value.clone()).or_insert_with(|| {
+            *count += 1;
+            *count - 1
+        })
+    }
+
+    fn of_int(&mut self, int: i64) -> u32 {
+        match Packed::from_int(int) {
+            Some(packed) => self.of(packed),
+            None => self.of_value(&Value::Int(int)),
+        }
+    }
+}
