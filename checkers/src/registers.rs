@@ -6,6 +6,7 @@
 //! decide what a search of the model itself would take far longer for.
 
 mod decide;
+pub(crate) mod overwrite;
 mod weaken;
 mod zones;
 

@@ -10,8 +10,9 @@ mod supply;
 mod transitions;
 mod window;
 
+pub(crate) use mask::{Fixed, Mask, Spilled};
 pub(crate) use problem::{Call, Moment, Problem};
-pub(crate) use race::decide;
+pub(crate) use race::{Search, decide};
 
 use crate::limits::Exhausted;
 
@@ -53,7 +54,7 @@ impl Reductions {
 
 /// How far one turn of a search came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Progress {
+pub(crate) enum Progress {
     Done(Decision),
     /// The turn is over; the search can go on.
     Paused,

@@ -14,29 +14,105 @@ pub(crate) trait Mask: Clone + Eq + Hash + Debug + Send {
         0
     }
 
+    #[inline]
     fn has(&self, slot: u32) -> bool {
         let word = self.words().get(slot as usize / 64).copied().unwrap_or(0);
         word >> (slot % 64) & 1 == 1
     }
 
+    #[inline]
     fn add(&mut self, slot: u32) {
         if let Some(word) = self.words_mut().get_mut(slot as usize / 64) {
             *word |= 1 << (slot % 64);
         }
     }
 
+    #[inline]
     fn remove(&mut self, slot: u32) {
         if let Some(word) = self.words_mut().get_mut(slot as usize / 64) {
             *word &= !(1 << (slot % 64));
         }
     }
 
+    #[inline]
+    fn is_empty(&self) -> bool {
+        self.words().iter().all(|&word| word == 0)
+    }
+
+    /// How many slots are in it.
+    fn len(&self) -> u32 {
+        self.words().iter().map(|word| word.count_ones()).sum()
+    }
+
+    /// The slots that are in both.
+    #[inline]
+    fn and(&self, other: &Self) -> Self {
+        let mut both = self.clone();
+        for (word, other) in both.words_mut().iter_mut().zip(other.words()) {
+            *word &= other;
+        }
+        both
+    }
+
+    /// The slots that are in it and not in `other`.
+    #[inline]
+    fn without(&self, other: &Self) -> Self {
+        let mut left = self.clone();
+        for (word, other) in left.words_mut().iter_mut().zip(other.words()) {
+            *word &= !other;
+        }
+        left
+    }
+
+    #[inline]
+    fn add_all(&mut self, other: &Self) {
+        for (word, other) in self.words_mut().iter_mut().zip(other.words()) {
+            *word |= other;
+        }
+    }
+
+    /// The slots in it, in ascending order.
+    #[inline]
+    fn slots(&self) -> Slots<'_> {
+        let words = self.words();
+        Slots {
+            words,
+            at: 0,
+            rest: words.first().copied().unwrap_or(0),
+        }
+    }
+
     /// Whether every slot of `other` is in it.
+    #[inline]
     fn contains_all(&self, other: &Self) -> bool {
         self.words()
             .iter()
             .zip(other.words())
             .all(|(mine, other)| other & !mine == 0)
+    }
+}
+
+/// The slots of a mask, one after another.
+#[derive(Debug)]
+pub(crate) struct Slots<'m> {
+    words: &'m [u64],
+    at: usize,
+    /// What is left of the word at `at`.
+    rest: u64,
+}
+
+impl Iterator for Slots<'_> {
+    type Item = u32;
+
+    #[inline]
+    fn next(&mut self) -> Option<u32> {
+        while self.rest == 0 {
+            self.at += 1;
+            self.rest = *self.words.get(self.at)?;
+        }
+        let slot = self.at as u32 * 64 + self.rest.trailing_zeros();
+        self.rest &= self.rest - 1;
+        Some(slot)
     }
 }
 
@@ -96,6 +172,14 @@ mod tests {
         fewer.remove(last);
         assert!(!fewer.has(last));
         assert!(mask.contains_all(&fewer) && !fewer.contains_all(&mask));
+        assert!(!mask.is_empty() && M::empty(width).is_empty());
+        let slots: Vec<u32> = mask.slots().collect();
+        assert_eq!(slots, [0, last / 2, last]);
+        assert_eq!(mask.len(), 3);
+        assert_eq!(mask.and(&fewer), fewer);
+        assert_eq!(mask.without(&fewer).slots().collect::<Vec<u32>>(), [last]);
+        fewer.add_all(&mask);
+        assert_eq!(fewer, mask);
     }
 
     #[test]

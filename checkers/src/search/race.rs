@@ -44,7 +44,7 @@ pub(crate) fn decide_with<M: Model>(
 }
 
 /// An engine at work on one problem.
-pub(super) trait Search {
+pub(crate) trait Search {
     /// Works for about `nodes` units.
     fn advance(&mut self, nodes: u64) -> Progress;
     /// Work done so far.

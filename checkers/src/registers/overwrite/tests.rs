@@ -1,0 +1,218 @@
+//! The engine against the oracle, with everything on and off.
+
+use histories::Value;
+use rayon::prelude::*;
+use seeds::Stream;
+
+use super::*;
+use crate::limits::{Cancel, Limits};
+use crate::oracle::{self, Interval};
+use crate::registers::Access;
+use crate::testing::{chance, random_intervals, shapes};
+use crate::{NilReads, Register, RegisterOp};
+
+type Accesses = Vec<Interval<Access<u32>>>;
+
+fn budget() -> Budget {
+    Budget::new(&Limits::default(), &Cancel::new())
+}
+
+fn register_op(access: Access<u32>) -> RegisterOp {
+    let value = |number: u32| Value::Int(i64::from(number));
+    match access {
+        Access::Read(a) => RegisterOp::Read(value(a)),
+        Access::Write(a) => RegisterOp::Write(value(a)),
+        Access::Cas(a, b) => RegisterOp::Cas(value(a), value(b)),
+        Access::Not(a) => RegisterOp::Mismatch(value(a)),
+    }
+}
+
+/// What the oracle says of a history that starts with one of these values.
+fn truth(intervals: &[Interval<Access<u32>>], starts: &[u32]) -> bool {
+    let model = Register::with_cas(Value::Int(0), NilReads::Observe);
+    let ops: Vec<_> = intervals
+        .iter()
+        .map(|interval| Interval {
+            op: register_op(interval.op),
+            begins: interval.begins,
+            ends: interval.ends,
+        })
+        .collect();
+    starts.iter().any(|&start| {
+        oracle::is_linearizable(&model, &Value::Int(i64::from(start)), &ops, u64::MAX).unwrap()
+    })
+}
+
+/// The history up to (and without) a moment: calls under way there are open, later ones left out.
+fn prefix(intervals: &[Interval<Access<u32>>], history: &RegisterHistory, end: usize) -> Accesses {
+    let mut times: Vec<u64> = intervals.iter().map(|interval| interval.begins).collect();
+    times.extend(intervals.iter().filter_map(|interval| interval.ends));
+    times.sort_unstable();
+    assert_eq!(times.len(), history.moments.len());
+    let cut = times.get(end).copied().unwrap_or(u64::MAX);
+    intervals
+        .iter()
+        .filter(|interval| interval.begins < cut)
+        .map(|interval| Interval {
+            ends: interval.ends.filter(|&ends| ends < cut),
+            ..interval.clone()
+        })
+        .collect()
+}
+
+fn history_of(intervals: &[Interval<Access<u32>>], starts: &[u32]) -> RegisterHistory {
+    let (mut history, _) = RegisterHistory::from_intervals(intervals, VALUES_MAX);
+    history.starts = starts.to_vec();
+    history
+}
+
+const VALUES_MAX: u32 = 8;
+
+/// What the engine says, true for linearizable.
+fn verdict(decision: Decision) -> bool {
+    match decision {
+        Decision::Linearizable => true,
+        Decision::NotLinearizable { .. } => false,
+        Decision::Undecided { .. } => panic!("undecided"),
+    }
+}
+
+/// Every way to run it says what the oracle says, and without look-ahead the event is exact.
+fn agrees(intervals: &[Interval<Access<u32>>], starts: &[u32]) -> bool {
+    let expected = truth(intervals, starts);
+    let history = history_of(intervals, starts);
+    let budget = budget();
+    let ahead = decide(&history, &Options::exact(true), &budget).decision;
+    assert_eq!(
+        verdict(ahead),
+        expected,
+        "look-ahead {starts:?} {intervals:#?}"
+    );
+    let plain = shortest_bad_prefix(&history, &budget).decision;
+    assert_eq!(verdict(plain), expected, "{starts:?} {intervals:#?}");
+    if let Decision::NotLinearizable { event } = plain {
+        assert!(
+            truth(&prefix(intervals, &history, event), starts),
+            "{event} {intervals:#?}"
+        );
+        assert!(
+            !truth(&prefix(intervals, &history, event + 1), starts),
+            "{event} {intervals:#?}"
+        );
+        let Decision::NotLinearizable { event: early } = ahead else {
+            unreachable!()
+        };
+        assert!(early <= event);
+    }
+    expected
+}
+
+/// All accesses to so many values.
+fn accesses(values: u32, with_cas: bool) -> Vec<Access<u32>> {
+    let mut found = Vec::new();
+    for a in 0..values {
+        found.extend([Access::Read(a), Access::Write(a)]);
+        if with_cas {
+            found.push(Access::Not(a));
+            found.extend((0..values).map(|b| Access::Cas(a, b)));
+        }
+    }
+    found
+}
+
+/// Whether no permutation of the values other than 0 makes it smaller: enough to look at.
+fn is_first_of_its_kind(chosen: &[Access<u32>]) -> bool {
+    let mut known = 1;
+    let mut in_order = |value: u32| {
+        known += u32::from(value == known);
+        value < known
+    };
+    chosen.iter().all(|access| match *access {
+        Access::Read(a) | Access::Write(a) | Access::Not(a) => in_order(a),
+        Access::Cas(a, b) => in_order(a) && in_order(b),
+    })
+}
+
+/// Every combination of accesses and overlaps: how many are linearizable, and how many not.
+fn enumerate(count: usize, ops: &[Access<u32>]) -> (u64, u64) {
+    let shapes = shapes(count);
+    let combinations = ops.len().pow(count as u32);
+    (0..combinations)
+        .into_par_iter()
+        .map(|number| {
+            let mut rest = number;
+            let mut chosen = Vec::new();
+            while chosen.len() < count {
+                chosen.push(ops[rest % ops.len()]);
+                rest /= ops.len();
+            }
+            let (mut good, mut bad) = (0, 0);
+            if is_first_of_its_kind(&chosen) {
+                for shape in &shapes {
+                    let intervals: Accesses = chosen
+                        .iter()
+                        .zip(shape)
+                        .map(|(&op, &(begins, ends))| Interval { op, begins, ends })
+                        .collect();
+                    match agrees(&intervals, &[0]) {
+                        true => good += 1,
+                        false => bad += 1,
+                    }
+                }
+            }
+            (good, bad)
+        })
+        .reduce(|| (0, 0), |a, b| (a.0 + b.0, a.1 + b.1))
+}
+
+#[test]
+fn every_history_of_three_calls() {
+    let (good, bad) = enumerate(3, &accesses(3, true));
+    assert!(good > 10_000 && bad > 10_000, "{good} {bad}");
+}
+
+#[test]
+fn every_history_of_four_reads_and_writes() {
+    let (good, bad) = enumerate(4, &accesses(2, false));
+    assert!(good > 10_000 && bad > 10_000, "{good} {bad}");
+}
+
+/// Some access by chance: how many values, and how often a cas.
+fn some_access(chance: &mut Stream, values: u32, cas_percent: u64) -> Access<u32> {
+    let mut value = || chance.below(u64::from(values)) as u32;
+    let (a, b) = (value(), value());
+    match chance.chance(cas_percent, 100) {
+        true if chance.chance(1, 3) => Access::Not(a),
+        true => Access::Cas(a, b),
+        false if chance.chance(1, 2) => Access::Read(a),
+        false => Access::Write(a),
+    }
+}
+
+/// A small history by chance.
+fn small(chance: &mut Stream) -> (Accesses, Vec<u32>) {
+    let count = 2 + chance.below(13) as usize;
+    let width = 1 + chance.below(7) as usize;
+    let values = 1 + chance.below(5) as u32;
+    let cas_percent = [0, 0, 20, 50][chance.below(4) as usize];
+    let intervals = random_intervals(chance, count, width, |chance| {
+        some_access(chance, values, cas_percent)
+    });
+    let starts = match chance.chance(1, 5) {
+        true => vec![0, 1 + chance.below(u64::from(VALUES_MAX) - 1) as u32],
+        false => vec![0],
+    };
+    (intervals, starts)
+}
+
+#[test]
+fn small_histories_by_chance() {
+    let good = (0..6_000_u64)
+        .into_par_iter()
+        .filter(|&seed| {
+            let (intervals, starts) = small(&mut chance(seed));
+            agrees(&intervals, &starts)
+        })
+        .count();
+    assert!((1_000..5_000).contains(&good), "{good}");
+}
