@@ -34,6 +34,7 @@ mod linearizability;
 mod model;
 mod models;
 mod normalise;
+mod online;
 pub mod oracle;
 mod recovery;
 mod registers;
@@ -53,6 +54,7 @@ pub use models::{
     ModelOptions, MultiRegister, Owner, Pile, PriorityQueue, PriorityQueueOp, ReentrantMutex,
     ReentrantMutexOp, Register, RegisterOp, Stack, StackOp, Transaction, Transfer, UnknownModel,
 };
+pub use online::{Online, OnlineLimit, OnlineLimits, OnlineUndecided, OnlineViolation};
 pub use recovery::recovery;
 pub use registers::{Access, RegisterView};
 pub use verdict::{Check, Report, Verdict};

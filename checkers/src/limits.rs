@@ -85,6 +85,18 @@ impl Budget {
         }
     }
 
+    /// No limit but this much memory.
+    pub(crate) fn of_memory(memory_bytes: u64) -> Self {
+        Budget {
+            deadline: None,
+            memory_bytes,
+            nodes: u64::MAX,
+            held_bytes: Arc::default(),
+            cancel: Cancel::new(),
+            stop: Cancel::new(),
+        }
+    }
+
     /// The same limits, and at most so much work.
     pub(crate) fn with_nodes(&self, nodes: u64) -> Self {
         Budget {

@@ -100,6 +100,17 @@ pub trait Model: Sync {
         Vec::new()
     }
 
+    /// A part as seen by someone who does not know the operations still to come: no other operation
+    /// will ever join it with another. `None` when this one touches everything, or when that cannot
+    /// be said: a check while the history is being made ([`crate::Online`]) then judges the whole
+    /// history as one, from the start.
+    fn realm(&self, operation: &Operation, op: &Self::Op) -> Option<Value> {
+        match self.joins(operation, op).is_empty() {
+            true => self.part(operation, op),
+            false => None,
+        }
+    }
+
     /// The state at the start, of one part, of several that are joined (a list of them), or
     /// (`None`) of the whole.
     fn initial(&self, part: Option<&Value>) -> Self::State;

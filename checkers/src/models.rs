@@ -141,7 +141,7 @@ pub(crate) trait Visitor {
     type Output;
 
     /// Does it.
-    fn visit<M: Model>(self, model: &M) -> Self::Output;
+    fn visit<M: Model + Clone + Send + 'static>(self, model: &M) -> Self::Output;
 }
 
 impl ModelOptions {

@@ -6,6 +6,7 @@ mod mask;
 mod problem;
 mod race;
 mod sets;
+mod stream;
 mod supply;
 mod transitions;
 mod window;
@@ -13,6 +14,7 @@ mod window;
 pub(crate) use mask::{Fixed, Mask, Spilled};
 pub(crate) use problem::{Call, Moment, Problem};
 pub(crate) use race::{Search, decide};
+pub(crate) use stream::{Stream, StreamLimits, Ticket};
 
 use crate::limits::Exhausted;
 

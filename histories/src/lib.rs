@@ -12,6 +12,7 @@ mod formats;
 mod history;
 mod json;
 mod operations;
+mod pairing;
 mod recorder;
 mod scanner;
 mod spans;

@@ -19,7 +19,7 @@ pub enum FailedCas {
 }
 
 /// The one operation whose negative answer some formats write as `fail`.
-const CAS: &str = "cas";
+pub(crate) const CAS: &str = "cas";
 
 /// Stands for "no completion" in a pair.
 const NONE: u32 = u32::MAX;

@@ -134,6 +134,11 @@ impl Model for MultiRegister {
             .collect()
     }
 
+    fn realm(&self, operation: &Operation, _op: &Transaction) -> Option<Value> {
+        // Any registers may be joined, but for those under different keys.
+        Some(operation.key.clone().unwrap_or_default())
+    }
+
     fn initial(&self, _part: Option<&Value>) -> Self::State {
         Arc::new(self.initial.clone())
     }
@@ -169,22 +174,25 @@ impl Model for MultiRegister {
     }
 
     fn unobserved(&self, completed: &[&Transaction], open: &[&Transaction]) -> Vec<bool> {
-        let seen: FxHashSet<(&Value, &Value)> = completed
-            .iter()
-            .flat_map(|op| &op.steps)
-            .filter_map(|step| match step {
-                Step::Read(register, value) => Some((register, value)),
-                Step::Write(..) => None,
-            })
-            .collect();
-        // An open transaction has no reads that count: it is a set of blind writes.
-        open.iter()
-            .map(|op| {
-                op.steps
-                    .iter()
-                    .all(|step| !seen.contains(&(step.register(), step.value())))
-            })
-            .collect()
+        let mut seen: FxHashSet<(&Value, &Value)> = FxHashSet::default();
+        for op in completed {
+            seen.extend(op.found());
+        }
+        let mut dead = vec![true; open.len()];
+        loop {
+            let mut changed = false;
+            for (op, dead) in open.iter().zip(&mut dead) {
+                if *dead && op.left().any(|left| seen.contains(&left)) {
+                    *dead = false;
+                    changed = true;
+                    // A completed transaction that is given the freedom of an open one has reads.
+                    seen.extend(op.found());
+                }
+            }
+            if !changed {
+                return dead;
+            }
+        }
     }
 
     fn state_bytes(&self, state: &Self::State) -> usize {
@@ -209,16 +217,28 @@ impl Model for MultiRegister {
     }
 }
 
+impl Transaction {
+    /// The values it found, each with its register.
+    fn found(&self) -> impl Iterator<Item = (&Value, &Value)> {
+        self.steps.iter().filter_map(|step| match step {
+            Step::Read(register, value) => Some((register, value)),
+            Step::Write(..) => None,
+        })
+    }
+
+    /// The values it left, each with its register.
+    fn left(&self) -> impl Iterator<Item = (&Value, &Value)> {
+        self.steps.iter().filter_map(|step| match step {
+            Step::Read(..) => None,
+            Step::Write(register, value) => Some((register, value)),
+        })
+    }
+}
+
 impl Step {
     fn register(&self) -> &Value {
         match self {
             Step::Read(register, _) | Step::Write(register, _) => register,
-        }
-    }
-
-    fn value(&self) -> &Value {
-        match self {
-            Step::Read(_, value) | Step::Write(_, value) => value,
         }
     }
 }

@@ -125,8 +125,11 @@ impl<'p, 'm, M: Model, K: Mask> DepthSearch<'p, 'm, M, K> {
         let observes = self.problem.observers[class as usize];
         if self.reductions.eager_observers {
             let config = &mut node.config;
-            self.window
-                .absorb(&mut self.transitions, config.state, &mut config.observers);
+            self.window.under_way.absorb(
+                &mut self.transitions,
+                config.state,
+                &mut config.observers,
+            );
         }
         if node.config.updates.has(slot) || node.config.observers.has(slot) {
             node.config.updates.remove(slot);
@@ -161,10 +164,10 @@ impl<'p, 'm, M: Model, K: Mask> DepthSearch<'p, 'm, M, K> {
     }
 
     fn successors_open(&mut self, node: &Node<K>, returning: u32) {
-        for at in (0..self.window.open.len()).rev() {
-            let open = self.window.open[at];
+        for at in (0..self.window.under_way.open.len()).rev() {
+            let open = self.window.under_way.open[at];
             let bounded = || {
-                let updates = &self.window.updates;
+                let updates = &self.window.under_way.updates;
                 let from = updates.partition_point(|pending| pending.class < open.class);
                 updates[from..]
                     .iter()
@@ -194,7 +197,7 @@ impl<'p, 'm, M: Model, K: Mask> DepthSearch<'p, 'm, M, K> {
     fn successors_updates(&mut self, node: &Node<K>, returning: u32, slot: u32) {
         let mut candidates = Vec::new();
         let mut class_done = None;
-        for pending in &self.window.updates {
+        for pending in &self.window.under_way.updates {
             if pending.slot == slot || node.config.updates.has(pending.slot) {
                 continue;
             }
@@ -222,7 +225,7 @@ impl<'p, 'm, M: Model, K: Mask> DepthSearch<'p, 'm, M, K> {
 
     /// Without R1 observers are placed like anything else.
     fn successors_observers(&mut self, node: &Node<K>, slot: u32) {
-        for pending in &self.window.observers {
+        for pending in &self.window.under_way.observers {
             if pending.slot != slot
                 && !node.config.observers.has(pending.slot)
                 && self

@@ -9,6 +9,14 @@ pub(crate) trait Mask: Clone + Eq + Hash + Debug + Send {
     fn empty(width: usize) -> Self;
     fn words(&self) -> &[u64];
     fn words_mut(&mut self) -> &mut [u64];
+    /// The set of these slots, all of them below `width`.
+    fn from_words(words: &[u64], width: usize) -> Self {
+        let mut mask = Self::empty(width);
+        for (mine, word) in mask.words_mut().iter_mut().zip(words) {
+            *mine = *word;
+        }
+        mask
+    }
     /// Memory besides the mask itself.
     fn heap_bytes(&self) -> usize {
         0

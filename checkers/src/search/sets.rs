@@ -6,26 +6,27 @@
 //! at a time, not by the length of the history. When the set becomes empty, the events up to
 //! there have no explanation, and those before have one.
 
+use rustc_hash::FxHashMap;
+
 use super::frontier::{Config, Frontier};
 use super::mask::Mask;
 use super::race::Search;
 use super::supply::{NONE_USED, Supply};
-use super::transitions::Transitions;
-use super::window::Window;
-use super::{Decision, Problem, Progress, Reductions};
+use super::transitions::{StateId, Transitions};
+use super::window::{self, UnderWay};
+use super::{Decision, Moment, Problem, Progress, Reductions};
 use crate::Model;
 use crate::limits::{Account, Budget, Exhausted};
 
 /// How many units of work pass between two looks at the clock.
 const NODES_PER_LOOK: u64 = 512;
 
-/// The search, resumable between turns.
-pub(crate) struct SetSearch<'p, 'm, M: Model, K: Mask> {
-    problem: &'p Problem<'m, M>,
+/// The configurations at one moment, and what it takes to go on from there.
+pub(crate) struct Sets<'p, M: Model, K: Mask> {
     reductions: Reductions,
-    transitions: Transitions<'p, M>,
+    pub(super) transitions: Transitions<'p, M>,
     supply: Supply,
-    window: Window<'p, 'm, M>,
+    pub(super) under_way: UnderWay,
     current: Frontier<K>,
     closure: Frontier<K>,
     after: Frontier<K>,
@@ -36,62 +37,24 @@ pub(crate) struct SetSearch<'p, 'm, M: Model, K: Mask> {
 }
 
 /// The call that returns now.
-struct Returning {
-    class: u32,
-    slot: u32,
-    observes: bool,
+pub(super) struct Returning {
+    pub class: u32,
+    pub slot: u32,
+    pub observes: bool,
 }
 
 /// Why a turn ended in the middle of a return.
-enum Stopped {
+#[derive(Debug)]
+pub(super) enum Stopped {
     TurnOver,
     Exhausted(Exhausted),
 }
 
-impl<M: Model, K: Mask> Search for SetSearch<'_, '_, M, K> {
-    fn advance(&mut self, nodes: u64) -> Progress {
-        self.nodes_turn = self.nodes.saturating_add(nodes);
-        while let Some(moment) = self.problem.moments.get(self.window.position) {
-            let call = self.problem.calls[moment.call as usize];
-            let slot = self.problem.slots[moment.call as usize];
-            let observes = self.problem.observers[call.class as usize];
-            if moment.returns {
-                match self.pass_return(&Returning {
-                    class: call.class,
-                    slot,
-                    observes,
-                }) {
-                    Ok(true) => {}
-                    Ok(false) => {
-                        let event = self.window.position;
-                        return Progress::Done(Decision::NotLinearizable { event });
-                    }
-                    Err(Stopped::TurnOver) => return Progress::Paused,
-                    Err(Stopped::Exhausted(limit)) => return Progress::GaveUp(limit),
-                }
-            } else if !call.open && observes && self.reductions.eager_observers {
-                let transitions = &mut self.transitions;
-                self.current
-                    .add_observer(slot, |state| transitions.step(state, call.class).is_some());
-            }
-            self.window.seek(self.window.position + 1);
-            if let Err(stopped) = self.count_node() {
-                return match stopped {
-                    Stopped::TurnOver => Progress::Paused,
-                    Stopped::Exhausted(limit) => Progress::GaveUp(limit),
-                };
-            }
-        }
-        Progress::Done(Decision::Linearizable)
-    }
-
-    fn position(&self) -> usize {
-        self.window.position
-    }
-
-    fn nodes(&self) -> u64 {
-        self.nodes
-    }
+/// The search of a whole problem, resumable between turns.
+pub(crate) struct SetSearch<'p, 'm, M: Model, K: Mask> {
+    problem: &'p Problem<'m, M>,
+    sets: Sets<'p, M, K>,
+    position: usize,
 }
 
 impl<'p, 'm, M: Model, K: Mask> SetSearch<'p, 'm, M, K> {
@@ -100,37 +63,239 @@ impl<'p, 'm, M: Model, K: Mask> SetSearch<'p, 'm, M, K> {
         reductions: Reductions,
         budget: &Budget,
     ) -> Self {
-        let mut transitions = Transitions::new(problem.model, &problem.classes);
-        let supply = Supply::new();
-        let mut current = Frontier::new(reductions.dominance);
+        let transitions = Transitions::new(problem.model, &problem.classes);
+        let mut sets = Sets::new(transitions, reductions, budget);
         for start in &problem.starts {
-            let config = Config {
-                updates: K::empty(problem.width),
-                observers: K::empty(problem.width),
-                state: transitions.intern(start.clone()),
-                used: NONE_USED,
-            };
-            current.insert(config, &supply);
+            sets.start_from(start.clone(), problem.width);
         }
         SetSearch {
             problem,
+            sets,
+            position: 0,
+        }
+    }
+
+    /// Passes the moment at `position`; false when nothing explains it.
+    fn pass(&mut self, moment: Moment) -> Result<bool, Stopped> {
+        let call = self.problem.calls[moment.call as usize];
+        let slot = self.problem.slots[moment.call as usize];
+        let observes = self.problem.observers[call.class as usize];
+        if moment.returns {
+            let class = call.class;
+            if !self.sets.pass_return(&Returning {
+                class,
+                slot,
+                observes,
+            })? {
+                return Ok(false);
+            }
+        } else if !call.open && observes {
+            self.sets.add_observer(slot, call.class);
+        }
+        let under_way = &mut self.sets.under_way;
+        window::apply(self.problem, under_way, moment.call, !moment.returns);
+        self.position += 1;
+        self.sets.count_node()?;
+        Ok(true)
+    }
+}
+
+impl<M: Model, K: Mask> Search for SetSearch<'_, '_, M, K> {
+    fn advance(&mut self, nodes: u64) -> Progress {
+        self.sets.begin_turn(nodes);
+        while let Some(&moment) = self.problem.moments.get(self.position) {
+            match self.pass(moment) {
+                Ok(true) => {}
+                Ok(false) => {
+                    let event = self.position;
+                    return Progress::Done(Decision::NotLinearizable { event });
+                }
+                Err(Stopped::TurnOver) => return Progress::Paused,
+                Err(Stopped::Exhausted(limit)) => return Progress::GaveUp(limit),
+            }
+        }
+        Progress::Done(Decision::Linearizable)
+    }
+
+    fn position(&self) -> usize {
+        self.position
+    }
+
+    fn nodes(&self) -> u64 {
+        self.sets.nodes
+    }
+}
+
+impl<'p, M: Model, K: Mask> Sets<'p, M, K> {
+    /// With no configuration yet.
+    pub(super) fn new(
+        transitions: Transitions<'p, M>,
+        reductions: Reductions,
+        budget: &Budget,
+    ) -> Self {
+        Sets {
             reductions,
             transitions,
-            supply,
-            window: Window::new(problem),
-            current,
+            supply: Supply::new(),
+            under_way: UnderWay::default(),
+            current: Frontier::new(reductions.dominance),
             closure: Frontier::new(reductions.dominance),
             after: Frontier::new(reductions.dominance),
             budget: budget.clone(),
             account: Account::new(budget),
             nodes: 0,
-            nodes_turn: 0,
+            nodes_turn: u64::MAX,
         }
+    }
+
+    /// A state that may be there at the start, for slots below `width`.
+    pub(super) fn start_from(&mut self, state: M::State, width: usize) {
+        let config = Config {
+            updates: K::empty(width),
+            observers: K::empty(width),
+            state: self.transitions.intern(state),
+            used: NONE_USED,
+        };
+        self.current.insert(config, &self.supply);
+    }
+
+    /// From here on so much work may be done in one go.
+    pub(super) fn begin_turn(&mut self, nodes: u64) {
+        self.nodes_turn = self.nodes.saturating_add(nodes);
+    }
+
+    /// How many configurations there are.
+    pub(super) fn len(&self) -> usize {
+        self.current.len()
+    }
+
+    /// R1: places an observer that begins, and will return, wherever it is legal.
+    pub(super) fn add_observer(&mut self, slot: u32, class: u32) {
+        if self.reductions.eager_observers {
+            let transitions = &mut self.transitions;
+            self.current
+                .add_observer(slot, |state| transitions.step(state, class).is_some());
+        }
+    }
+
+    /// Memory held.
+    pub(super) fn bytes(&self) -> usize {
+        self.current.bytes()
+            + self.closure.bytes()
+            + self.after.bytes()
+            + self.transitions.bytes()
+            + self.supply.bytes()
+            + self.under_way.bytes()
+    }
+
+    /// Moves everything to a set with masks of another kind, for slots below `width`: wide enough
+    /// for every slot in use.
+    pub(super) fn take_with_masks<L: Mask>(&mut self, width: usize) -> Sets<'p, M, L> {
+        let transitions = self.transitions.take();
+        let mut sets = Sets::new(transitions, self.reductions, &self.budget);
+        sets.supply = std::mem::replace(&mut self.supply, Supply::new());
+        sets.under_way = std::mem::take(&mut self.under_way);
+        for config in self.current.iter() {
+            let config = Config {
+                updates: L::from_words(config.updates.words(), width),
+                observers: L::from_words(config.observers.words(), width),
+                state: config.state,
+                used: config.used,
+            };
+            sets.current.insert(config, &sets.supply);
+        }
+        sets
+    }
+
+    /// Accounts for the memory held; whether everybody together holds too much.
+    pub(super) fn look(&mut self) -> Result<(), Exhausted> {
+        self.account.set(self.bytes() as u64);
+        self.budget.check()
+    }
+
+    /// How many things are remembered that may be of no use any more.
+    pub(super) fn remembered(&self) -> usize {
+        self.transitions.remembered() + self.supply.len()
+    }
+
+    /// Forgets everything that no configuration, no call under way and no open call needs; between
+    /// returns only. Says for each class its new number, `None` when it is forgotten.
+    pub(super) fn forget(&mut self) -> Vec<Option<u32>> {
+        let consumed = self.consume();
+        let mut keeps = vec![false; self.transitions.classes()];
+        let under_way = &self.under_way;
+        let returning = under_way.updates.iter().chain(&under_way.observers);
+        let open = under_way.open.iter().filter(|open| open.count > 0);
+        for class in returning
+            .map(|pending| pending.class)
+            .chain(open.map(|open| open.class))
+        {
+            keeps[class as usize] = true;
+        }
+        let mut next = 0;
+        let numbers: Vec<Option<u32>> = keeps
+            .iter()
+            .map(|&keeps| {
+                next += u32::from(keeps);
+                keeps.then(|| next - 1)
+            })
+            .collect();
+        self.under_way.renumber(&numbers);
+
+        let mut states: Vec<StateId> = self.current.iter().map(|config| config.state).collect();
+        states.sort_unstable();
+        states.dedup();
+        self.transitions.retain(&keeps, &states);
+        let mut supply = Supply::new();
+        let mut current = Frontier::new(self.reductions.dominance);
+        for config in self.current.iter() {
+            let used = self.supply.pairs(config.used).filter_map(|(class, count)| {
+                let gone = consumed.get(&class).copied().unwrap_or(0);
+                let class = numbers[class as usize]?;
+                (count > gone).then(|| (class, count - gone))
+            });
+            let config = Config {
+                state: states.binary_search(&config.state).unwrap_or(0) as StateId,
+                used: supply.intern(used.collect()),
+                ..config.clone()
+            };
+            current.insert(config, &supply);
+        }
+        self.supply = supply;
+        self.current = current;
+        self.closure = Frontier::new(self.reductions.dominance);
+        self.after = Frontier::new(self.reductions.dominance);
+        numbers
+    }
+
+    /// Open calls that every configuration has used are over: takes them out of the supply. Says
+    /// how many of which class; the configurations still count them.
+    fn consume(&mut self) -> FxHashMap<u32, u32> {
+        let mut consumed: Option<FxHashMap<u32, u32>> = None;
+        for config in self.current.iter() {
+            let used = self.supply.pairs(config.used);
+            match &mut consumed {
+                None => consumed = Some(used.collect()),
+                Some(consumed) => consumed.retain(|&class, count| {
+                    *count = self.supply.count(config.used, class).min(*count);
+                    *count > 0
+                }),
+            }
+        }
+        let consumed = consumed.unwrap_or_default();
+        for open in &mut self.under_way.open {
+            open.count -= consumed
+                .get(&open.class)
+                .copied()
+                .unwrap_or(0)
+                .min(open.count);
+        }
+        consumed
     }
 
     /// Keeps the configurations in which the call that returns is placed, placing what is needed
     /// for it; false when there is none.
-    fn pass_return(&mut self, returning: &Returning) -> Result<bool, Stopped> {
+    pub(super) fn pass_return(&mut self, returning: &Returning) -> Result<bool, Stopped> {
         let slot = returning.slot;
         if let Some(single) = self.current.single_mut()
             && (single.updates.has(slot) || single.observers.has(slot))
@@ -186,8 +351,8 @@ impl<'p, 'm, M: Model, K: Mask> SetSearch<'p, 'm, M, K> {
 
     fn expand_updates(&mut self, config: &Config<K>, returning: &Returning) -> Result<(), Stopped> {
         let mut class_done = None;
-        for at in 0..self.window.updates.len() {
-            let pending = self.window.updates[at];
+        for at in 0..self.under_way.updates.len() {
+            let pending = self.under_way.updates[at];
             if pending.slot == returning.slot || config.updates.has(pending.slot) {
                 continue;
             }
@@ -214,8 +379,8 @@ impl<'p, 'm, M: Model, K: Mask> SetSearch<'p, 'm, M, K> {
 
     /// Without R1 observers are placed like anything else.
     fn expand_observers(&mut self, config: &Config<K>, returning: &Returning) {
-        for at in 0..self.window.observers.len() {
-            let pending = self.window.observers[at];
+        for at in 0..self.under_way.observers.len() {
+            let pending = self.under_way.observers[at];
             if pending.slot != returning.slot
                 && !config.observers.has(pending.slot)
                 && self.transitions.step(config.state, pending.class).is_some()
@@ -228,8 +393,8 @@ impl<'p, 'm, M: Model, K: Mask> SetSearch<'p, 'm, M, K> {
     }
 
     fn expand_open(&mut self, config: &Config<K>, returning: &Returning) -> Result<(), Stopped> {
-        for at in 0..self.window.open.len() {
-            let open = self.window.open[at];
+        for at in 0..self.under_way.open.len() {
+            let open = self.under_way.open[at];
             if self.supply.count(config.used, open.class) >= open.count {
                 continue;
             }
@@ -258,11 +423,11 @@ impl<'p, 'm, M: Model, K: Mask> SetSearch<'p, 'm, M, K> {
     /// before an open one.
     fn has_bounded(&self, config: &Config<K>, class: u32, returning: &Returning) -> bool {
         let from = self
-            .window
+            .under_way
             .updates
             .partition_point(|pending| pending.class < class);
         class == returning.class
-            || self.window.updates[from..]
+            || self.under_way.updates[from..]
                 .iter()
                 .take_while(|pending| pending.class == class)
                 .any(|pending| !config.updates.has(pending.slot))
@@ -280,21 +445,15 @@ impl<'p, 'm, M: Model, K: Mask> SetSearch<'p, 'm, M, K> {
 
     fn absorb(&mut self, before: &Config<K>, placed: &mut Config<K>) {
         if self.reductions.eager_observers && placed.state != before.state {
-            self.window
+            self.under_way
                 .absorb(&mut self.transitions, placed.state, &mut placed.observers);
         }
     }
 
-    fn count_node(&mut self) -> Result<(), Stopped> {
+    pub(super) fn count_node(&mut self) -> Result<(), Stopped> {
         self.nodes += 1;
         if self.nodes.is_multiple_of(NODES_PER_LOOK) {
-            let bytes = self.current.bytes()
-                + self.closure.bytes()
-                + self.after.bytes()
-                + self.transitions.bytes()
-                + self.supply.bytes();
-            self.account.set(bytes as u64);
-            self.budget.check().map_err(Stopped::Exhausted)?;
+            self.look().map_err(Stopped::Exhausted)?;
         }
         match self.nodes >= self.nodes_turn {
             true => Err(Stopped::TurnOver),

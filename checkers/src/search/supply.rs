@@ -41,7 +41,11 @@ impl Supply {
             Ok(at) => set[at].1 += 1,
             Err(at) => set.insert(at, (class, 1)),
         }
-        let set: Box<[(u32, u32)]> = set.into();
+        self.intern(set.into())
+    }
+
+    /// The number of a set: sorted pairs of class and count, count above zero.
+    pub(crate) fn intern(&mut self, set: Box<[(u32, u32)]>) -> Used {
         if let Some(&number) = self.numbers.get(&set) {
             return number;
         }
@@ -50,6 +54,16 @@ impl Supply {
         self.sets.push(set.clone());
         self.numbers.insert(set, number);
         number
+    }
+
+    /// The classes of which operations were used, and how many.
+    pub(crate) fn pairs(&self, used: Used) -> impl Iterator<Item = (u32, u32)> + '_ {
+        self.sets[used as usize].iter().copied()
+    }
+
+    /// How many sets are known.
+    pub(crate) fn len(&self) -> usize {
+        self.sets.len()
     }
 
     /// Whether `a` used no more than `b` of any class.

@@ -9,8 +9,8 @@ use crate::Model;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Pending {
     pub class: u32,
-    /// Where it returns.
-    pub deadline: u32,
+    /// Where it returns: later ones are greater.
+    pub deadline: u64,
     pub slot: u32,
 }
 
@@ -21,15 +21,12 @@ pub(crate) struct Open {
     pub count: u32,
 }
 
-/// A cursor in the moments of a problem.
-#[derive(Debug)]
-pub(crate) struct Window<'p, 'm, M: Model> {
-    problem: &'p Problem<'m, M>,
-    /// How many moments have passed.
-    pub position: usize,
-    /// Updates under way, by class, then deadline.
+/// The calls under way at one moment.
+#[derive(Debug, Default)]
+pub(crate) struct UnderWay {
+    /// Updates, by class, then deadline.
     pub updates: Vec<Pending>,
-    /// Observers under way.
+    /// Observers.
     pub observers: Vec<Pending>,
     /// Open calls, by class in order of first appearance; counts may be zero after going back.
     pub open: Vec<Open>,
@@ -37,45 +34,10 @@ pub(crate) struct Window<'p, 'm, M: Model> {
     places: Vec<u32>,
 }
 
-impl<'p, 'm, M: Model> Window<'p, 'm, M> {
-    pub(crate) fn new(problem: &'p Problem<'m, M>) -> Self {
-        Window {
-            problem,
-            position: 0,
-            updates: Vec::new(),
-            observers: Vec::new(),
-            open: Vec::new(),
-            places: vec![u32::MAX; problem.classes.len()],
-        }
-    }
-
-    /// Moves to where exactly `position` moments have passed.
-    pub(crate) fn seek(&mut self, position: usize) {
-        while self.position < position.min(self.problem.moments.len()) {
-            let moment = self.problem.moments[self.position];
-            self.apply(moment.call, !moment.returns);
-            self.position += 1;
-        }
-        while self.position > position {
-            self.position -= 1;
-            let moment = self.problem.moments[self.position];
-            self.apply(moment.call, moment.returns);
-        }
-    }
-
-    /// A call comes under way (`enters`) or is so no more.
-    fn apply(&mut self, call: u32, enters: bool) {
-        let class = self.problem.calls[call as usize].class;
-        if self.problem.calls[call as usize].open {
-            self.count_open(class, enters);
-            return;
-        }
-        let pending = Pending {
-            class,
-            deadline: self.problem.returns[call as usize],
-            slot: self.problem.slots[call as usize],
-        };
-        let list = match self.problem.observers[class as usize] {
+impl UnderWay {
+    /// A call that will return comes under way (`enters`) or is so no more.
+    pub(crate) fn count(&mut self, pending: Pending, observes: bool, enters: bool) {
+        let list = match observes {
             true => &mut self.observers,
             false => &mut self.updates,
         };
@@ -88,7 +50,11 @@ impl<'p, 'm, M: Model> Window<'p, 'm, M> {
         }
     }
 
-    fn count_open(&mut self, class: u32, enters: bool) {
+    /// An open call of the class begins, or (going back) has not begun any more.
+    pub(crate) fn count_open(&mut self, class: u32, enters: bool) {
+        if self.places.len() <= class as usize {
+            self.places.resize(class as usize + 1, u32::MAX);
+        }
         let place = &mut self.places[class as usize];
         if *place == u32::MAX {
             *place = self.open.len() as u32;
@@ -103,7 +69,7 @@ impl<'p, 'm, M: Model> Window<'p, 'm, M> {
     }
 
     /// R1: places every observer under way that is legal in the state.
-    pub(crate) fn absorb<K: Mask>(
+    pub(crate) fn absorb<M: Model, K: Mask>(
         &self,
         transitions: &mut Transitions<'_, M>,
         state: StateId,
@@ -115,4 +81,97 @@ impl<'p, 'm, M: Model> Window<'p, 'm, M> {
             }
         }
     }
+
+    /// Gives classes other numbers, which must be in the same order; open classes without a number
+    /// go.
+    pub(crate) fn renumber(&mut self, numbers: &[Option<u32>]) {
+        let number = |class: u32| numbers[class as usize];
+        for pending in self.updates.iter_mut().chain(&mut self.observers) {
+            if let Some(class) = number(pending.class) {
+                pending.class = class;
+            }
+        }
+        let open = std::mem::take(&mut self.open);
+        self.places = Vec::new();
+        for Open { class, count } in open {
+            if let Some(class) = number(class) {
+                self.count_open(class, true);
+                if let Some(last) = self.open.last_mut() {
+                    last.count = count;
+                }
+            }
+        }
+    }
+
+    /// Memory held.
+    pub(crate) fn bytes(&self) -> usize {
+        (self.updates.capacity() + self.observers.capacity()) * size_of::<Pending>()
+            + self.open.capacity() * size_of::<Open>()
+            + self.places.capacity() * 4
+    }
+}
+
+/// A cursor in the moments of a problem.
+#[derive(Debug)]
+pub(crate) struct Window<'p, 'm, M: Model> {
+    problem: &'p Problem<'m, M>,
+    /// How many moments have passed.
+    pub position: usize,
+    /// What is under way there.
+    pub under_way: UnderWay,
+}
+
+impl<'p, 'm, M: Model> Window<'p, 'm, M> {
+    pub(crate) fn new(problem: &'p Problem<'m, M>) -> Self {
+        Window {
+            problem,
+            position: 0,
+            under_way: UnderWay::default(),
+        }
+    }
+
+    /// Moves to where exactly `position` moments have passed.
+    pub(crate) fn seek(&mut self, position: usize) {
+        while self.position < position.min(self.problem.moments.len()) {
+            let moment = self.problem.moments[self.position];
+            apply(
+                self.problem,
+                &mut self.under_way,
+                moment.call,
+                !moment.returns,
+            );
+            self.position += 1;
+        }
+        while self.position > position {
+            self.position -= 1;
+            let moment = self.problem.moments[self.position];
+            apply(
+                self.problem,
+                &mut self.under_way,
+                moment.call,
+                moment.returns,
+            );
+        }
+    }
+}
+
+/// A call comes under way (`enters`) or is so no more.
+pub(crate) fn apply<M: Model>(
+    problem: &Problem<'_, M>,
+    under_way: &mut UnderWay,
+    call: u32,
+    enters: bool,
+) {
+    let number = call as usize;
+    let class = problem.calls[number].class;
+    if problem.calls[number].open {
+        under_way.count_open(class, enters);
+        return;
+    }
+    let pending = Pending {
+        class,
+        deadline: u64::from(problem.returns[number]),
+        slot: problem.slots[number],
+    };
+    under_way.count(pending, problem.observers[class as usize], enters);
 }
