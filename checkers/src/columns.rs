@@ -4,9 +4,9 @@
 use histories::{Operations, Outcome, Packed, PackedOperation, Value};
 use rustc_hash::FxHashMap;
 
-use crate::normalise::{Member, Part, Stamped, order_moments};
+use crate::normalise::{Stamped, order_moments};
 use crate::registers::{Access, OPEN, RegisterCall, RegisterHistory};
-use crate::{Model, ModelError, NilReads};
+use crate::{NilReads, Register};
 
 /// What the columns have to be read by.
 #[derive(Debug, Clone)]
@@ -17,6 +17,16 @@ pub(crate) struct PlainRegister {
     pub nil_reads: NilReads,
     /// Whether there is compare-and-set.
     pub with_cas: bool,
+}
+
+impl PlainRegister {
+    /// The same as a model.
+    pub(crate) fn model(&self) -> Register {
+        match self.with_cas {
+            true => Register::with_cas(self.initial.clone(), self.nil_reads),
+            false => Register::new(self.initial.clone(), self.nil_reads),
+        }
+    }
 }
 
 /// The operations on one register.
@@ -62,35 +72,6 @@ pub(crate) fn register_parts(
 }
 
 impl RegisterPart {
-    /// The same part as the general engines see it.
-    ///
-    /// # Errors
-    ///
-    /// Where the model does not know an operation, which [`register_parts`] has ruled out.
-    pub(crate) fn to_part<M: Model>(
-        &self,
-        model: &M,
-        operations: &Operations<'_>,
-    ) -> Result<Part<M::Op>, ModelError> {
-        let mut part = Part {
-            key: self.key.clone(),
-            members: Vec::with_capacity(self.sources.len()),
-            moments: self.history.moments.clone(),
-        };
-        for (&source, call) in self.sources.iter().zip(&self.history.calls) {
-            let operation = operations.get(source as usize);
-            let Some(op) = model.parse(&operation)? else {
-                continue;
-            };
-            part.members.push(Member {
-                source,
-                op,
-                open: call.returns == OPEN,
-            });
-        }
-        Ok(part)
-    }
-
     /// Takes of two events of one time and different processes the beginning as the first, as
     /// [`order_moments`] says.
     fn widen_at_ties(&mut self, operations: &Operations<'_>) {
@@ -418,3 +399,6 @@ impl<'a> Numbers<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

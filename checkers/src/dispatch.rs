@@ -4,10 +4,13 @@
 //! as that can be afforded. If they contradict each other nothing is known, and the checker has a
 //! defect (`checker.md` sections 4 and 6.3).
 
+use histories::Operations;
+
 use crate::limits::{Budget, Exhausted};
 use crate::normalise::Part;
-use crate::registers::{self, RegisterHistory};
+use crate::registers::{self, Opinion, overwrite};
 use crate::search::{self, Decision};
+use crate::subject::Subject;
 use crate::{Model, Monitored};
 
 /// What the general search may do to cross-check a monitor, per moment.
@@ -27,36 +30,74 @@ pub(crate) enum Finding {
 }
 
 /// What was found out about a violation on the way.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Violation {
     /// The moment with which the shortest prefix without an order ends, where known.
     pub event: Option<usize>,
     /// Members that contradict each other, all others being of unknown outcome.
     pub hint: Option<Vec<u32>>,
-    /// The part as a register, where it was decided as one.
-    pub registers: Option<RegisterHistory>,
+    /// Whether the part was decided as a register.
+    pub in_registers: bool,
     /// The work it took.
     pub nodes: u64,
 }
 
-/// Decides a part.
-pub(crate) fn decide<M: Model>(model: &M, part: &Part<M::Op>, budget: &Budget) -> Finding {
-    let initial = model.initial(part.key.as_ref());
-    let intervals = part.intervals();
-    let view = model.register_view(&initial, &intervals);
-    let monitored = model.monitor(&initial, &intervals);
-    drop(intervals);
-    let by_view = view.map(|view| {
-        let history = part.registers(&view);
-        decide_registers(model, part, history, budget)
+/// Decides a part. With `side_by_side` engines may run at once.
+pub(crate) fn decide<M: Model>(
+    model: &M,
+    operations: &Operations<'_>,
+    subject: &Subject<M::Op>,
+    budget: &Budget,
+    side_by_side: bool,
+) -> Finding {
+    let monitored = match subject {
+        Subject::Part(part) => model.monitor(&model.initial(part.key.as_ref()), &part.intervals()),
+        Subject::Register(_) => None,
+    };
+    let registers = subject.registers(model);
+    let by_search = |budget: &Budget| {
+        let part = subject.part(model, operations);
+        search_alone(model, &part, budget)
+    };
+    let by_registers = registers.map(|history| {
+        let (opinion, nodes) = registers::decide(&history, budget, side_by_side);
+        let violated = |hint| {
+            Finding::Violated(Violation {
+                hint,
+                in_registers: true,
+                nodes,
+                ..Violation::default()
+            })
+        };
+        match opinion {
+            Opinion::Linearizable => Finding::Linearizable,
+            Opinion::Violated(hint) => violated(hint),
+            Opinion::Disagreement => {
+                Finding::Disagreement("the zones and the set of configurations")
+            }
+            Opinion::Undecided(Exhausted::Nodes, _) if nodes < budget.nodes => {
+                // A hard one: both kinds of search in turns, the set with ever wider beams.
+                let part = subject.part(model, operations);
+                let problem = part.problem(model, true);
+                let set = overwrite::widening(&history, budget);
+                match search::race_with(set, &problem, budget).0 {
+                    Decision::Linearizable => Finding::Linearizable,
+                    Decision::NotLinearizable { .. } => violated(None),
+                    Decision::Undecided { limit, event } => Finding::Undecided { limit, event },
+                }
+            }
+            Opinion::Undecided(limit, event) => Finding::Undecided { limit, event },
+        }
     });
-    match (monitored, by_view) {
-        (None, None) => by_search(model, part, budget),
+    match (monitored, by_registers) {
+        (None, None) => by_search(budget),
         (None, Some(finding)) => finding,
         (Some(monitored), None) => {
-            let nodes = CROSS_CHECK_NODES_PER_MOMENT * part.moments.len() as u64;
-            let second = by_search(model, part, &budget.with_nodes(nodes.min(budget.nodes)));
-            agree(monitored, second)
+            let nodes = CROSS_CHECK_NODES_PER_MOMENT * subject.moments().len() as u64;
+            agree(
+                monitored,
+                by_search(&budget.with_nodes(nodes.min(budget.nodes))),
+            )
         }
         (Some(monitored), Some(finding)) => agree(monitored, finding),
     }
@@ -76,10 +117,8 @@ fn agree(monitored: Monitored, second: Finding) -> Finding {
             })
         }
         (Monitored::Violated(calls), Finding::Undecided { .. }) => Finding::Violated(Violation {
-            event: None,
             hint: Some(calls.into_iter().map(|call| call as u32).collect()),
-            registers: None,
-            nodes: 0,
+            ..Violation::default()
         }),
         (Monitored::Linearizable, Finding::Violated(_))
         | (Monitored::Violated(_), Finding::Linearizable) => {
@@ -88,19 +127,8 @@ fn agree(monitored: Monitored, second: Finding) -> Finding {
     }
 }
 
-/// Decides by the engines for registers.
-fn decide_registers<M: Model>(
-    model: &M,
-    part: &Part<M::Op>,
-    history: RegisterHistory,
-    budget: &Budget,
-) -> Finding {
-    let _ = (registers::decide_excerpt(&history, budget), history);
-    by_search(model, part, budget)
-}
-
 /// Decides by the general search.
-fn by_search<M: Model>(model: &M, part: &Part<M::Op>, budget: &Budget) -> Finding {
+fn search_alone<M: Model>(model: &M, part: &Part<M::Op>, budget: &Budget) -> Finding {
     let problem = part.problem(model, true);
     let (decision, nodes) = search::decide(&problem, budget);
     // The search leaves calls out, so its moments are others.
@@ -118,9 +146,8 @@ fn by_search<M: Model>(model: &M, part: &Part<M::Op>, budget: &Budget) -> Findin
         Decision::Linearizable => Finding::Linearizable,
         Decision::NotLinearizable { event } => Finding::Violated(Violation {
             event: Some(position(event)),
-            hint: None,
-            registers: None,
             nodes,
+            ..Violation::default()
         }),
         Decision::Undecided { limit, event } => Finding::Undecided {
             limit,

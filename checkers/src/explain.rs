@@ -16,10 +16,10 @@ use shrink::{Shrunk, Weaken};
 use crate::dispatch::Violation;
 use crate::limits::{Budget, Limits};
 use crate::linearizability::{disagreement, name_of, violated};
-use crate::normalise::Part;
 use crate::oracle::{self, Interval};
 use crate::registers::{self, Excerpt};
 use crate::search::{self, Decision, Problem};
+use crate::subject::Subject;
 use crate::{Cancel, Check, CoreOperation, Counterexample, Model};
 
 /// How long shrinking may take.
@@ -43,7 +43,8 @@ pub(crate) struct Explained<'m, M: Model> {
 /// Finds a few operations that contradict each other.
 pub(crate) fn explain<'m, M: Model>(
     model: &'m M,
-    part: &Part<M::Op>,
+    operations: &Operations<'_>,
+    subject: &Subject<M::Op>,
     violation: Violation,
     limits: &Limits,
     cancel: &Cancel,
@@ -54,18 +55,21 @@ pub(crate) fn explain<'m, M: Model>(
     };
     let budget = Budget::new(&limits, cancel);
     let nodes = violation.nodes;
-    let (shrunk, event) = match violation.registers {
+    let hint = violation.hint.as_deref();
+    let registers = subject.registers(model).filter(|_| violation.in_registers);
+    let (shrunk, event) = match registers {
         Some(history) => {
             let exact = violation
                 .event
                 .or_else(|| registers::shortest_bad_prefix(&history, &budget));
-            let excerpt = Excerpt::whole(history, part.names_states(model));
-            let core = shrink_from(excerpt, exact, violation.hint.as_deref(), nodes, &budget).core;
-            (again(part.excerpt(model, &core), &budget), exact)
+            let excerpt = Excerpt::whole(history.into_owned(), subject.names_states(model));
+            let core = shrink_from(excerpt, exact, hint, nodes, &budget).core;
+            let problem = subject.excerpt(model, operations, &core);
+            (again(problem, &budget), exact)
         }
         None => {
-            let problem = part.problem(model, false);
-            let (event, hint) = (violation.event, violation.hint.as_deref());
+            let problem = subject.part(model, operations).problem(model, false);
+            let event = violation.event;
             (shrink_from(problem, event, hint, nodes, &budget), event)
         }
     };
@@ -74,7 +78,7 @@ pub(crate) fn explain<'m, M: Model>(
         core: shrunk.core,
         minimal: shrunk.minimal,
         oracle,
-        prefix_events: event.map_or(part.moments.len(), |event| event + 1) as u64,
+        prefix_events: event.map_or(subject.moments().len(), |event| event + 1) as u64,
     }
 }
 

@@ -28,6 +28,7 @@ mod assumptions;
 mod columns;
 mod counterexample;
 mod dispatch;
+pub mod engines;
 mod explain;
 mod limits;
 mod linearizability;
@@ -39,6 +40,7 @@ pub mod oracle;
 mod recovery;
 mod registers;
 mod search;
+mod subject;
 #[cfg(test)]
 mod testing;
 mod verdict;

@@ -5,12 +5,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use histories::{Operations, Value};
 
+use crate::columns;
 use crate::dispatch::{self, Finding};
 use crate::explain;
 use crate::limits::{Budget, Exhausted};
 use crate::model::brief;
 use crate::models::{InitialError, ModelOptions, Visitor};
-use crate::normalise::{self, Part};
+use crate::normalise;
+use crate::subject::Subject;
 use crate::{Cancel, Check, Counterexample, Limits, Model, ModelError, Verdict};
 
 const NAME: &str = "linearizability";
@@ -57,6 +59,13 @@ pub fn linearizability(
     limits: &Limits,
     cancel: &Cancel,
 ) -> Result<Judgement, JudgeError> {
+    if let Some(register) = options.plain_register()
+        && let Some(parts) = columns::register_parts(operations, &register)
+    {
+        let model = register.model();
+        let subjects = parts.into_iter().map(Subject::Register).collect();
+        return Ok(judge(&model, operations, subjects, limits, cancel));
+    }
     let judged = options.visit(Judge {
         operations,
         limits,
@@ -92,8 +101,20 @@ pub fn linearizability_of<M: Model>(
     cancel: &Cancel,
 ) -> Result<Judgement, ModelError> {
     let parts = normalise::parts(model, operations)?;
+    let subjects = parts.into_iter().map(Subject::Part).collect();
+    Ok(judge(model, operations, subjects, limits, cancel))
+}
+
+/// Decides every part, and makes one judgement of it.
+fn judge<M: Model>(
+    model: &M,
+    operations: &Operations<'_>,
+    parts: Vec<Subject<M::Op>>,
+    limits: &Limits,
+    cancel: &Cancel,
+) -> Judgement {
     let budget = Budget::new(limits, cancel);
-    let mut decided = decide_all(model, &parts, limits, &budget);
+    let mut decided = decide_all(model, operations, &parts, limits, &budget);
     decided.sort_unstable_by_key(|decided| decided.part);
     let mut judgement = Judgement {
         check: Check::valid(NAME),
@@ -120,14 +141,14 @@ pub fn linearizability_of<M: Model>(
         judgement.check = contradiction;
     } else if let Some((part, violation)) = first {
         let part = &parts[part];
-        let explained = explain::explain(model, part, violation, limits, cancel);
+        let explained = explain::explain(model, operations, part, violation, limits, cancel);
         (judgement.check, judgement.counterexample) =
-            explain::present(operations, part.key.as_ref(), &explained);
+            explain::present(operations, part.key(), &explained);
         judgement.check.details.extend(others(&parts, &violated));
     } else if let Some(check) = undecided(operations, &parts, &decided, limits) {
         judgement.check = check;
     }
-    Ok(judgement)
+    judgement
 }
 
 /// What was decided of one part.
@@ -140,18 +161,20 @@ struct Decided {
 /// violations are wanted.
 fn decide_all<M: Model>(
     model: &M,
-    parts: &[Part<M::Op>],
+    operations: &Operations<'_>,
+    parts: &[Subject<M::Op>],
     limits: &Limits,
     budget: &Budget,
 ) -> Vec<Decided> {
     let mut order: Vec<usize> = (0..parts.len()).collect();
-    order.sort_by_key(|&part| std::cmp::Reverse(parts[part].members.len()));
+    order.sort_by_key(|&part| std::cmp::Reverse(parts[part].operations()));
+    let alone = parts.len() == 1 && limits.threads != 1;
     let taken = AtomicUsize::new(0);
     let decided = Mutex::new(Vec::with_capacity(parts.len()));
     let work = || {
         while let Some(&part) = order.get(taken.fetch_add(1, Ordering::Relaxed)) {
             let finding = match budget.check() {
-                Ok(()) => dispatch::decide(model, &parts[part], budget),
+                Ok(()) => dispatch::decide(model, operations, &parts[part], budget, alone),
                 Err(limit) => Finding::Undecided { limit, event: 0 },
             };
             if matches!(finding, Finding::Violated(_)) && !limits.all {
@@ -178,10 +201,13 @@ fn decide_all<M: Model>(
 }
 
 /// That engines contradict each other about a part, where they do.
-fn contradiction<Op>(parts: &[Part<Op>], decided: &[Decided]) -> Option<Check> {
+fn contradiction<Op: Clone + Eq + std::hash::Hash>(
+    parts: &[Subject<Op>],
+    decided: &[Decided],
+) -> Option<Check> {
     decided.iter().find_map(|decided| match decided.finding {
         Finding::Disagreement(who) => {
-            let key = name_of(parts[decided.part].key.as_ref());
+            let key = name_of(parts[decided.part].key());
             Some(disagreement(format!("{key}{who} contradict each other")))
         }
         _ => None,
@@ -189,21 +215,19 @@ fn contradiction<Op>(parts: &[Part<Op>], decided: &[Decided]) -> Option<Check> {
 }
 
 /// The other keys in violation, of which no counterexample is given.
-fn others<Op>(parts: &[Part<Op>], violated: &[usize]) -> Vec<String> {
+fn others<Op: Clone + Eq + std::hash::Hash>(
+    parts: &[Subject<Op>],
+    violated: &[usize],
+) -> Vec<String> {
     let also = violated.iter().skip(1);
-    also.map(|&part| {
-        format!(
-            "{}not linearizable either",
-            name_of(parts[part].key.as_ref())
-        )
-    })
-    .collect()
+    also.map(|&part| format!("{}not linearizable either", name_of(parts[part].key())))
+        .collect()
 }
 
 /// What is not known, when something is not: a part that was lost counts as not known.
-fn undecided<Op>(
+fn undecided<Op: Clone + Eq + std::hash::Hash>(
     operations: &Operations<'_>,
-    parts: &[Part<Op>],
+    parts: &[Subject<Op>],
     decided: &[Decided],
     limits: &Limits,
 ) -> Option<Check> {
@@ -256,17 +280,21 @@ fn undecided<Op>(
 }
 
 /// How far the search of one part came.
-fn progress<Op>(operations: &Operations<'_>, part: &Part<Op>, event: usize) -> String {
-    let key = name_of(part.key.as_ref());
-    let total = part.members.len();
-    let (before, after) = part.moments.split_at(event.min(part.moments.len()));
+fn progress<Op: Clone + Eq + std::hash::Hash>(
+    operations: &Operations<'_>,
+    part: &Subject<Op>,
+    event: usize,
+) -> String {
+    let key = name_of(part.key());
+    let total = part.operations();
+    let (before, after) = part.moments().split_at(event.min(part.moments().len()));
     if before.is_empty() {
         return format!("{key}not begun ({total} operations)");
     }
     let returned = before.iter().filter(|moment| *moment & 1 == 1).count();
     let width = before.len() - 2 * returned;
     let stuck = after.first().map(|moment| {
-        let source = part.members[(moment >> 1) as usize].source;
+        let source = part.source(moment >> 1);
         let operation = operations.packed(source as usize);
         format!(
             "; stuck where operation {} of process {} {}, with {width} under way or of unknown \

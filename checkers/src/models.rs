@@ -26,6 +26,7 @@ pub use reentrant_mutex::{Hold, ReentrantMutex, ReentrantMutexOp};
 pub use register::{Register, RegisterOp};
 pub use stack::{Pile, Stack, StackOp};
 
+use crate::columns::PlainRegister;
 use crate::{Model, NilReads};
 
 /// A model that comes with the crate.
@@ -145,6 +146,20 @@ pub(crate) trait Visitor {
 }
 
 impl ModelOptions {
+    /// The model as a plain register, where it is one.
+    pub(crate) fn plain_register(&self) -> Option<PlainRegister> {
+        let with_cas = match self.kind {
+            ModelKind::Register => false,
+            ModelKind::CasRegister => true,
+            _ => return None,
+        };
+        Some(PlainRegister {
+            initial: self.initial.clone().unwrap_or_default(),
+            nil_reads: self.nil_reads,
+            with_cas,
+        })
+    }
+
     /// Makes the model and hands it to `visitor`.
     pub(crate) fn visit<V: Visitor>(&self, visitor: V) -> Result<V::Output, InitialError> {
         let initial = self.initial.as_ref();

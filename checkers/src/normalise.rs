@@ -7,12 +7,12 @@ use histories::{Operation, Operations, Outcome, Value};
 use rustc_hash::FxHashMap;
 
 use crate::oracle::Interval;
-use crate::registers::{Excerpt, OPEN, RegisterCall, RegisterHistory};
+use crate::registers::{OPEN, RegisterCall, RegisterHistory};
 use crate::search::{Call, Moment, Problem};
 use crate::{Model, ModelError, RegisterView};
 
 /// The operations confined to one part of the system.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Part<Op> {
     /// Which part, or which parts where several are joined (a list of them); `None` when the history
     /// is judged as a whole.
@@ -242,45 +242,6 @@ impl<Op: Clone + Eq + Hash> Part<Op> {
             values: view.values,
             starts: vec![0],
         }
-    }
-
-    /// An excerpt of [`Part::registers`] as the generic engines see it. Where what came before is
-    /// left out, the states it may start from are those its start values stand for; the model must
-    /// be able to name them ([`Part::names_states`]).
-    pub(crate) fn excerpt<'m, M: Model<Op = Op>>(
-        &self,
-        model: &'m M,
-        excerpt: &Excerpt,
-    ) -> Problem<'m, M> {
-        let members = excerpt.sources.iter().zip(&excerpt.history.calls);
-        let part = Part {
-            key: self.key.clone(),
-            members: members
-                .map(|(&member, call)| Member {
-                    open: call.returns == OPEN,
-                    ..self.members[member as usize].clone()
-                })
-                .collect(),
-            moments: excerpt.history.moments.clone(),
-        };
-        let problem = part.problem(model, true);
-        let mut starts = Vec::new();
-        for source in &excerpt.start_sources {
-            match source {
-                None => starts.push(problem.initial.clone()),
-                Some(member) => {
-                    let update = &self.members[*member as usize].op;
-                    starts.extend(model.states_after(&[update]).unwrap_or_default());
-                }
-            }
-        }
-        Problem { starts, ..problem }
-    }
-
-    /// Whether the model can name the states that any of the updates leaves.
-    pub(crate) fn names_states<M: Model<Op = Op>>(&self, model: &M) -> bool {
-        let ops: Vec<&Op> = self.members.iter().map(|member| &member.op).collect();
-        model.states_after(&ops).is_some()
     }
 
     /// Fills `moments`, and puts `members` in order of beginning.

@@ -10,7 +10,7 @@ pub(crate) mod overwrite;
 mod weaken;
 mod zones;
 
-pub(crate) use decide::{decide_excerpt, shortest_bad_prefix};
+pub(crate) use decide::{Opinion, decide, decide_excerpt, shortest_bad_prefix};
 
 pub(crate) use weaken::Excerpt;
 

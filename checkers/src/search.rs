@@ -13,7 +13,7 @@ mod window;
 
 pub(crate) use mask::{Fixed, Mask, Spilled};
 pub(crate) use problem::{Call, Moment, Problem};
-pub(crate) use race::{Search, decide};
+pub(crate) use race::{Search, decide, race_with};
 pub(crate) use stream::{Stream, StreamLimits, Ticket};
 
 use crate::limits::Exhausted;

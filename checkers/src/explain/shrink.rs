@@ -319,6 +319,6 @@ impl Weaken for Excerpt {
     }
 
     fn decide(&self, budget: &Budget) -> Decision {
-        registers::decide_excerpt(&self.history, budget)
+        registers::decide_excerpt(self, budget)
     }
 }

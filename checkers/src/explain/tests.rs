@@ -8,6 +8,7 @@ use crate::dispatch::{self, Finding};
 use crate::limits::Budget;
 use crate::oracle;
 use crate::search::{Decision, Problem, decide};
+use crate::subject::Subject;
 use crate::testing::{chance, operations, part, problem, random_intervals, register_ops};
 use crate::{
     Cancel, Counterexample, Limits, Model, ModelKind, ModelOptions, NilReads, Register,
@@ -94,13 +95,17 @@ fn cores_are_bad_and_minimal() {
             let history = random_intervals(&mut chance, 14, 4, |chance| {
                 chance.pick(&ops).unwrap().clone()
             });
-            let part = part(&history);
+            let subject = Subject::Part(part(&history));
+            let recorded = History::default();
+            let none = recorded.operations();
             let limits = Limits::default();
             let budget = Budget::new(&limits, &Cancel::new());
-            let Finding::Violated(violation) = dispatch::decide(&model, &part, &budget) else {
+            let finding = dispatch::decide(&model, &none, &subject, &budget, false);
+            let Finding::Violated(violation) = finding else {
                 return 0;
             };
-            let explained = super::explain(&model, &part, violation, &limits, &Cancel::new());
+            let explained =
+                super::explain(&model, &none, &subject, violation, &limits, &Cancel::new());
             assert_eq!(explained.oracle, Some(false), "{history:#?}");
             assert!(explained.minimal);
             let core = &explained.core;

@@ -6,6 +6,7 @@ use super::decide_all;
 use crate::dispatch::Finding;
 use crate::limits::{Budget, Exhausted};
 use crate::normalise;
+use crate::subject::Subject;
 use crate::testing::{operations, samples, value};
 use crate::{
     Cancel, JudgeError, Judgement, Kv, Limits, ModelKind, ModelOptions, NilReads, Verdict,
@@ -454,10 +455,14 @@ fn a_violation_ends_the_other_searches() {
         ..Limits::default()
     };
     let budget = Budget::new(&limits, &Cancel::new());
-    let parts = normalise::parts(&model, &history.operations()).unwrap();
-    let decided = decide_all(&model, &parts, &limits, &budget);
+    let operations = history.operations();
+    let parts = normalise::parts(&model, &operations).unwrap();
+    let parts: Vec<_> = parts.into_iter().map(Subject::Part).collect();
+    let decided = decide_all(&model, &operations, &parts, &limits, &budget);
     let of = |key: &str| {
-        let part = parts.iter().position(|part| part.key == Some(value(key)));
+        let part = parts
+            .iter()
+            .position(|part| part.key() == Some(&value(key)));
         let decided = decided.iter().find(|decided| Some(decided.part) == part);
         &decided.unwrap().finding
     };

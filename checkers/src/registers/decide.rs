@@ -1,13 +1,86 @@
-//! How a register history is decided.
-use super::RegisterHistory;
+//! How a register history is decided: by its zones where its values are unique, by the set of
+//! configurations in any case.
+
+use super::overwrite::{self, Options};
+use super::zones::{self, Zones};
+use super::{Excerpt, RegisterHistory};
 use crate::limits::{Budget, Exhausted};
 use crate::search::Decision;
-pub(crate) fn decide_excerpt(_history: &RegisterHistory, _budget: &Budget) -> Decision {
-    Decision::Undecided {
-        limit: Exhausted::Nodes,
-        event: 0,
+
+/// Histories of more calls are worth a second thread.
+const CALLS_ALONE_MAX: usize = 20_000;
+/// What the set of configurations may do at first, per moment: enough for all but the hard ones.
+const SET_NODES_PER_MOMENT: u64 = 64;
+const SET_NODES_MIN: u64 = 100_000;
+/// Of shorter excerpts the set of configurations tells at which moment they go wrong; of longer ones
+/// only whether they do, which is faster.
+const EXACT_MOMENTS_MAX: usize = 4_096;
+
+/// What is known of a register history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Opinion {
+    /// It has an order.
+    Linearizable,
+    /// It has none; and perhaps calls that contradict each other.
+    Violated(Option<Vec<u32>>),
+    /// Not known: the first moments, so many, have an order.
+    Undecided(Exhausted, usize),
+    /// The two engines contradict each other.
+    Disagreement,
+}
+
+/// Decides a history, and says what work it took. With `side_by_side` the engines run at once.
+pub(crate) fn decide(
+    history: &RegisterHistory,
+    budget: &Budget,
+    side_by_side: bool,
+) -> (Opinion, u64) {
+    let nodes = (history.moments.len() as u64)
+        .saturating_mul(SET_NODES_PER_MOMENT)
+        .max(SET_NODES_MIN);
+    let first = budget.with_nodes(nodes.min(budget.nodes));
+    let by_zones = || zones::decide(history);
+    let by_set = || overwrite::decide(history, &Options::exact(true), &first);
+    let (zones, set) = match side_by_side && history.calls.len() > CALLS_ALONE_MAX {
+        true => rayon::join(by_zones, by_set),
+        false => (by_zones(), by_set()),
+    };
+    let opinion = match (zones, set.decision) {
+        (Some(Zones::Linearizable) | None, Decision::Linearizable)
+        | (Some(Zones::Linearizable), Decision::Undecided { .. }) => Opinion::Linearizable,
+        (Some(Zones::Violated { calls }), Decision::NotLinearizable { .. })
+        | (Some(Zones::Violated { calls }), Decision::Undecided { .. }) => {
+            Opinion::Violated(Some(calls))
+        }
+        (None, Decision::NotLinearizable { .. }) => Opinion::Violated(None),
+        (None, Decision::Undecided { limit, event }) => Opinion::Undecided(limit, event),
+        (Some(Zones::Linearizable), Decision::NotLinearizable { .. })
+        | (Some(Zones::Violated { .. }), Decision::Linearizable) => Opinion::Disagreement,
+    };
+    (opinion, set.nodes)
+}
+
+/// Whether an excerpt has an order. The event of a violation is one at which it shows.
+pub(crate) fn decide_excerpt(excerpt: &Excerpt, budget: &Budget) -> Decision {
+    let history = &excerpt.history;
+    let last = history.moments.len().saturating_sub(1);
+    if last < EXACT_MOMENTS_MAX {
+        return overwrite::decide(history, &Options::exact(false), budget).decision;
+    }
+    match zones::decide(history) {
+        Some(Zones::Linearizable) => Decision::Linearizable,
+        Some(Zones::Violated { .. }) => Decision::NotLinearizable { event: last },
+        None => match overwrite::decide(history, &Options::exact(true), budget).decision {
+            Decision::NotLinearizable { .. } => Decision::NotLinearizable { event: last },
+            other => other,
+        },
     }
 }
-pub(crate) fn shortest_bad_prefix(_history: &RegisterHistory, _budget: &Budget) -> Option<usize> {
-    None
+
+/// The moment with which the shortest prefix that has no order ends, if that can be found out.
+pub(crate) fn shortest_bad_prefix(history: &RegisterHistory, budget: &Budget) -> Option<usize> {
+    match overwrite::shortest_bad_prefix(history, budget).decision {
+        Decision::NotLinearizable { event } => Some(event),
+        Decision::Linearizable | Decision::Undecided { .. } => None,
+    }
 }

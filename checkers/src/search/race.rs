@@ -37,9 +37,9 @@ pub(crate) fn decide_with<M: Model>(
     engines: Engines,
 ) -> (Decision, u64) {
     match problem.width {
-        0..=64 => race::<M, Fixed<1>>(problem, budget, reductions, engines),
-        65..=256 => race::<M, Fixed<4>>(problem, budget, reductions, engines),
-        _ => race::<M, Spilled>(problem, budget, reductions, engines),
+        0..=64 => race_own::<M, Fixed<1>>(problem, budget, reductions, engines),
+        65..=256 => race_own::<M, Fixed<4>>(problem, budget, reductions, engines),
+        _ => race_own::<M, Spilled>(problem, budget, reductions, engines),
     }
 }
 
@@ -53,7 +53,21 @@ pub(crate) trait Search {
     fn position(&self) -> usize;
 }
 
-fn race<M: Model, K: Mask>(
+/// Decides with an engine of another kind and the depth-first search of `problem`.
+pub(crate) fn race_with<'s, M: Model>(
+    engine: Box<dyn Search + 's>,
+    problem: &'s Problem<'_, M>,
+    budget: &Budget,
+) -> (Decision, u64) {
+    let searches = vec![engine];
+    match problem.width {
+        0..=64 => race::<M, Fixed<1>>(searches, true, problem, budget, Reductions::ALL),
+        65..=256 => race::<M, Fixed<4>>(searches, true, problem, budget, Reductions::ALL),
+        _ => race::<M, Spilled>(searches, true, problem, budget, Reductions::ALL),
+    }
+}
+
+fn race_own<M: Model, K: Mask>(
     problem: &Problem<'_, M>,
     budget: &Budget,
     reductions: Reductions,
@@ -65,7 +79,17 @@ fn race<M: Model, K: Mask>(
             problem, reductions, budget,
         )));
     }
-    let mut depth_waits = engines != Engines::Sets;
+    let depth_waits = engines != Engines::Sets;
+    race::<M, K>(searches, depth_waits, problem, budget, reductions)
+}
+
+fn race<'s, M: Model, K: Mask + 's>(
+    mut searches: Vec<Box<dyn Search + 's>>,
+    mut depth_waits: bool,
+    problem: &'s Problem<'_, M>,
+    budget: &Budget,
+    reductions: Reductions,
+) -> (Decision, u64) {
     let mut turn = (problem.moments.len() as u64)
         .saturating_mul(TURN_NODES_PER_MOMENT)
         .max(TURN_NODES_MIN);
