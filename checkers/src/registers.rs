@@ -8,7 +8,7 @@
 mod decide;
 pub(crate) mod overwrite;
 mod weaken;
-mod zones;
+pub(crate) mod zones;
 
 pub(crate) use decide::{Opinion, decide, decide_excerpt, shortest_bad_prefix};
 
