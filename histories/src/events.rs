@@ -301,14 +301,80 @@ impl Events {
         }
     }
 
-    /// The symbol of a name, which it gets now if it has none.
-    pub(crate) fn intern(&mut self, name: &str) -> Symbol {
-        self.symbols.intern(name)
-    }
-
     /// The name of a symbol, shared.
     pub(crate) fn shared_name(&self, symbol: Symbol) -> Arc<str> {
         self.symbols.name(symbol).clone()
+    }
+
+    /// Makes room for so many events.
+    pub(crate) fn reserve(&mut self, events: usize) {
+        self.times.reserve(events);
+        self.keys.reserve(events);
+        self.values.reserve(events);
+        self.fs.reserve(events);
+        self.slots.reserve(events);
+        self.kinds.reserve(events);
+        if !self.nodes.is_empty() {
+            self.nodes.reserve(events);
+        }
+    }
+
+    /// Gives the events the indexes from `first` on.
+    pub(crate) fn number_from(&mut self, first: u64) {
+        self.indexes = Steps::default();
+        self.indexes.count_from(first, self.len());
+    }
+
+    /// Takes each event's index for its time.
+    pub(crate) fn count_as_time(&mut self) {
+        for (position, time_ns) in self.times.iter_mut().enumerate() {
+            *time_ns = self.indexes.get(position);
+        }
+    }
+
+    /// Adds all events of another history, whose lines begin so many lines later here.
+    pub(crate) fn append(&mut self, mut other: Events, line_base: u32) {
+        let base = self.next_position();
+        let room = EVENTS_MAX - self.len();
+        assert!(other.len() <= room, "a history holds 2^32 events at most");
+        let names = other.symbols.names().iter();
+        let names: Vec<Symbol> = names.map(|name| self.symbols.intern_shared(name)).collect();
+        let table = other.table.take_table().into_iter();
+        let table: Vec<Packed> = table.map(|value| self.table.pack_owned(value)).collect();
+        let clients = other.processes.clients().iter();
+        let slots: Vec<u32> = clients
+            .map(|client| self.processes.client_slot(*client))
+            .collect();
+        let name = |symbol: Symbol| names[symbol.number()];
+        let packed = |packed: &Packed| packed.table_number().map_or(*packed, |at| table[at]);
+        let slot = |slot: &u32| slots.get(*slot as usize).copied().unwrap_or(NEMESIS);
+
+        self.times.append(&mut other.times);
+        self.kinds.append(&mut other.kinds);
+        self.keys.extend(other.keys.iter().map(packed));
+        self.values.extend(other.values.iter().map(packed));
+        self.fs.extend(other.fs.iter().map(|f| name(*f)));
+        self.slots.extend(other.slots.iter().map(slot));
+        self.indexes.append(&other.indexes, 0);
+        self.lines.append(&other.lines, u64::from(line_base));
+        if !other.nodes.is_empty() {
+            self.nodes.resize(base as usize, 0);
+            let node = |node: &u32| node.checked_sub(1).map_or(0, |at| names[at as usize].0 + 1);
+            self.nodes.extend(other.nodes.iter().map(node));
+        }
+        let errors = other.errors.iter();
+        self.errors
+            .extend(errors.map(|(at, error)| (base + at, name(*error))));
+        let begin = u32::try_from(self.path_nodes.len());
+        let begin = begin.expect("paths of less than 16 GB");
+        let paths = other.paths.iter();
+        self.paths
+            .extend(paths.map(|(at, end)| (base + at, begin + end)));
+        self.path_nodes
+            .extend(other.path_nodes.iter().copied().map(name));
+        self.nemesis
+            .extend(other.nemesis.iter().map(|at| base + at));
+        self.pairs = None;
     }
 
     /// The position that the next event gets.
@@ -353,7 +419,9 @@ impl Events {
     /// Says which node the event at `position`, the last so far, is of.
     #[inline]
     pub(crate) fn set_node(&mut self, position: u32, node: Symbol) {
-        self.nodes.resize(position as usize, 0);
+        if self.nodes.len() < position as usize {
+            self.nodes.resize(position as usize, 0);
+        }
         self.nodes.push(node.0 + 1);
     }
 

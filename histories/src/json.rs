@@ -28,6 +28,14 @@ pub(crate) fn parse(text: &str) -> Result<Value, SyntaxError> {
     Ok(value)
 }
 
+/// Reads the value at the beginning of a text, as that of a member of an object, and says how long
+/// it is.
+pub(crate) fn parse_member(text: &str) -> Option<(Value, usize)> {
+    let mut scanner = Scanner::new(text);
+    let value = value(&mut scanner, 1).ok()?;
+    Some((value, scanner.offset()))
+}
+
 /// Reads a text that is one JSON object, and hands each member to `member`.
 pub(crate) fn parse_object(
     text: &str,

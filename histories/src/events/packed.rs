@@ -1,5 +1,6 @@
 //! Values in eight bytes each.
 
+use std::borrow::Cow;
 use std::hash::{Hash, Hasher};
 
 use super::intern::{Folded, Numbers, hash_text};
@@ -165,7 +166,15 @@ impl Values {
     /// The packed form of a value, which gets a number now if it needs one.
     #[inline]
     pub fn pack(&mut self, value: &Value) -> Packed {
-        Packed::inline(value).unwrap_or_else(|| self.intern(value))
+        Packed::inline(value).unwrap_or_else(|| self.intern(Cow::Borrowed(value)))
+    }
+
+    /// The same, of a value that is nobody else's.
+    pub fn pack_owned(&mut self, value: Value) -> Packed {
+        match Packed::inline(&value) {
+            Some(packed) => packed,
+            None => self.intern(Cow::Owned(value)),
+        }
     }
 
     /// The packed form of a text.
@@ -202,11 +211,17 @@ impl Values {
         self.values.capacity() * size_of::<Value>() + self.numbers.heap_bytes()
     }
 
-    fn intern(&mut self, value: &Value) -> Packed {
-        let hash = hash(value);
+    fn intern(&mut self, value: Cow<'_, Value>) -> Packed {
+        let hash = hash(&value);
         let same = |number: u32| self.values[number as usize] == *value;
         let found = self.numbers.find(hash, same);
-        Packed::in_table(found.unwrap_or_else(|| self.add(hash, value.clone())))
+        Packed::in_table(found.unwrap_or_else(|| self.add(hash, value.into_owned())))
+    }
+
+    /// Takes the table, and leaves none.
+    pub fn take_table(&mut self) -> Vec<Value> {
+        self.numbers = Numbers::default();
+        std::mem::take(&mut self.values)
     }
 
     fn add(&mut self, hash: u32, value: Value) -> u32 {

@@ -57,13 +57,6 @@ impl ReadErrorKind {
         }
     }
 
-    pub(crate) fn of_file(self, file: &str) -> ReadError {
-        ReadError {
-            file: file.to_owned(),
-            ..self.nowhere()
-        }
-    }
-
     pub(crate) fn at_line(self, line: usize) -> ReadError {
         ReadError {
             line: Some(u32::try_from(line).unwrap_or(u32::MAX)),

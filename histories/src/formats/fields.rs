@@ -1,9 +1,9 @@
 //! The fields of one event, whichever format they were written in, and the events put together.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::error::{ReadError, ReadErrorKind};
+use super::jsonl::plain::{self, Known};
 use crate::{Event, EventType, Events, Header, History, Inconsistency, Process, Value, validate};
 
 /// How a format writes the names of fields, for messages.
@@ -87,8 +87,8 @@ impl Style {
 /// Puts a history together, event by event.
 pub(crate) struct Assembly {
     style: Style,
-    names: HashSet<Arc<str>>,
     events: Events,
+    known: Box<Known>,
     /// Whether the events have an index and a time of their own: all or none do.
     indexed: Option<bool>,
     timed: Option<bool>,
@@ -98,8 +98,8 @@ impl Assembly {
     pub fn new(style: Style) -> Self {
         Assembly {
             style,
-            names: HashSet::new(),
             events: Events::new(),
+            known: Box::default(),
             indexed: None,
             timed: None,
         }
@@ -118,6 +118,74 @@ impl Assembly {
             }
             Err(what) => Err(fields.malformed(what)),
         }
+    }
+
+    /// Adds the event of the JSON line at the beginning of `text`, if it is a plain one that goes
+    /// with those before; how long it is with its end.
+    #[inline]
+    pub fn push_plain(&mut self, text: &[u8], line: u32) -> Option<usize> {
+        let path_start = self.events.path_nodes.len();
+        let (event, length) = plain::read(text, &mut self.events, &mut self.known)?;
+        let (indexed, timed) = (event.index.is_some(), event.time_ns.is_some());
+        let goes_with = |before: Option<bool>, now: bool| before.is_none_or(|before| before == now);
+        if !goes_with(self.indexed, indexed) || !goes_with(self.timed, timed) {
+            self.events.path_nodes.truncate(path_start);
+            return None;
+        }
+        (self.indexed, self.timed) = (Some(indexed), Some(timed));
+        let events = &mut self.events;
+        let position = events.next_position();
+        let index = event.index.unwrap_or(u64::from(position));
+        let slot = events.processes.client_slot(event.process);
+        events.push_row(slot, event.kind, event.f, event.key, event.value);
+        events.stamp(index, event.time_ns.unwrap_or(index), line);
+        if let Some(node) = event.node {
+            events.set_node(position, node);
+        }
+        if let Some(error) = event.error {
+            events.errors.push((position, error));
+        }
+        if event.has_path {
+            events.end_path(position);
+        }
+        Some(length)
+    }
+
+    /// Adds the events of another assembly, whose lines begin so many lines later here. Whether
+    /// they go with those before: all or none have an index, and a time.
+    pub fn append(&mut self, mut other: Assembly, line_base: u32) -> bool {
+        for (mine, others) in [
+            (&mut self.indexed, other.indexed),
+            (&mut self.timed, other.timed),
+        ] {
+            if mine.is_some() && others.is_some() && *mine != others {
+                return false;
+            }
+            *mine = mine.or(others);
+        }
+        if other.indexed == Some(false) {
+            other.events.number_from(self.events.len() as u64);
+        }
+        if other.timed == Some(false) {
+            other.events.count_as_time();
+        }
+        self.events.append(other.events, line_base);
+        true
+    }
+
+    /// Makes room for so many events.
+    pub fn reserve(&mut self, events: usize) {
+        self.events.reserve(events);
+    }
+
+    /// How many events there are so far.
+    pub fn events_len(&self) -> usize {
+        self.events.len()
+    }
+
+    /// The events, not yet proved consistent.
+    pub fn into_events(self) -> Events {
+        self.events
     }
 
     /// Whether the events so far have both index and time.
@@ -247,12 +315,8 @@ impl Assembly {
 
     /// One copy of each name, however often it occurs.
     fn name(&mut self, name: &str) -> Arc<str> {
-        if let Some(known) = self.names.get(name) {
-            return known.clone();
-        }
-        let name: Arc<str> = name.into();
-        self.names.insert(name.clone());
-        name
+        let symbol = self.events.symbols.intern(name);
+        self.events.shared_name(symbol)
     }
 
     fn expected(&self, name: &str, wanted: &str, found: Option<&Value>) -> String {

@@ -10,23 +10,25 @@
 //! `key`, `value`, `node`, `error` and `path` are left out where there is none. Without a header
 //! the same lines are read too; `index` and `time` may then be missing in all of them. A last line
 //! that ends in the middle, as `kill -9` leaves it, is left out, and the history says so.
+//!
+//! Two readers stand behind one: the plain one reads blocks of lines on several threads and gives
+//! up on anything wrong; the exact one then reads all again, line by line, and finds the words.
 
-use std::io::{self, Write};
-use std::str;
+mod header;
+mod lines;
+pub(super) mod plain;
+mod threads;
 
+use std::io::{self, Read, Seek, Write};
+
+use super::blocks::BlockError;
 use super::error::{ReadError, ReadErrorKind};
-use super::fields::{Assembly, Fields, Style};
-use crate::scanner::SyntaxError;
-use crate::{Event, FailedCas, Fault, Header, History, Process, RunInfo, Value, json};
+use crate::{Event, History, Process, json};
+
+pub(crate) use header::write_header;
 
 /// The version of the format that is written here, and the newest that is read.
 pub const VERSION: u64 = 1;
-
-/// What the header of a history calls its format.
-const FORMAT: &str = "whitewater-history";
-
-/// The header's word for [`FailedCas::Observed`].
-const OBSERVED: &str = "observed";
 
 /// Writes a history in our format, so that reading it gives the same events.
 ///
@@ -47,199 +49,30 @@ pub fn write_jsonl(history: &History, mut out: impl Write) -> io::Result<()> {
     out.flush()
 }
 
-/// Reads a history in our format.
-pub(crate) fn read(bytes: &[u8]) -> Result<History, ReadError> {
-    let bytes = bytes.strip_prefix(super::BYTE_ORDER_MARK).unwrap_or(bytes);
-    let mut assembly = Assembly::new(Style::Json);
-    let mut header: Option<(Header, FailedCas)> = None;
-    let mut torn = false;
-    for (number, line) in (1..).zip(bytes.split_inclusive(|byte| *byte == b'\n')) {
-        let whole = line.ends_with(b"\n");
-        let text = match str::from_utf8(line) {
-            Ok(text) => text,
-            Err(error) if !whole && error.error_len().is_none() => {
-                torn = true;
-                break;
-            }
-            Err(_) => return Err(ReadErrorKind::NotText.at_line(number)),
-        };
-        let text = text.trim_ascii_end();
-        if text.is_empty() {
-            continue;
-        }
-        match read_line(text, number) {
-            Ok(Line::Header(first, failed_cas)) => header = Some((first, failed_cas)),
-            Ok(Line::Event(fields)) => push(&mut assembly, *fields, header.is_some())?,
-            Err(Complaint::Syntax(error)) if !whole && error.cut_off() => {
-                torn = true;
-                break;
-            }
-            Err(Complaint::Syntax(error)) => return Err(malformed(text, number, &error)),
-            Err(Complaint::Other(kind)) => return Err(kind.at_line(number)),
+/// Reads a history in our format from the beginning of `source`, which has about `length` bytes.
+pub(crate) fn read(mut source: impl Read + Seek + Send, length: u64) -> Result<History, ReadError> {
+    source.rewind().map_err(unreadable)?;
+    if let Some(history) = threads::read(&mut source, length)? {
+        history.validate()?;
+        return Ok(history);
+    }
+    source.rewind().map_err(unreadable)?;
+    let history = lines::read(&mut source)?;
+    history.validate()?;
+    Ok(history)
+}
+
+fn unreadable(error: io::Error) -> ReadError {
+    ReadErrorKind::Unreadable(error).nowhere()
+}
+
+impl From<BlockError> for ReadError {
+    fn from(error: BlockError) -> Self {
+        match error {
+            BlockError::Io(error) => unreadable(error),
+            BlockError::TooLong => ReadErrorKind::TooLong.nowhere(),
         }
     }
-    let history = assembly.finish(false)?;
-    let (header, failed_cas) = header.unwrap_or_default();
-    Ok(History {
-        header,
-        failed_cas,
-        torn,
-        ..history
-    })
-}
-
-/// What a line says.
-enum Line {
-    Header(Header, FailedCas),
-    Event(Box<Fields>),
-}
-
-/// Why a line says nothing.
-enum Complaint {
-    /// It is no JSON object; perhaps because it is torn.
-    Syntax(SyntaxError),
-    /// It is one, and says something else than it should.
-    Other(ReadErrorKind),
-}
-
-fn read_line(text: &str, number: usize) -> Result<Line, Complaint> {
-    if number == 1 {
-        let value = json::parse(text).map_err(Complaint::Syntax)?;
-        if value.get("format").is_some() {
-            let (header, failed_cas) = read_header(&value).map_err(Complaint::Other)?;
-            return Ok(Line::Header(header, failed_cas));
-        }
-    }
-    let line = u32::try_from(number).unwrap_or(u32::MAX);
-    let mut fields = Box::new(Fields {
-        line,
-        ..Fields::default()
-    });
-    json::parse_object(text, |name, value| fields.set(Style::Json, name, value))
-        .map_err(Complaint::Syntax)?
-        .map_err(|what| Complaint::Other(ReadErrorKind::Malformed(what)))?;
-    Ok(Line::Event(fields))
-}
-
-/// Adds an event. Under our header every event has its index and time, and whatever looks like a
-/// fault event is one: nothing of what a run did may be passed over.
-fn push(assembly: &mut Assembly, fields: Fields, ours: bool) -> Result<(), ReadError> {
-    let line = fields.line as usize;
-    let event = assembly.push(fields)?;
-    let looks_like_fault = event.process == Process::Nemesis
-        && event.value.get("id").is_some()
-        && event.value.get("phase").is_some();
-    if looks_like_fault {
-        Fault::try_from(&event)
-            .map_err(|error| ReadErrorKind::Malformed(error.to_string()).at_line(line))?;
-    }
-    if ours && !assembly.is_stamped() {
-        let what = "expected \"index\" and \"time\", found only one of them or none".to_owned();
-        return Err(ReadErrorKind::Malformed(what).at_line(line));
-    }
-    Ok(())
-}
-
-/// The error of a line that is no JSON.
-fn malformed(text: &str, line: usize, error: &SyntaxError) -> ReadError {
-    let before = text.get(..error.offset).unwrap_or(text);
-    let column = u32::try_from(before.chars().count())
-        .unwrap_or(u32::MAX)
-        .saturating_add(1);
-    let kind = ReadErrorKind::Malformed(error.to_string());
-    ReadError {
-        column: Some(column),
-        ..kind.at_line(line)
-    }
-}
-
-fn read_header(header: &Value) -> Result<(Header, FailedCas), ReadErrorKind> {
-    let malformed = |name: &str, wanted: &str, found: Option<&Value>| {
-        let found = found.map_or_else(|| "none".to_owned(), Value::to_string);
-        ReadErrorKind::Malformed(format!("expected {name:?} to be {wanted}, found {found}"))
-    };
-    let format = header.get("format");
-    if format.and_then(Value::as_text) != Some(FORMAT) {
-        return Err(malformed("format", &format!("{FORMAT:?}"), format));
-    }
-    let version = header.get("version");
-    match version.and_then(Value::as_u64) {
-        Some(VERSION) => {}
-        Some(other) if other > VERSION => {
-            return Err(ReadErrorKind::Version {
-                found: other.to_string(),
-            });
-        }
-        _ => return Err(malformed("version", &VERSION.to_string(), version)),
-    }
-    let failed_cas = match header.get("failed_cas") {
-        None => FailedCas::NoEffect,
-        Some(Value::Text(word)) if **word == *OBSERVED => FailedCas::Observed,
-        other => return Err(malformed("failed_cas", &format!("{OBSERVED:?}"), other)),
-    };
-    let run = match header.get("run") {
-        None | Some(Value::Nil) => None,
-        Some(run @ Value::Map(_)) => {
-            Some(read_run(run).map_err(|(name, wanted)| malformed(name, wanted, run.get(name)))?)
-        }
-        other => return Err(malformed("run", "an object", other)),
-    };
-    Ok((Header { run }, failed_cas))
-}
-
-/// What the header says of the run; what it leaves out is empty.
-fn read_run(run: &Value) -> Result<RunInfo, (&'static str, &'static str)> {
-    let text = |name: &'static str| match run.get(name) {
-        None => Ok(String::new()),
-        Some(value) => value.as_text().map(str::to_owned).ok_or((name, "a string")),
-    };
-    let number = |name: &'static str| match run.get(name) {
-        None => Ok(0),
-        Some(value) => value
-            .as_u64()
-            .ok_or((name, "a number that is not negative")),
-    };
-    let texts = |name: &'static str| match run.get(name) {
-        None => Ok(Vec::new()),
-        Some(value) => value
-            .as_list()
-            .and_then(|list| {
-                list.iter()
-                    .map(|v| v.as_text().map(str::to_owned))
-                    .collect()
-            })
-            .ok_or((name, "a list of strings")),
-    };
-    Ok(RunInfo {
-        system: text("system")?,
-        workload: text("workload")?,
-        model: text("model")?,
-        nodes: texts("nodes")?,
-        clients: number("clients")?,
-        faults: texts("faults")?,
-        seed: number("seed")?,
-    })
-}
-
-/// Writes the first line.
-pub(crate) fn write_header(header: &Header, failed_cas: FailedCas, out: &mut Vec<u8>) {
-    out.extend_from_slice(b"{\"format\":");
-    json::write_text(FORMAT, out);
-    out.extend_from_slice(format!(",\"version\":{VERSION}").as_bytes());
-    if failed_cas == FailedCas::Observed {
-        write_member("failed_cas", OBSERVED, out);
-    }
-    if let Some(run) = &header.run {
-        out.extend_from_slice(b",\"run\":{\"system\":");
-        json::write_text(&run.system, out);
-        write_member("workload", &run.workload, out);
-        write_member("model", &run.model, out);
-        write_names("nodes", &run.nodes, out);
-        out.extend_from_slice(format!(",\"clients\":{}", run.clients).as_bytes());
-        write_names("faults", &run.faults, out);
-        out.extend_from_slice(format!(",\"seed\":{}}}", run.seed).as_bytes());
-    }
-    out.extend_from_slice(b"}\n");
 }
 
 /// Writes the line of an event.
@@ -292,3 +125,6 @@ fn write_name(name: &str, out: &mut Vec<u8>) {
     json::write_text(name, out);
     out.push(b':');
 }
+
+#[cfg(test)]
+mod tests;

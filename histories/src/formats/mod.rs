@@ -1,5 +1,6 @@
 //! The formats histories come in: which one it is, and what it says.
 
+mod blocks;
 mod error;
 mod fields;
 mod jepsen_log;
@@ -8,7 +9,7 @@ mod maps;
 
 use std::fmt;
 use std::fs::File;
-use std::io::Read;
+use std::io::{Cursor, Read};
 use std::path::Path;
 use std::str::FromStr;
 
@@ -22,6 +23,9 @@ pub const HISTORY_BYTES_MAX: u64 = 4 << 30;
 
 /// How many lines of a log may come before the first operation, for it to be recognised.
 const CHATTER_LINES_MAX: usize = 100_000;
+
+/// As much of a file as is looked at first to recognise its format.
+const BEGINNING_BYTES: u64 = 1 << 20;
 
 /// A format of histories.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -83,14 +87,39 @@ impl FromStr for Format {
 /// When the file cannot be read, and all that [`read`] complains of.
 pub fn read_file(path: &Path, format: Option<Format>) -> Result<History, ReadError> {
     let name = path.display().to_string();
-    let mut bytes = Vec::new();
-    let length = File::open(path)
-        .and_then(|file| file.take(HISTORY_BYTES_MAX + 1).read_to_end(&mut bytes))
-        .map_err(|error| ReadErrorKind::Unreadable(error).of_file(&name))?;
-    if length as u64 > HISTORY_BYTES_MAX {
-        return Err(ReadErrorKind::TooLong.of_file(&name));
+    read_open(path, format).map_err(|error| ReadError {
+        file: name,
+        ..error
+    })
+}
+
+/// Reads a file block by block, where it is one and its format allows; else as a whole.
+fn read_open(path: &Path, format: Option<Format>) -> Result<History, ReadError> {
+    let unreadable = |error| ReadErrorKind::Unreadable(error).nowhere();
+    let mut file = File::open(path).map_err(unreadable)?;
+    let metadata = file.metadata().map_err(unreadable)?;
+    if metadata.is_file() && metadata.len() > HISTORY_BYTES_MAX {
+        return Err(ReadErrorKind::TooLong.nowhere());
     }
-    read(&name, &bytes, format)
+    let mut bytes = Vec::new();
+    let mut beginning = (&mut file).take(BEGINNING_BYTES);
+    beginning.read_to_end(&mut bytes).map_err(unreadable)?;
+    let streamed = match format {
+        Some(format) => format == Format::Jsonl,
+        // What the beginning does not show, the whole may.
+        None => detect(&bytes).is_ok_and(|format| format == Format::Jsonl),
+    };
+    if streamed && metadata.is_file() {
+        return jsonl::read(file, metadata.len());
+    }
+    let room = HISTORY_BYTES_MAX + 1 - bytes.len() as u64;
+    file.take(room)
+        .read_to_end(&mut bytes)
+        .map_err(unreadable)?;
+    if bytes.len() as u64 > HISTORY_BYTES_MAX {
+        return Err(ReadErrorKind::TooLong.nowhere());
+    }
+    read_bytes(&bytes, format)
 }
 
 /// Reads the history in `bytes`; with no `format`, in the one it is recognised to be. `name` is
@@ -103,23 +132,23 @@ pub fn read_file(path: &Path, format: Option<Format>) -> Result<History, ReadErr
 /// When the format is not recognised, and when a line is malformed, cut off (but for the last line
 /// of [`Format::Jsonl`]) or contradicts another; with the line.
 pub fn read(name: &str, bytes: &[u8], format: Option<Format>) -> Result<History, ReadError> {
+    read_bytes(bytes, format).map_err(|error| ReadError {
+        file: name.to_owned(),
+        ..error
+    })
+}
+
+fn read_bytes(bytes: &[u8], format: Option<Format>) -> Result<History, ReadError> {
     let format = match format {
         Some(format) => format,
-        None => detect(bytes).map_err(|error| ReadError {
-            file: name.to_owned(),
-            ..error
-        })?,
+        None => detect(bytes)?,
     };
     match format {
-        Format::Jsonl => jsonl::read(bytes),
+        Format::Jsonl => jsonl::read(Cursor::new(bytes), bytes.len() as u64),
         Format::JepsenLog => text(bytes).and_then(jepsen_log::read),
         Format::Edn => text(bytes).and_then(maps::read_edn),
         Format::PorcupineKv => text(bytes).and_then(maps::read_porcupine_kv),
     }
-    .map_err(|error| ReadError {
-        file: name.to_owned(),
-        ..error
-    })
 }
 
 /// Tells by the beginning of a file which format it is in.
