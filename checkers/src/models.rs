@@ -2,6 +2,7 @@
 
 mod bank;
 mod fenced_lock;
+mod fifo_queue;
 mod kv;
 mod multi_register;
 mod owner;
@@ -18,6 +19,7 @@ use thiserror::Error;
 
 pub use bank::{Bank, BankOp, Transfer};
 pub use fenced_lock::{Fence, FencedLock, FencedLockOp};
+pub use fifo_queue::{FifoQueue, FifoQueueOp};
 pub use kv::{Kv, KvOp};
 pub use multi_register::{MultiRegister, Transaction};
 pub use owner::Owner;
@@ -50,11 +52,13 @@ pub enum ModelKind {
     FencedLock,
     /// Accounts: transfers, and reads of all balances.
     Bank,
+    /// A queue of values, first in, first out: enqueue and dequeue.
+    FifoQueue,
 }
 
 impl ModelKind {
     /// All of them.
-    pub const ALL: [ModelKind; 9] = [
+    pub const ALL: [ModelKind; 10] = [
         ModelKind::Register,
         ModelKind::CasRegister,
         ModelKind::MultiRegister,
@@ -64,6 +68,7 @@ impl ModelKind {
         ModelKind::ReentrantMutex,
         ModelKind::FencedLock,
         ModelKind::Bank,
+        ModelKind::FifoQueue,
     ];
 
     /// Its name on the command line.
@@ -78,6 +83,7 @@ impl ModelKind {
             ModelKind::ReentrantMutex => "reentrant-mutex",
             ModelKind::FencedLock => "fenced-lock",
             ModelKind::Bank => "bank",
+            ModelKind::FifoQueue => "fifo-queue",
         }
     }
 }
@@ -117,8 +123,8 @@ pub struct ModelOptions {
     /// The value at the start. Nothing stands for: nil (register, cas-register); a missing key
     /// (kv; give `""` where the system under test cannot tell a missing key from an empty one);
     /// every register nil (multi-register, which takes a map from register to value); empty (stack,
-    /// priority-queue, which take a list); no token yet (fenced-lock, which takes the token that all
-    /// are larger than). A reentrant-mutex takes none and starts free; a bank needs a map from
+    /// priority-queue, fifo-queue, which take a list); no token yet (fenced-lock, which takes the
+    /// token that all are larger than). A reentrant-mutex takes none and starts free; a bank needs a map from
     /// account to balance.
     pub initial: Option<Value>,
     /// What a read of nil means.
@@ -176,6 +182,7 @@ impl ModelOptions {
             ModelKind::ReentrantMutex => visitor.visit(&ReentrantMutex::new(initial)?),
             ModelKind::FencedLock => visitor.visit(&FencedLock::new(initial)?),
             ModelKind::Bank => visitor.visit(&Bank::new(initial, self.nil_reads)?),
+            ModelKind::FifoQueue => visitor.visit(&FifoQueue::new(initial)?),
         })
     }
 }

@@ -1,0 +1,24 @@
+//! Polynomial algorithms for models that are not registers: what [`Model::monitor`] calls.
+//!
+//! Each decides some histories of one model exactly and says `None` of the others; none ever
+//! guesses. Their truth is the [`oracle`](crate::oracle): every condition of each can be switched
+//! off by tests, and the comparison must then fail.
+//!
+//! [`Model::monitor`]: crate::Model::monitor
+
+pub(crate) mod fifo_queue;
+
+#[cfg(test)]
+pub(crate) mod compare;
+
+/// The end of what never ends.
+pub(crate) const NEVER: u64 = u64::MAX;
+
+/// When an operation happens, at the earliest and at the latest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Span {
+    /// When it begins.
+    pub begins: u64,
+    /// When it ends, or [`NEVER`].
+    pub ends: u64,
+}

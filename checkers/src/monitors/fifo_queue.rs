@@ -1,0 +1,422 @@
+//! First-in first-out queues whose values are unique.
+//!
+//! An item is a value with the spans of its enqueue, `[e, e']`, and of its dequeue, `[d, d']`.
+//! What is never dequeued is as if dequeued after everything else (`d = d' = ∞`), and a dequeue
+//! that may or may not have happened as if it may happen that late (`d' = ∞`): an order of
+//! everything that ended stays one when the rest is cut off behind it. A value of which enqueue
+//! and dequeue are both open can be left out altogether.
+//!
+//! The history has an order exactly when
+//!
+//! 1. no value is dequeued more often than enqueued,
+//! 2. no dequeue ends before its enqueue begins (`d' < e`),
+//! 3. there are no items `a`, `b` with `e'(a) < e(b)` and `d'(b) < d(a)`,
+//! 4. no dequeue that found nothing has its whole span inside the union of the times at which
+//!    some item is certainly there (`(e', d)`, where `e' < d`).
+//!
+//! Why this is enough. Write `a → b` when `a` must go through the queue before `b`: `e'(a) < e(b)`
+//! or `d'(a) < d(b)` (that `d'(a) < e(b)` follows from either by 2). By 3 no two items precede
+//! each other, and then nothing goes round in longer circles: next to each other, two edges of one
+//! kind make one, and of two edges of one kind apart from each other, `a → b` and `c → d`, one end
+//! can be exchanged, because of two spans before two others the one that ends first is before
+//! both; that makes the circle smaller. So the items can be put in one line that keeps `→`, and
+//! the enqueues and dequeues, both in this line, can be given times.
+//!
+//! For 4, choose for every dequeue that found nothing a point in its span at which no item is
+//! certainly there. The points divide time into gaps. Put each item, with both its ends, into the
+//! first gap that ends after `e` and `d` have begun. It can be done: when `e' < d` no point lies
+//! between them, and else its spans overlap. It keeps `→`: if `e'(a) < e(b)`, then `a` goes no later than
+//! into the gap of `e'(a)`; if `d'(a) < d(b)`, no later than into that of `d'(a)`. Spans cut down
+//! to a gap precede each other only if they did before, so within each gap 2 and 3 still hold.
+//!
+//! The conditions are those of Henzinger, Sezgin and Vafeiadis, "Aspect-oriented linearizability
+//! proofs" (2013), and of Abdulla and others, "Efficient linearizability monitoring" (2025), and
+//! Lee and Mathur, "Efficient decrease-and-conquer linearizability monitoring" (2024); the rule
+//! for open operations, the sweeps and the proofs here are our own.
+//!
+//! Sorting apart, everything is one pass: `O(n log n)`.
+
+use histories::Value;
+use rustc_hash::FxHashMap;
+
+use super::{NEVER, Span};
+use crate::Monitored;
+use crate::models::FifoQueueOp;
+use crate::oracle::Interval;
+
+/// What is looked at; all of it but in tests that show that each is needed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Conditions {
+    /// A value is not dequeued more often than it was enqueued.
+    pub counts: bool,
+    /// The method does not apply to repeated values.
+    pub unique: bool,
+    /// A dequeue does not end before its enqueue begins.
+    pub causes: bool,
+    /// Items leave in the order in which they came.
+    pub order: bool,
+    /// What is never dequeued stays in front of what came later.
+    pub never_dequeued: bool,
+    /// A dequeue that may have happened may have emptied the queue.
+    pub open_dequeues: bool,
+    /// Nothing certainly there when the queue was found empty.
+    pub empty: bool,
+    /// The certain times of several items together.
+    pub union: bool,
+    /// A dequeue of unknown outcome can have taken any item.
+    pub unknown: bool,
+    /// A dequeue belongs to the contradiction where another one that may have happened could stand
+    /// in for it.
+    pub contested: bool,
+}
+
+impl Conditions {
+    pub(crate) const ALL: Conditions = Conditions {
+        counts: true,
+        unique: true,
+        causes: true,
+        order: true,
+        never_dequeued: true,
+        open_dequeues: true,
+        empty: true,
+        union: true,
+        unknown: true,
+        contested: true,
+    };
+}
+
+/// Decides the history of a queue that holds `initial` at the start; `None` when a value that
+/// comes up more than once, or a dequeue of which nobody knows what it took, leaves it open.
+pub(crate) fn decide(
+    initial: &[Value],
+    history: &[Interval<FifoQueueOp>],
+    conditions: Conditions,
+) -> Option<Monitored> {
+    let values = Values::of(initial, history);
+    if conditions.counts
+        && let Some(calls) = values.overdrawn(history)
+    {
+        return Some(Monitored::Violated(calls));
+    }
+    if conditions.unique && values.repeated() {
+        return None;
+    }
+    let mut items = values.items(initial, history, conditions);
+    let unknown = || {
+        history
+            .iter()
+            .filter(|interval| interval.op == FifoQueueOp::DequeueUnknown && conditions.unknown)
+    };
+    if unknown().any(|interval| interval.ends.is_some()) {
+        return None;
+    }
+    let unknown = unknown()
+        .map(|interval| after(initial, interval.begins))
+        .min();
+    let empties = empties(initial, history, conditions);
+    // Without the unknown dequeues there is an order: they need not have happened.
+    let found = violation(&items, &empties, history, unknown.is_some(), conditions);
+    let (Some(_), Some(unknown)) = (&found, unknown) else {
+        return Some(found.map_or(Monitored::Linearizable, Monitored::Violated));
+    };
+    // As if there were one for every item that nobody else is known to have taken. Where not even
+    // that helps, nothing does.
+    for item in items.iter_mut().filter(|item| item.leaves.ends == NEVER) {
+        item.leaves.begins = item.leaves.begins.min(unknown);
+    }
+    violation(&items, &empties, history, true, conditions).map(Monitored::Violated)
+}
+
+/// What the history says of one value.
+#[derive(Debug, Default, Clone, Copy)]
+struct Told {
+    /// Enqueues, what was there at the start included.
+    enqueues: u32,
+    /// Those of them that certainly happened.
+    certain: u32,
+    /// Dequeues that certainly happened, and the last of them.
+    dequeues: u32,
+    dequeue: usize,
+    /// The beginning of the first dequeue that may have happened.
+    open_dequeue: Option<u64>,
+}
+
+/// What the history says of its values, which are numbered.
+struct Values<'a> {
+    numbers: FxHashMap<&'a Value, u32>,
+    told: Vec<Told>,
+}
+
+/// A value on its way through the queue.
+#[derive(Debug, Clone, Copy)]
+struct Item {
+    comes: Span,
+    leaves: Span,
+    /// The calls, where there are some.
+    enqueue: Option<usize>,
+    dequeue: Option<usize>,
+    /// Whether a dequeue that may have happened could stand in for the one that did.
+    contested: bool,
+}
+
+/// A dequeue that found nothing.
+struct Empty {
+    span: Span,
+    call: usize,
+}
+
+impl<'a> Values<'a> {
+    fn of(initial: &'a [Value], history: &'a [Interval<FifoQueueOp>]) -> Self {
+        let mut values = Values {
+            numbers: FxHashMap::default(),
+            told: Vec::new(),
+        };
+        for value in initial {
+            let told = values.told(value);
+            told.enqueues += 1;
+            told.certain += 1;
+        }
+        for (call, interval) in history.iter().enumerate() {
+            match (&interval.op, interval.ends) {
+                (FifoQueueOp::Enqueue(value), ends) => {
+                    let told = values.told(value);
+                    told.enqueues += 1;
+                    told.certain += u32::from(ends.is_some());
+                }
+                (FifoQueueOp::Dequeue(value), Some(_)) => {
+                    let told = values.told(value);
+                    told.dequeues += 1;
+                    told.dequeue = call;
+                }
+                (FifoQueueOp::Dequeue(value), None) => {
+                    let told = values.told(value);
+                    let first = told.open_dequeue.unwrap_or(NEVER);
+                    told.open_dequeue = Some(first.min(interval.begins));
+                }
+                (FifoQueueOp::DequeueEmpty | FifoQueueOp::DequeueUnknown, _) => {}
+            }
+        }
+        values
+    }
+
+    fn told(&mut self, value: &'a Value) -> &mut Told {
+        let next = self.told.len() as u32;
+        let number = *self.numbers.entry(value).or_insert(next);
+        if number == next {
+            self.told.push(Told::default());
+        }
+        &mut self.told[number as usize]
+    }
+
+    /// The dequeues of a value that was dequeued more often than enqueued.
+    fn overdrawn(&self, history: &[Interval<FifoQueueOp>]) -> Option<Vec<usize>> {
+        self.told
+            .iter()
+            .find(|told| told.dequeues > told.enqueues)
+            .map(|told| {
+                let wanted = &history[told.dequeue].op;
+                (0..history.len())
+                    .filter(|&call| history[call].op == *wanted && history[call].ends.is_some())
+                    .collect()
+            })
+    }
+
+    /// Whether it is not clear which enqueue a dequeue belongs to.
+    fn repeated(&self) -> bool {
+        self.told.iter().any(|told| match told.dequeues {
+            0 => told.certain > 1 && told.open_dequeue.is_some(),
+            _ => told.enqueues > 1,
+        })
+    }
+
+    /// Everything that must go through the queue.
+    fn items(
+        &self,
+        initial: &[Value],
+        history: &[Interval<FifoQueueOp>],
+        conditions: Conditions,
+    ) -> Vec<Item> {
+        let there = (0..).zip(initial).filter_map(|(place, value)| {
+            let (begins, ends) = (2 * place, 2 * place + 1);
+            self.item(value, Span { begins, ends }, initial, history, conditions)
+        });
+        let enqueued = history.iter().enumerate().filter_map(|(call, interval)| {
+            let FifoQueueOp::Enqueue(value) = &interval.op else {
+                return None;
+            };
+            let item = self.item(value, span(initial, interval), initial, history, conditions)?;
+            let certain = interval.ends.is_some() || item.dequeue.is_some();
+            certain.then_some(Item {
+                enqueue: Some(call),
+                ..item
+            })
+        });
+        there.chain(enqueued).collect()
+    }
+
+    /// The value that comes there then.
+    fn item(
+        &self,
+        value: &Value,
+        comes: Span,
+        initial: &[Value],
+        history: &[Interval<FifoQueueOp>],
+        conditions: Conditions,
+    ) -> Option<Item> {
+        let told = self.told[*self.numbers.get(value)? as usize];
+        let open = told.open_dequeue.filter(|_| conditions.open_dequeues);
+        let mut item = Item {
+            comes,
+            leaves: Span {
+                begins: open.map_or(NEVER, |begins| after(initial, begins)),
+                ends: NEVER,
+            },
+            enqueue: None,
+            dequeue: None,
+            contested: open.is_some(),
+        };
+        if told.dequeues > 0 {
+            item.leaves = span(initial, &history[told.dequeue]);
+            item.dequeue = Some(told.dequeue);
+        }
+        (conditions.never_dequeued || item.leaves.begins != NEVER).then_some(item)
+    }
+}
+
+/// The time, moved so that what is there at the start can have come one after the other before.
+fn after(initial: &[Value], time: u64) -> u64 {
+    time.saturating_add(2 * initial.len() as u64)
+}
+
+fn span(initial: &[Value], interval: &Interval<FifoQueueOp>) -> Span {
+    Span {
+        begins: after(initial, interval.begins),
+        ends: interval.ends.map_or(NEVER, |ends| after(initial, ends)),
+    }
+}
+
+fn empties(
+    initial: &[Value],
+    history: &[Interval<FifoQueueOp>],
+    conditions: Conditions,
+) -> Vec<Empty> {
+    history
+        .iter()
+        .enumerate()
+        .filter(|(_, interval)| {
+            conditions.empty && interval.op == FifoQueueOp::DequeueEmpty && interval.ends.is_some()
+        })
+        .map(|(call, interval)| Empty {
+            span: span(initial, interval),
+            call,
+        })
+        .collect()
+}
+
+/// Calls that contradict each other, if there are some. `unknown` says whether there are dequeues
+/// that could have taken any item.
+fn violation(
+    items: &[Item],
+    empties: &[Empty],
+    history: &[Interval<FifoQueueOp>],
+    unknown: bool,
+    conditions: Conditions,
+) -> Option<Vec<usize>> {
+    let taken = |item: &Item| {
+        let contested = item.contested || unknown;
+        item.dequeue.filter(|_| contested && conditions.contested)
+    };
+    let early = |item: &&Item| item.leaves.ends < item.comes.begins;
+    if let Some(item) = items.iter().find(early).filter(|_| conditions.causes) {
+        return Some(item.dequeue.into_iter().collect());
+    }
+    if let Some((first, second)) = overtaken(items).filter(|_| conditions.order) {
+        let calls = [first.enqueue, second.dequeue, taken(&first)];
+        return Some(calls.into_iter().flatten().collect());
+    }
+    let (empty, cover) = covered(items, empties, conditions)?;
+    let mut calls = vec![empty];
+    for item in cover {
+        calls.extend(item.enqueue);
+        calls.extend(taken(&item));
+    }
+    calls.sort_unstable_by_key(|&call| history[call].begins);
+    Some(calls)
+}
+
+/// Two items of which the first came before the second and left after it.
+fn overtaken(items: &[Item]) -> Option<(Item, Item)> {
+    let mut by_end: Vec<u32> = (0..items.len() as u32).collect();
+    by_end.sort_unstable_by_key(|&item| items[item as usize].comes.ends);
+    let mut by_begin: Vec<u32> = (0..items.len() as u32).collect();
+    by_begin.sort_unstable_by_key(|&item| items[item as usize].comes.begins);
+    let mut come = by_end.iter().map(|&item| items[item as usize]).peekable();
+    // Of those that came before, the one that leaves last.
+    let mut last: Option<Item> = None;
+    for second in by_begin.iter().map(|&item| items[item as usize]) {
+        while let Some(first) = come.next_if(|first| first.comes.ends < second.comes.begins) {
+            if last.is_none_or(|last| last.leaves.begins < first.leaves.begins) {
+                last = Some(first);
+            }
+        }
+        if let Some(first) = last.filter(|first| second.leaves.ends < first.leaves.begins) {
+            return Some((first, second));
+        }
+    }
+    None
+}
+
+/// A dequeue that found nothing although at every moment some item was certainly there, and items
+/// that show it.
+fn covered(
+    items: &[Item],
+    empties: &[Empty],
+    conditions: Conditions,
+) -> Option<(usize, Vec<Item>)> {
+    if empties.is_empty() {
+        return None;
+    }
+    let mut certain: Vec<Item> = items
+        .iter()
+        .filter(|item| item.comes.ends < item.leaves.begins)
+        .copied()
+        .collect();
+    certain.sort_unstable_by_key(|item| item.comes.ends);
+    // Longest stretches of time at every moment of which some item is certainly there.
+    let mut stretches: Vec<(u64, u64)> = Vec::new();
+    for item in &certain {
+        let (from, to) = (item.comes.ends, item.leaves.begins);
+        match stretches.last_mut() {
+            Some((_, end)) if from < *end && conditions.union => *end = to.max(*end),
+            _ => stretches.push((from, to)),
+        }
+    }
+    empties.iter().find_map(|empty| {
+        let begun = stretches.partition_point(|(from, _)| *from < empty.span.begins);
+        let (_, end) = *stretches.get(begun.checked_sub(1)?)?;
+        (empty.span.ends < end).then(|| (empty.call, cover(&certain, empty.span)))
+    })
+}
+
+/// Few of the items, sorted by when they came, that together are there all through the span.
+fn cover(certain: &[Item], span: Span) -> Vec<Item> {
+    let mut chosen: Vec<Item> = Vec::new();
+    let (mut reached, mut best) = (span.begins, None::<Item>);
+    for item in certain {
+        if reached > span.ends {
+            break;
+        }
+        if item.comes.ends > reached {
+            chosen.extend(best.take());
+            reached = chosen.last().map_or(reached, |item| item.leaves.begins);
+        }
+        if best.is_none_or(|best| best.leaves.begins < item.leaves.begins) {
+            best = Some(*item);
+        }
+    }
+    chosen.extend(best.filter(|_| reached <= span.ends));
+    chosen
+}
+
+#[cfg(test)]
+mod tests;
