@@ -5,6 +5,7 @@
 //! [`run`] is the whole flow.
 
 pub mod campaign;
+pub mod certificates;
 pub mod cli;
 pub mod controller;
 pub mod interrupt;

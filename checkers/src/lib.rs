@@ -25,6 +25,7 @@
 //! ```
 
 mod assumptions;
+pub mod certificate;
 mod columns;
 mod counterexample;
 mod dispatch;

@@ -11,6 +11,7 @@ mod supply;
 mod transitions;
 mod window;
 
+pub(crate) use depth::order;
 pub(crate) use mask::{Fixed, Mask, Spilled};
 pub(crate) use problem::{Call, Moment, Problem};
 pub(crate) use race::{Search, decide, race_with};

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use histories::{Operation, Outcome, Point, Value};
+use histories::{History, Operation, Outcome, Point, Value};
 use seeds::{Purpose, Stream};
 
+use crate::certificate::{self, CertifyError};
 use crate::normalise::{Member, Part};
 use crate::oracle::Interval;
 use crate::search::{Call, Moment, Problem};
@@ -155,7 +156,7 @@ pub(crate) fn judge_rows(options: &ModelOptions, rows: &[(&str, Verdict)]) {
     for (row, expected) in rows {
         let mut operations = samples(row);
         operations.sort_by_key(|operation| operation.invoked.index);
-        let history = histories::History::from_operations(&operations);
+        let history = History::from_operations(&operations);
         let judged = linearizability(
             &history.operations(),
             options,
@@ -172,7 +173,25 @@ pub(crate) fn judge_rows(options: &ModelOptions, rows: &[(&str, Verdict)]) {
             let explained = found.confirmed && found.minimal && !found.explanation.is_empty();
             assert!(explained, "{row}\n{found:#?}");
         }
+        let certified = certify_and_verify(&history, options);
+        let placed = certified.unwrap_or_else(|problem| panic!("{row}: {problem}"));
+        assert_eq!(placed.is_some(), *expected == Verdict::Valid, "{row}");
     }
+}
+
+/// How many operations the history's certificate orders, once that is verified; `None` when there
+/// is no order.
+fn certify_and_verify(history: &History, options: &ModelOptions) -> Result<Option<u64>, String> {
+    let operations = history.operations();
+    let found = certificate::certify(&operations, options, &Limits::default(), &Cancel::new());
+    let found = match found {
+        Err(CertifyError::NotLinearizable { .. }) => return Ok(None),
+        found => found.map_err(|error| error.to_string())?,
+    };
+    let orders = found.orders.into_iter().map(Ok::<_, String>);
+    let verified = certificate::verify(&operations, options, &found.header, orders);
+    let accepted = verified.map_err(|error| error.to_string())?;
+    Ok(Some(accepted.placed))
 }
 
 /// The intervals as an engine sees them.

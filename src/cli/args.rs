@@ -170,6 +170,13 @@ pub struct CheckArgs {
     /// no-effect]
     #[arg(long, value_name = "MEANING")]
     pub failed_cas: Option<FailedCasArg>,
+    /// Where the verdict is valid, write the proof: an order of the operations of each key
+    #[arg(long, value_name = "CERT", conflicts_with = "verify")]
+    pub certificate: Option<PathBuf>,
+    /// Instead of judging the history, check a proof written by --certificate (give the same other
+    /// options as then)
+    #[arg(long, value_name = "CERT", conflicts_with_all = ["check_time", "check_memory"])]
+    pub verify: Option<PathBuf>,
     /// Limits.
     #[command(flatten)]
     pub limits: LimitArgs,

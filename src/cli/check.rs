@@ -5,17 +5,23 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use checkers::certificate::{self, CertifyError, VerifyError};
 use checkers::{Cancel, Limits, ModelKind, ModelOptions, NilReads};
 use histories::{FailedCas, Format, History, Value};
+use serde::Serialize;
 
 use super::args::{CheckArgs, FailedCasArg, LimitArgs, NilReadsArg};
 use super::exit::Exit;
 use super::{fail, print};
+use crate::certificates::{self, WriteError};
 use crate::judge::judge;
 use crate::plan::nearest;
 use crate::reports::json::{self, Document};
 use crate::reports::progress::say;
 use crate::reports::text;
+
+/// What to do about what must not happen.
+const DEFECT: &str = "(hint: this is a defect of the checker: please report it)";
 
 /// As much of a file as is looked at to recognise its format.
 const BEGINNING_BYTES: u64 = 1 << 20;
@@ -31,20 +37,132 @@ pub fn check(args: &CheckArgs) -> Exit {
             "whitewater: the last line is torn and left out, as after a sudden end of the run"
         ));
     }
+    if let Some(certificate) = &args.verify {
+        return verify(args, certificate, &history, &model);
+    }
     match judge(&history, &model, &limits(&args.limits), &Cancel::new()) {
         Ok(judged) => {
             if args.output.json {
-                print(&format!(
-                    "{}\n",
-                    json::to_text(&Document::of_check(&judged))
-                ));
+                print_json(&Document::of_check(&judged));
             } else {
                 print(&text::render(&judged, &history, &text::Context::default()));
             }
-            judged.report.verdict.into()
+            let exit = judged.report.verdict.into();
+            match &args.certificate {
+                Some(file) => certify(args, file, &history, &model, exit),
+                None => exit,
+            }
         }
         Err(error) => fail(Exit::Usage, format!("{}: {error}", args.file.display())),
     }
+}
+
+/// Writes the proof of a valid verdict. Without it the command has not done what was asked, and
+/// says so with its exit code.
+fn certify(
+    args: &CheckArgs,
+    file: &Path,
+    history: &History,
+    model: &ModelOptions,
+    exit: Exit,
+) -> Exit {
+    if exit != Exit::Valid {
+        say(format_args!(
+            "whitewater: no certificate is written: only a valid verdict has one"
+        ));
+        return exit;
+    }
+    let operations = history.operations();
+    let none = |why: &dyn std::fmt::Display| format!("no certificate is written: {why}");
+    let found = certificate::certify(&operations, model, &limits(&args.limits), &Cancel::new());
+    let certificate = match found {
+        Ok(certificate) => certificate,
+        Err(error @ CertifyError::Limit { .. }) => {
+            let hint = "(hint: a higher --check-time or --check-memory)";
+            return fail(Exit::Undecided, format!("{} {hint}", none(&error)));
+        }
+        Err(error) => return fail(Exit::Undecided, format!("{} {DEFECT}", none(&error))),
+    };
+    match certificates::write(file, &certificate, &operations, model) {
+        Ok(accepted) => {
+            say(format_args!(
+                "whitewater: {} orders {} operations on {} keys, and is verified",
+                file.display(),
+                accepted.placed,
+                accepted.parts
+            ));
+            exit
+        }
+        Err(WriteError::File(error)) => fail(Exit::Usage, none(&error)),
+        Err(error @ WriteError::Refused(_)) => {
+            fail(Exit::Undecided, format!("{} {DEFECT}", none(&error)))
+        }
+    }
+}
+
+/// Checks a proof that was written earlier.
+fn verify(args: &CheckArgs, file: &Path, history: &History, model: &ModelOptions) -> Exit {
+    let document = match certificates::verify(file, &history.operations(), model) {
+        Ok(accepted) => Verified {
+            accepted: true,
+            reason: None,
+            line: None,
+            placed: Some(accepted.placed),
+            keys: Some(accepted.parts),
+        },
+        Err(VerifyError::Refused(refusal)) => Verified {
+            accepted: false,
+            reason: Some(refusal.why.to_string()),
+            line: Some(refusal.line),
+            placed: None,
+            keys: None,
+        },
+        Err(VerifyError::Judge(error)) => {
+            return fail(Exit::Usage, format!("{}: {error}", args.file.display()));
+        }
+        Err(VerifyError::Read(error)) => return fail(Exit::Usage, error),
+    };
+    if args.output.json {
+        print_json(&document);
+    } else {
+        print(&document.to_string());
+    }
+    match document.accepted {
+        true => Exit::Valid,
+        false => Exit::Violation,
+    }
+}
+
+/// What is said of a certificate.
+#[derive(Debug, Serialize)]
+struct Verified {
+    accepted: bool,
+    /// Why not.
+    reason: Option<String>,
+    /// Where.
+    line: Option<u64>,
+    /// How many operations have a place in an order.
+    placed: Option<u64>,
+    keys: Option<u64>,
+}
+
+impl std::fmt::Display for Verified {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (placed, keys) = (self.placed.unwrap_or(0), self.keys.unwrap_or(0));
+        match (&self.reason, self.line) {
+            (Some(reason), Some(line)) => {
+                writeln!(f, "certificate refused: line {line}: {reason}")
+            }
+            _ => writeln!(
+                f,
+                "certificate accepted: it orders {placed} operations on {keys} keys"
+            ),
+        }
+    }
+}
+
+fn print_json(document: &impl Serialize) {
+    print(&format!("{}\n", json::to_text(document)));
 }
 
 /// The limits that were asked for.

@@ -7,6 +7,7 @@
 
 mod basics;
 mod campaigns;
+mod certificates;
 mod input;
 mod machine;
 mod runs;

@@ -3,28 +3,57 @@
 //! It walks the graph of configurations of the set search, with a memory of those it has seen,
 //! and so gives the same verdict. It finds an order soon where there are many (few values, many
 //! clients), which is where the set search holds a great many configurations; where there is no
-//! order it must see them all.
+//! order it must see them all. Along the way it keeps the order that led to where it stands, so
+//! that it can say not only that there is one, but which.
 
 use rustc_hash::FxHashSet;
 
 use super::frontier::Config;
-use super::mask::Mask;
+use super::mask::{Fixed, Mask, Spilled};
 use super::race::Search;
 use super::supply::{NONE_USED, Supply};
 use super::transitions::Transitions;
-use super::window::Window;
+use super::window::{Pending, Window};
 use super::{Decision, Problem, Progress, Reductions};
 use crate::Model;
-use crate::limits::{Account, Budget};
+use crate::limits::{Account, Budget, Exhausted};
 
 /// How many nodes pass between two looks at the clock.
 const NODES_PER_LOOK: u64 = 256;
+/// No call.
+const NOTHING: u32 = u32::MAX;
+
+/// An order of the calls that explains everything observed, found depth first: every completed
+/// call once, an open one at most once. `Ok(None)` when there is none.
+///
+/// # Errors
+/// The limit reached before one was found.
+pub(crate) fn order<M: Model>(
+    problem: &Problem<'_, M>,
+    budget: &Budget,
+) -> Result<Option<Vec<u32>>, Exhausted> {
+    match problem.width {
+        0..=64 => DepthSearch::<M, Fixed<1>>::new(problem, Reductions::ALL, budget).order(),
+        65..=256 => DepthSearch::<M, Fixed<4>>::new(problem, Reductions::ALL, budget).order(),
+        _ => DepthSearch::<M, Spilled>::new(problem, Reductions::ALL, budget).order(),
+    }
+}
 
 /// A configuration just before the moment at `position`, which is a return (or the end).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Node<K> {
     position: u32,
     config: Config<K>,
+}
+
+/// A node to be visited, and how it is reached.
+#[derive(Debug)]
+struct Step<K> {
+    node: Node<K>,
+    /// How many calls the order has before this step.
+    before: u32,
+    /// The call that this step places, or [`NOTHING`].
+    places: u32,
 }
 
 /// The search, resumable between turns.
@@ -36,9 +65,14 @@ pub(crate) struct DepthSearch<'p, 'm, M: Model, K: Mask> {
     window: Window<'p, 'm, M>,
     /// For each moment where the first return at or after it is.
     next_returns: Vec<u32>,
-    stack: Vec<Node<K>>,
+    /// For each class its open calls, in order of beginning.
+    open_calls: Vec<Vec<u32>>,
+    stack: Vec<Step<K>>,
     seen: FxHashSet<Node<K>>,
-    successors: Vec<Node<K>>,
+    /// What can follow, with the call that is placed thereby.
+    successors: Vec<(Node<K>, u32)>,
+    /// The calls placed on the way to the node visited last.
+    order: Vec<u32>,
     furthest: u32,
     budget: Budget,
     account: Account,
@@ -48,7 +82,12 @@ pub(crate) struct DepthSearch<'p, 'm, M: Model, K: Mask> {
 impl<M: Model, K: Mask> Search for DepthSearch<'_, '_, M, K> {
     fn advance(&mut self, nodes: u64) -> Progress {
         let turn = self.nodes.saturating_add(nodes);
-        while let Some(node) = self.stack.pop() {
+        while let Some(step) = self.stack.pop() {
+            self.order.truncate(step.before as usize);
+            if step.places != NOTHING {
+                self.order.push(step.places);
+            }
+            let node = step.node;
             if node.position as usize >= self.problem.moments.len() {
                 return Progress::Done(Decision::Linearizable);
             }
@@ -90,14 +129,18 @@ impl<'p, 'm, M: Model, K: Mask> DepthSearch<'p, 'm, M, K> {
         let stack = problem
             .starts
             .iter()
-            .map(|start| Node {
-                position: next_returns[0],
-                config: Config {
-                    updates: K::empty(problem.width),
-                    observers: K::empty(problem.width),
-                    state: transitions.intern(start.clone()),
-                    used: NONE_USED,
+            .map(|start| Step {
+                node: Node {
+                    position: next_returns[0],
+                    config: Config {
+                        updates: K::empty(problem.width),
+                        observers: K::empty(problem.width),
+                        state: transitions.intern(start.clone()),
+                        used: NONE_USED,
+                    },
                 },
+                before: 0,
+                places: NOTHING,
             })
             .collect();
         DepthSearch {
@@ -107,13 +150,25 @@ impl<'p, 'm, M: Model, K: Mask> DepthSearch<'p, 'm, M, K> {
             supply: Supply::new(),
             window: Window::new(problem),
             next_returns,
+            open_calls: open_calls(problem),
             stack,
             seen: FxHashSet::default(),
             successors: Vec::new(),
+            order: Vec::new(),
             furthest: 0,
             budget: budget.clone(),
             account: Account::new(budget),
             nodes: 0,
+        }
+    }
+
+    /// Searches to the end: the order found, or `None` when there is none.
+    fn order(mut self) -> Result<Option<Vec<u32>>, Exhausted> {
+        match self.advance(self.budget.nodes) {
+            Progress::Done(Decision::Linearizable) => Ok(Some(self.order)),
+            Progress::Done(_) => Ok(None),
+            Progress::Paused => Err(Exhausted::Nodes),
+            Progress::GaveUp(limit) => Err(limit),
         }
     }
 
@@ -124,18 +179,13 @@ impl<'p, 'm, M: Model, K: Mask> DepthSearch<'p, 'm, M, K> {
         let (class, slot) = (self.problem.calls[call].class, self.problem.slots[call]);
         let observes = self.problem.observers[class as usize];
         if self.reductions.eager_observers {
-            let config = &mut node.config;
-            self.window.under_way.absorb(
-                &mut self.transitions,
-                config.state,
-                &mut config.observers,
-            );
+            self.absorb(&mut node.config);
         }
         if node.config.updates.has(slot) || node.config.observers.has(slot) {
             node.config.updates.remove(slot);
             node.config.observers.remove(slot);
             node.position = self.next_returns[node.position as usize + 1];
-            self.push(node);
+            self.push(node, NOTHING);
             return;
         }
         let goal = self.transitions.step(node.config.state, class);
@@ -148,19 +198,36 @@ impl<'p, 'm, M: Model, K: Mask> DepthSearch<'p, 'm, M, K> {
         }
         if let Some(state) = goal {
             let position = self.next_returns[node.position as usize + 1];
-            self.successors.push(Node {
-                position,
-                config: Config {
-                    state,
-                    ..node.config
-                },
-            });
+            let config = Config {
+                state,
+                ..node.config
+            };
+            self.successors
+                .push((Node { position, config }, call as u32));
         }
         let mut successors = std::mem::take(&mut self.successors);
-        for successor in successors.drain(..) {
-            self.push(successor);
+        for (successor, places) in successors.drain(..) {
+            self.push(successor, places);
         }
         self.successors = successors;
+    }
+
+    /// R1: places every observer under way that is legal now.
+    fn absorb(&mut self, config: &mut Config<K>) {
+        let before = config.observers.clone();
+        self.window
+            .under_way
+            .absorb(&mut self.transitions, config.state, &mut config.observers);
+        for pending in &self.window.under_way.observers {
+            if config.observers.has(pending.slot) && !before.has(pending.slot) {
+                self.order.push(self.call_of(pending));
+            }
+        }
+    }
+
+    /// The call that is under way: the one that returns where it must.
+    fn call_of(&self, pending: &Pending) -> u32 {
+        self.problem.moments[pending.deadline as usize].call
     }
 
     fn successors_open(&mut self, node: &Node<K>, returning: u32) {
@@ -174,20 +241,23 @@ impl<'p, 'm, M: Model, K: Mask> DepthSearch<'p, 'm, M, K> {
                     .take_while(|pending| pending.class == open.class)
                     .any(|pending| !node.config.updates.has(pending.slot))
             };
-            if self.supply.count(node.config.used, open.class) >= open.count
+            let used = self.supply.count(node.config.used, open.class);
+            if used >= open.count
                 || (self.reductions.symmetry && (open.class == returning || bounded()))
             {
                 continue;
             }
             match self.transitions.step(node.config.state, open.class) {
                 Some(state) if state != node.config.state => {
+                    // Calls of one class are interchangeable: the earliest that is left will do.
+                    let call = self.open_calls[open.class as usize][used as usize];
                     let used = self.supply.plus_one(node.config.used, open.class);
                     let config = Config {
                         state,
                         used,
                         ..node.config.clone()
                     };
-                    self.successors.push(Node { config, ..*node });
+                    self.successors.push((Node { config, ..*node }, call));
                 }
                 _ => {}
             }
@@ -218,7 +288,8 @@ impl<'p, 'm, M: Model, K: Mask> DepthSearch<'p, 'm, M, K> {
                     ..node.config.clone()
                 };
                 config.updates.add(pending.slot);
-                self.successors.push(Node { config, ..*node });
+                let call = self.call_of(&pending);
+                self.successors.push((Node { config, ..*node }, call));
             }
         }
     }
@@ -235,14 +306,21 @@ impl<'p, 'm, M: Model, K: Mask> DepthSearch<'p, 'm, M, K> {
             {
                 let mut config = node.config.clone();
                 config.observers.add(pending.slot);
-                self.successors.push(Node { config, ..*node });
+                let call = self.call_of(pending);
+                self.successors.push((Node { config, ..*node }, call));
             }
         }
     }
 
-    fn push(&mut self, node: Node<K>) {
+    /// Leaves for later what has not been seen yet, reached by placing this call now.
+    fn push(&mut self, node: Node<K>, places: u32) {
         if self.seen.insert(node.clone()) {
-            self.stack.push(node);
+            let before = self.order.len() as u32;
+            self.stack.push(Step {
+                node,
+                before,
+                places,
+            });
         }
     }
 
@@ -250,10 +328,22 @@ impl<'p, 'm, M: Model, K: Mask> DepthSearch<'p, 'm, M, K> {
         let heap = self
             .stack
             .first()
-            .map_or(0, |node| 2 * node.config.updates.heap_bytes());
-        let nodes = (self.seen.capacity() + self.stack.capacity()) * (size_of::<Node<K>>() + heap);
+            .map_or(0, |step| 2 * step.node.config.updates.heap_bytes());
+        let nodes = (self.seen.capacity() + self.stack.capacity()) * (size_of::<Step<K>>() + heap);
         (nodes + self.transitions.bytes() + self.supply.bytes()) as u64
     }
+}
+
+/// For each class its open calls, in order of beginning.
+fn open_calls<M: Model>(problem: &Problem<'_, M>) -> Vec<Vec<u32>> {
+    let mut calls = vec![Vec::new(); problem.classes.len()];
+    for moment in problem.moments.iter().filter(|moment| !moment.returns) {
+        let call = problem.calls[moment.call as usize];
+        if call.open {
+            calls[call.class as usize].push(moment.call);
+        }
+    }
+    calls
 }
 
 /// For each position, the end included, where the first return at or after it is.
