@@ -8,7 +8,7 @@ use histories::Operations;
 
 use crate::limits::{Budget, Exhausted};
 use crate::normalise::Part;
-use crate::registers::{self, Opinion, overwrite};
+use crate::registers::{self, Opinion, overwrite, zones};
 use crate::search::{self, Decision};
 use crate::subject::Subject;
 use crate::{Model, Monitored};
@@ -36,7 +36,7 @@ pub(crate) struct Violation {
     pub event: Option<usize>,
     /// Members that contradict each other, all others being of unknown outcome.
     pub hint: Option<Vec<u32>>,
-    /// Whether the part was decided as a register.
+    /// Whether the part was decided as a register, and weakened parts may be as that register.
     pub in_registers: bool,
     /// The work it took.
     pub nodes: u64,
@@ -59,12 +59,15 @@ pub(crate) fn decide<M: Model>(
         let part = subject.part(model, operations);
         search_alone(model, &part, budget)
     };
-    let by_registers = registers.map(|history| {
+    let by_registers = registers.map(|(history, looks_ahead)| {
         let (opinion, nodes) = registers::decide(&history, budget, side_by_side);
-        let violated = |hint| {
+        let violated = |mut hint: Option<Vec<u32>>| {
+            if let (true, Some(calls)) = (looks_ahead, &mut hint) {
+                zones::add_witnesses(&history, calls);
+            }
             Finding::Violated(Violation {
                 hint,
-                in_registers: true,
+                in_registers: !looks_ahead,
                 nodes,
                 ..Violation::default()
             })

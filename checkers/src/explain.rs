@@ -58,7 +58,7 @@ pub(crate) fn explain<'m, M: Model>(
     let hint = violation.hint.as_deref();
     let registers = subject.registers(model).filter(|_| violation.in_registers);
     let (shrunk, event) = match registers {
-        Some(history) => {
+        Some((history, _)) => {
             let exact = violation
                 .event
                 .or_else(|| registers::shortest_bad_prefix(&history, &budget));

@@ -54,10 +54,10 @@ pub use limits::{Cancel, Limits};
 pub use linearizability::{JudgeError, Judgement, linearizability, linearizability_of};
 pub use model::{Model, ModelError, Monitored, NilReads};
 pub use models::{
-    Bank, BankOp, Fence, FencedLock, FencedLockOp, FifoQueue, FifoQueueOp, Hold, InitialError, Kv,
-    KvOp, ModelKind, ModelOptions, MultiRegister, Owner, Pile, PriorityQueue, PriorityQueueOp,
-    ReentrantMutex, ReentrantMutexOp, Register, RegisterOp, Stack, StackOp, Transaction, Transfer,
-    UnknownModel,
+    AppendList, AppendListOp, Bank, BankOp, Fence, FencedLock, FencedLockOp, FifoQueue,
+    FifoQueueOp, Hold, InitialError, Kv, KvOp, ModelKind, ModelOptions, MultiRegister, Owner, Pile,
+    PriorityQueue, PriorityQueueOp, ReentrantMutex, ReentrantMutexOp, Register, RegisterOp, Stack,
+    StackOp, Transaction, Transfer, UnknownModel,
 };
 pub use online::{Online, OnlineLimit, OnlineLimits, OnlineUndecided, OnlineViolation};
 pub use recovery::recovery;

@@ -139,8 +139,9 @@ pub trait Model: Sync {
     }
 
     /// The history of one part as a history of a single register, where it is one in disguise: it
-    /// must have an order exactly when the view has one, also for any of its prefixes. `None`
-    /// where it is not, or not this history.
+    /// must have an order exactly when the view has one, also for any of its prefixes and with any
+    /// operations made of unknown outcome, unless the view says that it
+    /// [looks ahead](RegisterView::looks_ahead). `None` where it is not, or not this history.
     ///
     /// The times of intervals are all distinct; the intervals need not be sorted.
     fn register_view(

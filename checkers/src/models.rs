@@ -1,5 +1,6 @@
 //! The models that come with the crate, and their names.
 
+mod append_list;
 mod bank;
 mod fenced_lock;
 mod fifo_queue;
@@ -17,6 +18,7 @@ use std::str::FromStr;
 use histories::Value;
 use thiserror::Error;
 
+pub use append_list::{AppendList, AppendListOp};
 pub use bank::{Bank, BankOp, Transfer};
 pub use fenced_lock::{Fence, FencedLock, FencedLockOp};
 pub use fifo_queue::{FifoQueue, FifoQueueOp};
@@ -54,11 +56,13 @@ pub enum ModelKind {
     Bank,
     /// A queue of values, first in, first out: enqueue and dequeue.
     FifoQueue,
+    /// Lists: append, and read of the whole.
+    AppendList,
 }
 
 impl ModelKind {
     /// All of them.
-    pub const ALL: [ModelKind; 10] = [
+    pub const ALL: [ModelKind; 11] = [
         ModelKind::Register,
         ModelKind::CasRegister,
         ModelKind::MultiRegister,
@@ -69,6 +73,7 @@ impl ModelKind {
         ModelKind::FencedLock,
         ModelKind::Bank,
         ModelKind::FifoQueue,
+        ModelKind::AppendList,
     ];
 
     /// Its name on the command line.
@@ -84,6 +89,7 @@ impl ModelKind {
             ModelKind::FencedLock => "fenced-lock",
             ModelKind::Bank => "bank",
             ModelKind::FifoQueue => "fifo-queue",
+            ModelKind::AppendList => "append-list",
         }
     }
 }
@@ -123,7 +129,7 @@ pub struct ModelOptions {
     /// The value at the start. Nothing stands for: nil (register, cas-register); a missing key
     /// (kv; give `""` where the system under test cannot tell a missing key from an empty one);
     /// every register nil (multi-register, which takes a map from register to value); empty (stack,
-    /// priority-queue, fifo-queue, which take a list); no token yet (fenced-lock, which takes the
+    /// priority-queue, fifo-queue, append-list, which take a list); no token yet (fenced-lock, which takes the
     /// token that all are larger than). A reentrant-mutex takes none and starts free; a bank needs a map from
     /// account to balance.
     pub initial: Option<Value>,
@@ -183,6 +189,7 @@ impl ModelOptions {
             ModelKind::FencedLock => visitor.visit(&FencedLock::new(initial)?),
             ModelKind::Bank => visitor.visit(&Bank::new(initial, self.nil_reads)?),
             ModelKind::FifoQueue => visitor.visit(&FifoQueue::new(initial)?),
+            ModelKind::AppendList => visitor.visit(&AppendList::new(initial, self.nil_reads)?),
         })
     }
 }

@@ -7,11 +7,13 @@
 
 mod decide;
 pub(crate) mod overwrite;
+mod reveal;
 mod weaken;
 pub(crate) mod zones;
 
 pub(crate) use decide::{Opinion, decide, decide_excerpt, shortest_bad_prefix};
 
+pub(crate) use reveal::{Step, view as revealed};
 pub(crate) use weaken::Excerpt;
 
 use crate::oracle::Interval;
@@ -37,6 +39,11 @@ pub struct RegisterView {
     pub accesses: Vec<Access<u32>>,
     /// How many values there are; every number in `accesses` is below it.
     pub values: u32,
+    /// Whether what an operation does was found out from what others observed later. Then the view
+    /// is of the whole history only: a prefix of it, or the same history with operations made of
+    /// unknown outcome, has another view, for which the model has to be asked anew. Otherwise it
+    /// has the same view, cut off or made open likewise.
+    pub looks_ahead: bool,
 }
 
 impl RegisterView {
@@ -68,6 +75,7 @@ impl RegisterView {
         Some(RegisterView {
             accesses,
             values: numbers.len() as u32,
+            looks_ahead: false,
         })
     }
 }
@@ -101,6 +109,20 @@ pub(crate) struct RegisterHistory {
 }
 
 impl RegisterHistory {
+    /// The history of these intervals, as the view of them says.
+    pub(crate) fn from_view<Op>(view: &RegisterView, intervals: &[Interval<Op>]) -> Self {
+        let accesses: Vec<Interval<Access<u32>>> = intervals
+            .iter()
+            .zip(&view.accesses)
+            .map(|(interval, &op)| Interval {
+                op,
+                begins: interval.begins,
+                ends: interval.ends,
+            })
+            .collect();
+        RegisterHistory::from_intervals(&accesses, view.values).0
+    }
+
     /// The history of these intervals, of which only the order of times counts (no two are the
     /// same), and which need not be sorted. The second part of the result says for each call which
     /// interval it is.

@@ -71,18 +71,19 @@ impl<Op: Clone + Eq + std::hash::Hash> Subject<Op> {
         }
     }
 
-    /// The part as a history of one register, if it is one.
+    /// The part as a history of one register, if it is one, and whether the view looked ahead
+    /// ([`RegisterView::looks_ahead`](crate::RegisterView::looks_ahead)).
     pub(crate) fn registers<M: Model<Op = Op>>(
         &self,
         model: &M,
-    ) -> Option<Cow<'_, RegisterHistory>> {
+    ) -> Option<(Cow<'_, RegisterHistory>, bool)> {
         match self {
             Subject::Part(part) => {
                 let initial = model.initial(part.key.as_ref());
                 let view = model.register_view(&initial, &part.intervals())?;
-                Some(Cow::Owned(part.registers(&view)))
+                Some((Cow::Owned(part.registers(&view)), view.looks_ahead))
             }
-            Subject::Register(part) => Some(Cow::Borrowed(&part.history)),
+            Subject::Register(part) => Some((Cow::Borrowed(&part.history), false)),
         }
     }
 

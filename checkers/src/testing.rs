@@ -9,7 +9,9 @@ use crate::certificate::{self, CertifyError};
 use crate::normalise::{Member, Part};
 use crate::oracle::Interval;
 use crate::search::{Call, Moment, Problem};
-use crate::{Cancel, Limits, Model, ModelOptions, RegisterOp, Verdict, linearizability};
+use crate::{
+    Access, Cancel, Limits, Model, ModelError, ModelOptions, RegisterOp, Verdict, linearizability,
+};
 
 /// A stream of chance for a test.
 pub(crate) fn chance(seed: u64) -> Stream {
@@ -342,4 +344,39 @@ pub(crate) fn register_ops(values: i64, with_cas: bool) -> Vec<RegisterOp> {
         }
     }
     ops
+}
+
+/// A register that holds a number: what views and engines for registers are compared with.
+pub(crate) struct Plain;
+
+impl Model for Plain {
+    type State = u32;
+    type Op = Access<u32>;
+
+    fn name(&self) -> &'static str {
+        "accesses"
+    }
+    fn parse(&self, _: &Operation) -> Result<Option<Access<u32>>, ModelError> {
+        Ok(None)
+    }
+    fn part(&self, _: &Operation, _: &Access<u32>) -> Option<Value> {
+        None
+    }
+    fn initial(&self, _: Option<&Value>) -> u32 {
+        0
+    }
+    fn step(&self, state: &u32, op: &Access<u32>) -> Option<u32> {
+        match *op {
+            Access::Read(value) => (*state == value).then_some(value),
+            Access::Write(value) => Some(value),
+            Access::Cas(old, new) => (*state == old).then_some(new),
+            Access::Not(value) => (*state != value).then_some(*state),
+        }
+    }
+    fn describe(&self, op: &Access<u32>) -> String {
+        format!("{op:?}")
+    }
+    fn describe_state(&self, state: &u32) -> String {
+        state.to_string()
+    }
 }

@@ -8,7 +8,7 @@
 
 use crate::Model;
 use crate::limits::Budget;
-use crate::registers::{self, Access, Excerpt};
+use crate::registers::{self, Access, Excerpt, Opinion, RegisterHistory};
 use crate::search::{self, Decision, Problem};
 
 /// One check may cost so many times what it cost to find the violation.
@@ -280,7 +280,31 @@ impl<M: Model> Weaken for Problem<'_, M> {
     }
 
     fn decide(&self, budget: &Budget) -> Decision {
-        search::decide(self, budget).0
+        by_view(self, budget).unwrap_or_else(|| search::decide(self, budget).0)
+    }
+}
+
+/// What the engines for registers say, where the model has a view that looks ahead: it has to be
+/// made anew for whatever was weakened.
+fn by_view<M: Model>(problem: &Problem<'_, M>, budget: &Budget) -> Option<Decision> {
+    if problem.starts != [problem.initial.clone()] {
+        return None;
+    }
+    let mut intervals = super::intervals(problem);
+    // An observer of unknown outcome says nothing.
+    intervals
+        .retain(|interval| interval.ends.is_some() || !problem.model.is_observer(&interval.op));
+    let view = problem.model.register_view(&problem.initial, &intervals)?;
+    if !view.looks_ahead {
+        return None;
+    }
+    let history = RegisterHistory::from_view(&view, &intervals);
+    match registers::decide(&history, budget, false).0 {
+        Opinion::Linearizable => Some(Decision::Linearizable),
+        Opinion::Violated(_) => Some(Decision::NotLinearizable {
+            event: problem.moments.len().saturating_sub(1),
+        }),
+        Opinion::Undecided(..) | Opinion::Disagreement => None,
     }
 }
 

@@ -7,6 +7,7 @@ use histories::{Operation, Value};
 use crate::model::{brief, cas_input, cas_swapped, is_known};
 use crate::models::InitialError;
 use crate::oracle::Interval;
+use crate::registers::{self, Step};
 use crate::{Access, Model, ModelError, NilReads, RegisterView};
 
 /// Above this many bytes to compare, the search for unobserved operations is left out.
@@ -212,15 +213,30 @@ impl Model for Kv {
     }
 
     fn register_view(&self, initial: &Held, history: &[Interval<KvOp>]) -> Option<RegisterView> {
+        let is_delete = |op: &KvOp| matches!(op, KvOp::Delete | KvOp::DeleteFound);
+        let deletes = history.iter().filter(|interval| is_delete(&interval.op));
+        // The only delete of a key that was there at the start finds it there.
+        let finds = initial.is_some() && deletes.take(2).count() == 1;
+        let vague = |op: &KvOp| matches!(op, KvOp::DeleteFound) && !finds;
+        if history.iter().any(|interval| vague(&interval.op)) {
+            return None;
+        }
+        let appends = |op: &KvOp| matches!(op, KvOp::Append(_));
+        if history.iter().any(|interval| appends(&interval.op)) {
+            let steps = history
+                .iter()
+                .map(|interval| (step_of(&interval.op), interval.ends.is_none()));
+            return registers::revealed(bytes(initial), steps);
+        }
         RegisterView::of(initial.as_deref(), history, |interval| {
             Some(match &interval.op {
                 KvOp::Get(held) => Access::Read(held.as_deref()),
                 KvOp::Put(text) => Access::Write(Some(text)),
                 KvOp::Cas(old, new) => Access::Cas(old.as_deref(), Some(new)),
                 KvOp::Mismatch(old) => Access::Not(old.as_deref()),
-                KvOp::Delete => Access::Write(None),
+                KvOp::Delete | KvOp::DeleteFound => Access::Write(None),
                 KvOp::DeleteMissing => Access::Read(None),
-                KvOp::Append(_) | KvOp::DeleteFound => return None,
+                KvOp::Append(_) => return None,
             })
         })
     }
@@ -281,6 +297,23 @@ fn could_tell(held: &Held, op: &KvOp, appends: bool) -> bool {
         (_, None) => true,
         (_, Some(_)) => appends,
     }
+}
+
+/// The operation as the view of sequences sees it; one that deletes is taken to find something.
+fn step_of(op: &KvOp) -> Step<'_, u8> {
+    match op {
+        KvOp::Get(held) => Step::Find(bytes(held)),
+        KvOp::Put(text) => Step::Leave(Some(text.as_bytes())),
+        KvOp::Append(text) => Step::Append(text.as_bytes()),
+        KvOp::Cas(old, new) => Step::Swap(bytes(old), Some(new.as_bytes())),
+        KvOp::Mismatch(old) => Step::Miss(bytes(old)),
+        KvOp::Delete | KvOp::DeleteFound => Step::Leave(None),
+        KvOp::DeleteMissing => Step::Find(None),
+    }
+}
+
+fn bytes(held: &Held) -> Option<&[u8]> {
+    held.as_deref().map(str::as_bytes)
 }
 
 /// What must be there for the operation to happen.

@@ -37,7 +37,7 @@ mod order;
 #[cfg(test)]
 mod tests;
 
-use super::RegisterHistory;
+use super::{Access, RegisterHistory};
 use clusters::{Chains, Cluster, NEVER};
 use conflict::Conflict;
 
@@ -71,6 +71,21 @@ fn decide_without(history: &RegisterHistory, without: Option<Rule>) -> Option<Zo
             calls: conflict::calls(history, &blocks.clusters, &conflict),
         },
     })
+}
+
+/// Adds to `calls`, for each compare-and-set among them, a completed call that is none and that
+/// shows that it happened as it did: what it left, or what was made from that.
+pub(crate) fn add_witnesses(history: &RegisterHistory, calls: &mut Vec<u32>) {
+    let Some(blocks) = Blocks::of(history, None) else {
+        return;
+    };
+    let is_cas = |call: &u32| matches!(history.calls[*call as usize].access, Access::Cas(..));
+    let swaps: Vec<u32> = calls.iter().copied().filter(is_cas).collect();
+    for call in swaps {
+        calls.extend(conflict::plain_witness(history, &blocks.clusters, call));
+    }
+    calls.sort_unstable();
+    calls.dedup();
 }
 
 /// A condition of the rules. Tests leave one out, to see that it is needed.

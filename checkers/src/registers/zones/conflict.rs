@@ -65,6 +65,22 @@ pub(super) fn calls(
     search.found
 }
 
+/// A completed call other than a compare-and-set that shows what this one left, or what was made
+/// from it.
+pub(super) fn plain_witness(
+    history: &RegisterHistory,
+    clusters: &[Cluster],
+    call: u32,
+) -> Option<u32> {
+    let search = Search {
+        history,
+        clusters,
+        found: Vec::new(),
+    };
+    let is_plain = |access| !matches!(access, Access::Cas(..));
+    search.witness_among(search.shown(call), is_plain)
+}
+
 struct Search<'a> {
     history: &'a RegisterHistory,
     clusters: &'a [Cluster],
@@ -108,9 +124,14 @@ impl Search<'_> {
 
     /// A completed call that shows this value or one whose chain came through it.
     fn witness(&self, target: u32) -> Option<u32> {
+        self.witness_among(target, |_| true)
+    }
+
+    fn witness_among(&self, target: u32, wanted: impl Fn(Access<u32>) -> bool) -> Option<u32> {
         let mut met = vec![false; self.clusters.len()];
         let completed = (0_u32..).zip(&self.history.calls);
-        for (number, _) in completed.filter(|(_, call)| call.returns != OPEN) {
+        for (number, _) in completed.filter(|(_, call)| call.returns != OPEN && wanted(call.access))
+        {
             let mut value = Some(self.shown(number));
             while let Some(here) = value.filter(|value| !met[*value as usize]) {
                 if here == target {

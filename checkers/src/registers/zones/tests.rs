@@ -4,47 +4,12 @@ use rustc_hash::FxHashSet;
 use seeds::Stream;
 
 use super::*;
+use crate::Model;
 use crate::oracle::{self, Interval};
 use crate::registers::{Access, OPEN};
-use crate::testing::{chance, random_intervals, shapes};
-use crate::{Model, ModelError};
+use crate::testing::{Plain, chance, random_intervals, shapes};
 
 const NODES_MAX: u64 = 10_000_000;
-
-/// The register itself.
-struct Plain;
-
-impl Model for Plain {
-    type State = u32;
-    type Op = Access<u32>;
-
-    fn name(&self) -> &'static str {
-        "accesses"
-    }
-    fn parse(&self, _: &histories::Operation) -> Result<Option<Access<u32>>, ModelError> {
-        Ok(None)
-    }
-    fn part(&self, _: &histories::Operation, _: &Access<u32>) -> Option<histories::Value> {
-        None
-    }
-    fn initial(&self, _: Option<&histories::Value>) -> u32 {
-        0
-    }
-    fn step(&self, state: &u32, op: &Access<u32>) -> Option<u32> {
-        match *op {
-            Access::Read(value) => (*state == value).then_some(value),
-            Access::Write(value) => Some(value),
-            Access::Cas(old, new) => (*state == old).then_some(new),
-            Access::Not(value) => (*state != value).then_some(*state),
-        }
-    }
-    fn describe(&self, op: &Access<u32>) -> String {
-        format!("{op:?}")
-    }
-    fn describe_state(&self, state: &u32) -> String {
-        state.to_string()
-    }
-}
 
 type Intervals = Vec<Interval<Access<u32>>>;
 
@@ -185,7 +150,7 @@ fn exhaust(count: usize, with_cas: bool, unwritten: bool, stride: usize) -> (u64
     for ops in choices(count, with_cas, unwritten) {
         for shape in &shapes {
             place += 1;
-            if place % stride == 0 {
+            if place.is_multiple_of(stride) {
                 all += 1;
                 valid += u64::from(agrees(&with_shape(&ops, shape)));
             }
