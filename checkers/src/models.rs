@@ -2,6 +2,7 @@
 
 mod append_list;
 mod bank;
+mod counter;
 mod fenced_lock;
 mod fifo_queue;
 mod kv;
@@ -20,6 +21,7 @@ use thiserror::Error;
 
 pub use append_list::{AppendList, AppendListOp};
 pub use bank::{Bank, BankOp, Transfer};
+pub use counter::{Counter, CounterOp};
 pub use fenced_lock::{Fence, FencedLock, FencedLockOp};
 pub use fifo_queue::{FifoQueue, FifoQueueOp};
 pub use kv::{Kv, KvOp};
@@ -58,11 +60,13 @@ pub enum ModelKind {
     FifoQueue,
     /// Lists: append, and read of the whole.
     AppendList,
+    /// Numbers: changed by amounts, and read.
+    Counter,
 }
 
 impl ModelKind {
     /// All of them.
-    pub const ALL: [ModelKind; 11] = [
+    pub const ALL: [ModelKind; 12] = [
         ModelKind::Register,
         ModelKind::CasRegister,
         ModelKind::MultiRegister,
@@ -74,6 +78,7 @@ impl ModelKind {
         ModelKind::Bank,
         ModelKind::FifoQueue,
         ModelKind::AppendList,
+        ModelKind::Counter,
     ];
 
     /// Its name on the command line.
@@ -90,6 +95,7 @@ impl ModelKind {
             ModelKind::Bank => "bank",
             ModelKind::FifoQueue => "fifo-queue",
             ModelKind::AppendList => "append-list",
+            ModelKind::Counter => "counter",
         }
     }
 }
@@ -129,9 +135,9 @@ pub struct ModelOptions {
     /// The value at the start. Nothing stands for: nil (register, cas-register); a missing key
     /// (kv; give `""` where the system under test cannot tell a missing key from an empty one);
     /// every register nil (multi-register, which takes a map from register to value); empty (stack,
-    /// priority-queue, fifo-queue, append-list, which take a list); no token yet (fenced-lock, which takes the
-    /// token that all are larger than). A reentrant-mutex takes none and starts free; a bank needs a map from
-    /// account to balance.
+    /// priority-queue, fifo-queue, append-list, set, which take a list); 0 (counter); no token yet
+    /// (fenced-lock, which takes the token that all are larger than). A mutex and a reentrant-mutex
+    /// take none and start free; a bank needs a map from account to balance.
     pub initial: Option<Value>,
     /// What a read of nil means.
     pub nil_reads: NilReads,
@@ -190,6 +196,7 @@ impl ModelOptions {
             ModelKind::Bank => visitor.visit(&Bank::new(initial, self.nil_reads)?),
             ModelKind::FifoQueue => visitor.visit(&FifoQueue::new(initial)?),
             ModelKind::AppendList => visitor.visit(&AppendList::new(initial, self.nil_reads)?),
+            ModelKind::Counter => visitor.visit(&Counter::new(initial, self.nil_reads)?),
         })
     }
 }

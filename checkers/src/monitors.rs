@@ -6,6 +6,7 @@
 //!
 //! [`Model::monitor`]: crate::Model::monitor
 
+pub(crate) mod counter;
 pub(crate) mod fifo_queue;
 
 #[cfg(test)]

@@ -1,0 +1,189 @@
+//! A counter: changed by amounts, and read.
+
+use histories::{Operation, Value};
+
+use crate::model::is_known;
+use crate::models::InitialError;
+use crate::monitors::counter::{self, Conditions};
+use crate::oracle::Interval;
+use crate::{Model, ModelError, Monitored, NilReads};
+
+const EXPECTED: &str = "add or increment, decrement, add-and-get, or read (get)";
+
+/// The model `counter`: each key is a number that starts with 0.
+#[derive(Debug, Clone)]
+pub struct Counter {
+    initial: i128,
+    nil_reads: NilReads,
+}
+
+/// What an operation did to a counter.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum CounterOp {
+    /// Changed it by this.
+    Add(i64),
+    /// Changed it by the first, which made it the second.
+    AddAndGet(i64, i64),
+    /// Found it at this.
+    Read(i64),
+}
+
+impl Counter {
+    /// Counters start with the whole number `initial`, or 0.
+    ///
+    /// # Errors
+    ///
+    /// When `initial` is no whole number.
+    pub fn new(initial: Option<&Value>, nil_reads: NilReads) -> Result<Self, InitialError> {
+        let initial = match initial {
+            None | Some(Value::Nil) => 0,
+            Some(Value::Int(number)) => i128::from(*number),
+            Some(other) => {
+                return Err(InitialError {
+                    model: "counter",
+                    initial: other.to_string(),
+                    expected: "a whole number",
+                });
+            }
+        };
+        Ok(Counter { initial, nil_reads })
+    }
+
+    fn error(&self, operation: &Operation, found: String, expected: &str) -> ModelError {
+        ModelError::new(self.name(), operation, found, expected)
+    }
+
+    /// The amount an operation names; 1 where it names none.
+    fn amount(&self, operation: &Operation) -> Result<i64, ModelError> {
+        match &operation.input {
+            Value::Nil => Ok(1),
+            Value::Int(amount) => Ok(*amount),
+            other => {
+                let found = format!("{} with the argument {other}", operation.f);
+                Err(self.error(operation, found, "a whole number, or nothing for 1"))
+            }
+        }
+    }
+
+    /// A change that does not say what it led to.
+    fn change(&self, operation: &Operation, amount: i64) -> Result<CounterOp, ModelError> {
+        let output = &operation.output;
+        let says_nothing =
+            matches!(output, Value::Nil | Value::Bool(true)) || *output == operation.input;
+        if !says_nothing {
+            let found = format!(
+                "{} with the argument {} and the result {output}",
+                operation.f, operation.input
+            );
+            let expected = "nil, true or the argument (hint: add-and-get answers the new value; \
+                            fail is for a change that was not made)";
+            return Err(self.error(operation, found, expected));
+        }
+        Ok(CounterOp::Add(amount))
+    }
+
+    fn add_and_get(&self, operation: &Operation) -> Result<CounterOp, ModelError> {
+        let amount = self.amount(operation)?;
+        match &operation.output {
+            _ if !is_known(operation) => Ok(CounterOp::Add(amount)),
+            Value::Int(result) => Ok(CounterOp::AddAndGet(amount, *result)),
+            other => {
+                let found = format!("add-and-get with the result {other}");
+                Err(self.error(operation, found, "the whole number it led to"))
+            }
+        }
+    }
+
+    fn read(&self, operation: &Operation) -> Result<Option<CounterOp>, ModelError> {
+        match &operation.output {
+            _ if !is_known(operation) => Ok(None),
+            Value::Nil if self.nil_reads == NilReads::Any => Ok(None),
+            Value::Int(found) => Ok(Some(CounterOp::Read(*found))),
+            other => {
+                let found = format!("{} with the result {other}", operation.f);
+                Err(self.error(operation, found, "a whole number"))
+            }
+        }
+    }
+}
+
+impl Model for Counter {
+    /// Wide enough for any sum of changes.
+    type State = i128;
+    type Op = CounterOp;
+
+    fn name(&self) -> &'static str {
+        "counter"
+    }
+
+    fn parse(&self, operation: &Operation) -> Result<Option<CounterOp>, ModelError> {
+        match &*operation.f {
+            "add" | "increment" => {
+                let amount = self.amount(operation)?;
+                self.change(operation, amount).map(Some)
+            }
+            "decrement" => {
+                let amount = self.amount(operation)?.checked_neg().ok_or_else(|| {
+                    let found = format!("a decrement by {}", operation.input);
+                    self.error(operation, found, "a smaller number")
+                })?;
+                self.change(operation, amount).map(Some)
+            }
+            "add-and-get" => self.add_and_get(operation).map(Some),
+            "read" | "get" => self.read(operation),
+            _ => Err(ModelError::unknown_f(self.name(), operation, EXPECTED)),
+        }
+    }
+
+    fn part(&self, operation: &Operation, _op: &CounterOp) -> Option<Value> {
+        Some(operation.key.clone().unwrap_or_default())
+    }
+
+    fn initial(&self, _part: Option<&Value>) -> i128 {
+        self.initial
+    }
+
+    fn step(&self, state: &i128, op: &CounterOp) -> Option<i128> {
+        match op {
+            CounterOp::Add(amount) => state.checked_add(i128::from(*amount)),
+            CounterOp::AddAndGet(amount, result) => state
+                .checked_add(i128::from(*amount))
+                .filter(|sum| *sum == i128::from(*result)),
+            CounterOp::Read(found) => (*state == i128::from(*found)).then_some(*state),
+        }
+    }
+
+    fn is_observer(&self, op: &CounterOp) -> bool {
+        match op {
+            CounterOp::Read(_) => true,
+            CounterOp::Add(amount) | CounterOp::AddAndGet(amount, _) => *amount == 0,
+        }
+    }
+
+    /// While nobody looks, nobody can tell.
+    fn unobserved(&self, completed: &[&CounterOp], open: &[&CounterOp]) -> Vec<bool> {
+        let looked = completed.iter().any(|op| !matches!(op, CounterOp::Add(_)));
+        vec![!looked; open.len()]
+    }
+
+    fn monitor(&self, initial: &i128, history: &[Interval<CounterOp>]) -> Option<Monitored> {
+        counter::decide(*initial, history, Conditions::ALL)
+    }
+
+    fn describe(&self, op: &CounterOp) -> String {
+        match op {
+            CounterOp::Add(amount) => format!("addition of {amount}"),
+            CounterOp::AddAndGet(amount, result) => {
+                format!("addition of {amount} that led to {result}")
+            }
+            CounterOp::Read(found) => format!("read of {found}"),
+        }
+    }
+
+    fn describe_state(&self, state: &i128) -> String {
+        format!("the count is {state}")
+    }
+}
+
+#[cfg(test)]
+mod tests;
