@@ -57,7 +57,7 @@ pub use models::{
     AppendList, AppendListOp, Bank, BankOp, Fence, FencedLock, FencedLockOp, FifoQueue,
     FifoQueueOp, Hold, InitialError, Kv, KvOp, ModelKind, ModelOptions, MultiRegister, Owner, Pile,
     PriorityQueue, PriorityQueueOp, ReentrantMutex, ReentrantMutexOp, Register, RegisterOp, Stack,
-    StackOp, Transaction, Transfer, UnknownModel,
+    StackOp, Transaction, Transfer, UnknownModel, Versioned, VersionedOp, VersionedRegister,
 };
 pub use online::{Online, OnlineLimit, OnlineLimits, OnlineUndecided, OnlineViolation};
 pub use recovery::recovery;

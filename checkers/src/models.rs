@@ -12,6 +12,7 @@ mod priority_queue;
 mod reentrant_mutex;
 mod register;
 mod stack;
+mod versioned_register;
 
 use std::fmt;
 use std::str::FromStr;
@@ -31,6 +32,7 @@ pub use priority_queue::{PriorityQueue, PriorityQueueOp};
 pub use reentrant_mutex::{Hold, ReentrantMutex, ReentrantMutexOp};
 pub use register::{Register, RegisterOp};
 pub use stack::{Pile, Stack, StackOp};
+pub use versioned_register::{Versioned, VersionedOp, VersionedRegister};
 
 use crate::columns::PlainRegister;
 use crate::{Model, NilReads};
@@ -62,11 +64,13 @@ pub enum ModelKind {
     AppendList,
     /// Numbers: changed by amounts, and read.
     Counter,
+    /// One value with a version that every change makes larger: read, write and compare-and-set.
+    VersionedRegister,
 }
 
 impl ModelKind {
     /// All of them.
-    pub const ALL: [ModelKind; 12] = [
+    pub const ALL: [ModelKind; 13] = [
         ModelKind::Register,
         ModelKind::CasRegister,
         ModelKind::MultiRegister,
@@ -79,6 +83,7 @@ impl ModelKind {
         ModelKind::FifoQueue,
         ModelKind::AppendList,
         ModelKind::Counter,
+        ModelKind::VersionedRegister,
     ];
 
     /// Its name on the command line.
@@ -96,6 +101,7 @@ impl ModelKind {
             ModelKind::FifoQueue => "fifo-queue",
             ModelKind::AppendList => "append-list",
             ModelKind::Counter => "counter",
+            ModelKind::VersionedRegister => "versioned-register",
         }
     }
 }
@@ -134,7 +140,8 @@ pub struct ModelOptions {
     pub kind: ModelKind,
     /// The value at the start. Nothing stands for: nil (register, cas-register); a missing key
     /// (kv; give `""` where the system under test cannot tell a missing key from an empty one);
-    /// every register nil (multi-register, which takes a map from register to value); empty (stack,
+    /// every register nil (multi-register, which takes a map from register to value); version 0 of nil
+    /// (versioned-register, which takes a list of version and value); empty (stack,
     /// priority-queue, fifo-queue, append-list, set, which take a list); 0 (counter); no token yet
     /// (fenced-lock, which takes the token that all are larger than). A mutex and a reentrant-mutex
     /// take none and start free; a bank needs a map from account to balance.
@@ -197,6 +204,9 @@ impl ModelOptions {
             ModelKind::FifoQueue => visitor.visit(&FifoQueue::new(initial)?),
             ModelKind::AppendList => visitor.visit(&AppendList::new(initial, self.nil_reads)?),
             ModelKind::Counter => visitor.visit(&Counter::new(initial, self.nil_reads)?),
+            ModelKind::VersionedRegister => {
+                visitor.visit(&VersionedRegister::new(initial, self.nil_reads)?)
+            }
         })
     }
 }
