@@ -31,6 +31,7 @@ mod counterexample;
 mod dispatch;
 pub mod engines;
 mod explain;
+pub mod laws;
 mod limits;
 mod linearizability;
 mod model;

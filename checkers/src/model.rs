@@ -126,7 +126,8 @@ pub trait Model: Sync {
 
     /// Says of each distinct `open` update (outcome unknown) whether it can be left out because
     /// nothing among the `completed` operations, nor any open one that stays in, could ever tell
-    /// that it happened (`checker.md` R4). Saying `false` is always right.
+    /// that it happened (`checker.md` R4). Saying `false` is always right. The history starts from
+    /// the initial state, or from any other where [`Model::states_after`] names states.
     fn unobserved(&self, _completed: &[&Self::Op], open: &[&Self::Op]) -> Vec<bool> {
         vec![false; open.len()]
     }

@@ -98,7 +98,7 @@ pub(crate) fn is_within(part: Option<&Value>, key: Option<&Value>) -> bool {
 
 /// The parts that operations name, numbered in order of appearance, and which of them are joined.
 #[derive(Debug, Default)]
-struct Keys {
+pub(crate) struct Keys {
     keys: Vec<Value>,
     numbers: FxHashMap<Value, u32>,
     /// For each part one it is joined with that has a smaller number, or itself.
@@ -106,7 +106,7 @@ struct Keys {
 }
 
 impl Keys {
-    fn number(&mut self, key: Value) -> u32 {
+    pub(crate) fn number(&mut self, key: Value) -> u32 {
         *self.numbers.entry(key).or_insert_with_key(|key| {
             let number = self.keys.len() as u32;
             self.keys.push(key.clone());
@@ -115,7 +115,7 @@ impl Keys {
         })
     }
 
-    fn join(&mut self, part: u32, other: Value) {
+    pub(crate) fn join(&mut self, part: u32, other: Value) {
         let other = self.number(other);
         let (a, b) = (self.first(part), self.first(other));
         self.parents[a.max(b) as usize] = a.min(b);
@@ -132,7 +132,7 @@ impl Keys {
     }
 
     /// What is judged together: the names, and for each part the place of its own among them.
-    fn joined(mut self) -> (Vec<Option<Value>>, Vec<usize>) {
+    pub(crate) fn joined(mut self) -> (Vec<Option<Value>>, Vec<usize>) {
         let mut groups: Vec<Vec<Value>> = Vec::new();
         let mut places = Vec::with_capacity(self.keys.len());
         for (number, key) in (0..).zip(std::mem::take(&mut self.keys)) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use histories::{Operation, Value};
-use rustc_hash::FxHashSet;
+use rustc_hash::FxHashMap;
 
 use crate::model::is_known;
 use crate::models::InitialError;
@@ -174,25 +174,24 @@ impl Model for MultiRegister {
     }
 
     fn unobserved(&self, completed: &[&Transaction], open: &[&Transaction]) -> Vec<bool> {
-        let mut seen: FxHashSet<(&Value, &Value)> = FxHashSet::default();
-        for op in completed {
-            seen.extend(op.found());
+        let mut leaving: FxHashMap<(&Value, &Value), Vec<usize>> = FxHashMap::default();
+        for (place, op) in open.iter().enumerate() {
+            for left in op.left() {
+                leaving.entry(left).or_default().push(place);
+            }
         }
         let mut dead = vec![true; open.len()];
-        loop {
-            let mut changed = false;
-            for (op, dead) in open.iter().zip(&mut dead) {
-                if *dead && op.left().any(|left| seen.contains(&left)) {
-                    *dead = false;
-                    changed = true;
+        let mut seen: Vec<(&Value, &Value)> = completed.iter().flat_map(|op| op.found()).collect();
+        while let Some(found) = seen.pop() {
+            for place in leaving.remove(&found).unwrap_or_default() {
+                if dead[place] {
+                    dead[place] = false;
                     // A completed transaction that is given the freedom of an open one has reads.
-                    seen.extend(op.found());
+                    seen.extend(open[place].found());
                 }
             }
-            if !changed {
-                return dead;
-            }
         }
+        dead
     }
 
     fn state_bytes(&self, state: &Self::State) -> usize {

@@ -1,0 +1,327 @@
+//! The laws that can be seen on states and single steps.
+
+use std::hash::{BuildHasher, Hash};
+
+use rustc_hash::FxBuildHasher;
+
+use super::guard::caught;
+use super::{Law, LawViolation, Trial};
+use crate::Model;
+
+/// Steps tried for each state wanted.
+const TRIES_PER_STATE: usize = 16;
+/// How often a law about several steps is tried, for each state.
+const WALKS_PER_STATE: usize = 8;
+/// How many steps are taken one after the other.
+const STEPS_MAX: usize = 6;
+
+impl<M: Model> Trial<'_, M> {
+    /// States reached by chance from the initial one, which is the first; some of them twice, by
+    /// different ways. No step on the way panics or depends on anything but its arguments.
+    pub(super) fn reach_states(&mut self) -> Result<Vec<M::State>, LawViolation> {
+        let mut states = vec![self.model.initial(self.group.key.as_ref())];
+        let mut last = states[0].clone();
+        for _ in 0..self.effort.states_max * TRIES_PER_STATE {
+            if states.len() >= self.effort.states_max {
+                break;
+            }
+            if self.chance.chance(1, 4) {
+                last = self.any(&states).clone();
+            }
+            let entry = self.chance.below(self.group.entries.len() as u64) as usize;
+            if let Some(next) = self.step(&last, entry)? {
+                last = next;
+                if states.iter().filter(|state| **state == last).count() < 2 {
+                    states.push(last.clone());
+                }
+            }
+        }
+        for state in &states {
+            for entry in 0..self.group.entries.len() {
+                self.step(state, entry)?;
+            }
+        }
+        Ok(states)
+    }
+
+    /// One step, watched.
+    fn step(&mut self, state: &M::State, entry: usize) -> Result<Option<M::State>, LawViolation> {
+        let op = &self.group.entries[entry].op;
+        let first = caught(|| self.model.step(state, op));
+        let second = caught(|| self.model.step(&state.clone(), &op.clone()));
+        self.report.count(Law::NoPanic, 1);
+        self.report.count(Law::Deterministic, 1);
+        match (first, second) {
+            (Ok(first), Ok(second)) if first == second => Ok(first),
+            (Ok(_), Ok(_)) => {
+                let what = "asked twice for the step, it gives two states".to_owned();
+                Err(self.violation(Law::Deterministic, what, Some(state), self.shown(&[op])))
+            }
+            (Err(message), _) | (_, Err(message)) => {
+                let what = format!("step panicked: {message}");
+                Err(self.violation(Law::NoPanic, what, Some(state), self.shown(&[op])))
+            }
+        }
+    }
+
+    /// Tries every law about states.
+    pub(super) fn laws_of_states(&mut self, states: &[M::State]) -> Result<(), LawViolation> {
+        self.size_and_words(states);
+        self.equality(states)?;
+        self.parts(states)?;
+        self.is_observer(states)?;
+        for _ in 0..states.len() * WALKS_PER_STATE {
+            self.states_after(states)?;
+            self.observed(states)?;
+        }
+        self.lacks(states)
+    }
+
+    /// What describes, and what counts bytes, does not panic.
+    fn size_and_words(&mut self, states: &[M::State]) {
+        for state in states {
+            let _ = (
+                self.model.describe_state(state),
+                self.model.state_bytes(state),
+            );
+        }
+        for entry in &self.group.entries {
+            let _ = self.model.describe(&entry.op);
+        }
+        let cases = states.len() + self.group.entries.len();
+        self.report.count(Law::NoPanic, cases as u64);
+    }
+
+    fn equality(&mut self, states: &[M::State]) -> Result<(), LawViolation> {
+        let entries = &self.group.entries;
+        for (place, a) in entries.iter().enumerate() {
+            for b in entries[place + 1..].iter().filter(|b| b.op == a.op) {
+                let differ = |state: &&M::State| {
+                    self.model.step(state, &a.op) != self.model.step(state, &b.op)
+                };
+                let told_apart = states.iter().find(differ);
+                self.report.count(Law::Equality, states.len() as u64);
+                if told_apart.is_some() || digest(&a.op) != digest(&b.op) {
+                    let what = match told_apart {
+                        Some(_) => "two operations that are equal do different things",
+                        None => "two operations that are equal have different hashes",
+                    };
+                    let shown = self.shown(&[&a.op, &b.op]);
+                    return Err(self.violation(Law::Equality, what.to_owned(), told_apart, shown));
+                }
+            }
+        }
+        for (place, a) in states.iter().enumerate() {
+            for b in states[place + 1..].iter().filter(|b| *b == a) {
+                let differ = |op: &&M::Op| self.model.step(a, op) != self.model.step(b, op);
+                let told_apart = entries.iter().map(|entry| &entry.op).find(differ);
+                self.report.count(Law::Equality, entries.len() as u64);
+                if told_apart.is_some() || digest(a) != digest(b) {
+                    let other = self.model.describe_state(b);
+                    let what = match told_apart {
+                        Some(_) => format!("an operation tells it from an equal state ({other})"),
+                        None => format!("an equal state ({other}) has a different hash"),
+                    };
+                    let shown = told_apart.map(|op| self.shown(&[op])).unwrap_or_default();
+                    return Err(self.violation(Law::Equality, what, Some(a), shown));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// On a state of several parts, operations that touch different ones commute, and neither makes
+    /// the other possible or impossible.
+    fn parts(&mut self, states: &[M::State]) -> Result<(), LawViolation> {
+        if !self.group.mixed {
+            return Ok(());
+        }
+        let entries = &self.group.entries;
+        for (place, a) in entries.iter().enumerate() {
+            for b in &entries[place + 1..] {
+                let (Some(of_a), Some(of_b)) = (&a.touches, &b.touches) else {
+                    continue;
+                };
+                if of_a.iter().any(|part| of_b.contains(part)) {
+                    continue;
+                }
+                self.report.count(Law::Parts, states.len() as u64);
+                let influences = |state: &&M::State| {
+                    let after = |first: &M::Op, second: &M::Op| {
+                        let state = self.model.step(state, first)?;
+                        Some(self.model.step(&state, second))
+                    };
+                    let (ab, ba) = (after(&a.op, &b.op), after(&b.op, &a.op));
+                    match (ab, ba) {
+                        (Some(ab), Some(ba)) => ab.is_none() || ab != ba,
+                        (Some(ab), None) => ab.is_some(),
+                        (None, Some(ba)) => ba.is_some(),
+                        (None, None) => false,
+                    }
+                };
+                if let Some(state) = states.iter().find(influences) {
+                    let what = "it says that two operations touch different parts, but what one \
+                                does depends on whether the other was before it";
+                    let shown = self.shown(&[&a.op, &b.op]);
+                    return Err(self.violation(Law::Parts, what.to_owned(), Some(state), shown));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn is_observer(&mut self, states: &[M::State]) -> Result<(), LawViolation> {
+        for entry in &self.group.entries {
+            if !self.model.is_observer(&entry.op) {
+                continue;
+            }
+            for state in states {
+                self.report.count(Law::IsObserver, 1);
+                if let Some(next) = self.model.step(state, &entry.op)
+                    && next != *state
+                {
+                    let next = self.model.describe_state(&next);
+                    let what = format!("an operation that is said to only observe leaves: {next}");
+                    let shown = self.shown(&[&entry.op]);
+                    return Err(self.violation(Law::IsObserver, what, Some(state), shown));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Some updates, from some state, in some order.
+    fn states_after(&mut self, states: &[M::State]) -> Result<(), LawViolation> {
+        let count = 1 + self.chance.below(3);
+        let mut updates = Vec::new();
+        for _ in 0..count {
+            let op = &self.any_entry().op;
+            // A check asks with every operation once.
+            if !updates.contains(&op) {
+                updates.push(op);
+            }
+        }
+        let Some(named) = self.model.states_after(&updates) else {
+            return Ok(());
+        };
+        let start = self.any(states);
+        let mut state = start.clone();
+        let mut done: Vec<&M::Op> = Vec::new();
+        for _ in 0..STEPS_MAX {
+            let op = updates[self.chance.below(updates.len() as u64) as usize];
+            let Some(next) = self.model.step(&state, op) else {
+                continue;
+            };
+            state = next;
+            done.push(op);
+            self.report.count(Law::StatesAfter, 1);
+            if state != *start && !named.contains(&state) {
+                let left = self.model.describe_state(&state);
+                let what = format!("operations leave what is not named: {left}");
+                return Err(self.violation(Law::StatesAfter, what, Some(start), self.shown(&done)));
+            }
+        }
+        Ok(())
+    }
+
+    /// From some state, updates that name what they write: what is observed after the last of them
+    /// is what it wrote.
+    fn observed(&mut self, states: &[M::State]) -> Result<(), LawViolation> {
+        let mut state = self.any(states).clone();
+        let start = state.clone();
+        let mut updates: Vec<&M::Op> = Vec::new();
+        for _ in 0..STEPS_MAX {
+            let op = &self.any_entry().op;
+            let written = self.model.written(op);
+            if written.is_none() || self.model.is_observer(op) {
+                continue;
+            }
+            let Some(next) = self.model.step(&state, op) else {
+                continue;
+            };
+            state = next;
+            updates.push(op);
+            for entry in &self.group.entries {
+                let Some(observed) = self.model.observed(&entry.op) else {
+                    continue;
+                };
+                self.report.count(Law::Observed, 1);
+                let possible = self.model.step(&state, &entry.op).is_some();
+                if possible && Some(&observed) != written.as_ref() {
+                    let written = written.unwrap_or_default();
+                    let what = format!(
+                        "the last operation is said to have observed {observed}, and it is \
+                         possible after one that is said to have written {written}"
+                    );
+                    updates.push(&entry.op);
+                    let shown = self.shown(&updates);
+                    return Err(self.violation(Law::Observed, what, Some(&start), shown));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// After an update, and others that do not overwrite: what lacks it is impossible.
+    fn lacks(&mut self, states: &[M::State]) -> Result<(), LawViolation> {
+        let entries = &self.group.entries;
+        for update in entries {
+            let observations: Vec<&M::Op> = entries
+                .iter()
+                .map(|entry| &entry.op)
+                .filter(|observation| self.model.lacks(observation, &update.op))
+                .collect();
+            if observations.is_empty() {
+                continue;
+            }
+            for _ in 0..WALKS_PER_STATE {
+                let start = self.any(states);
+                let Some(mut state) = self.model.step(start, &update.op) else {
+                    continue;
+                };
+                let mut done = vec![&update.op];
+                for _ in 0..STEPS_MAX {
+                    for observation in &observations {
+                        self.report.count(Law::Lacks, 1);
+                        if self.model.step(&state, observation).is_some() {
+                            let what = "the last operation is said to lack the first, which \
+                                        nothing has overwritten, and it is possible";
+                            done.push(observation);
+                            let shown = self.shown(&done);
+                            let what = what.to_owned();
+                            return Err(self.violation(Law::Lacks, what, Some(start), shown));
+                        }
+                    }
+                    let op = &self.any_entry().op;
+                    let overwrites =
+                        self.model.written(op).is_some() && !self.model.is_observer(op);
+                    if let Some(next) = self.model.step(&state, op).filter(|_| !overwrites) {
+                        state = next;
+                        done.push(op);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// One of them.
+    pub(super) fn any<'s, T>(&mut self, all: &'s [T]) -> &'s T {
+        &all[self.chance.below(all.len() as u64) as usize]
+    }
+
+    fn shown(&self, ops: &[&M::Op]) -> Vec<String> {
+        ops.iter().map(|op| self.model.describe(op)).collect()
+    }
+}
+
+impl<'a, M: Model> Trial<'a, M> {
+    fn any_entry(&mut self) -> &'a super::samples::Entry<M::Op> {
+        let group = self.group;
+        self.any(&group.entries)
+    }
+}
+
+fn digest(value: &impl Hash) -> u64 {
+    FxBuildHasher.hash_one(value)
+}
