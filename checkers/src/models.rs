@@ -11,6 +11,7 @@ mod owner;
 mod priority_queue;
 mod reentrant_mutex;
 mod register;
+mod set;
 mod stack;
 mod versioned_register;
 
@@ -31,6 +32,7 @@ pub use owner::Owner;
 pub use priority_queue::{PriorityQueue, PriorityQueueOp};
 pub use reentrant_mutex::{Hold, ReentrantMutex, ReentrantMutexOp};
 pub use register::{Register, RegisterOp};
+pub use set::{Element, Set, SetOp};
 pub use stack::{Pile, Stack, StackOp};
 pub use versioned_register::{Versioned, VersionedOp, VersionedRegister};
 
@@ -66,11 +68,13 @@ pub enum ModelKind {
     Counter,
     /// One value with a version that every change makes larger: read, write and compare-and-set.
     VersionedRegister,
+    /// Sets: add, remove, contains, and read of the whole.
+    Set,
 }
 
 impl ModelKind {
     /// All of them.
-    pub const ALL: [ModelKind; 13] = [
+    pub const ALL: [ModelKind; 14] = [
         ModelKind::Register,
         ModelKind::CasRegister,
         ModelKind::MultiRegister,
@@ -84,6 +88,7 @@ impl ModelKind {
         ModelKind::AppendList,
         ModelKind::Counter,
         ModelKind::VersionedRegister,
+        ModelKind::Set,
     ];
 
     /// Its name on the command line.
@@ -102,6 +107,7 @@ impl ModelKind {
             ModelKind::AppendList => "append-list",
             ModelKind::Counter => "counter",
             ModelKind::VersionedRegister => "versioned-register",
+            ModelKind::Set => "set",
         }
     }
 }
@@ -140,8 +146,8 @@ pub struct ModelOptions {
     pub kind: ModelKind,
     /// The value at the start. Nothing stands for: nil (register, cas-register); a missing key
     /// (kv; give `""` where the system under test cannot tell a missing key from an empty one);
-    /// every register nil (multi-register, which takes a map from register to value); version 0 of nil
-    /// (versioned-register, which takes a list of version and value); empty (stack,
+    /// every register nil (multi-register, which takes a map from register to value); version 0 of
+    /// nil (versioned-register, which takes a list of version and value); empty (stack,
     /// priority-queue, fifo-queue, append-list, set, which take a list); 0 (counter); no token yet
     /// (fenced-lock, which takes the token that all are larger than). A mutex and a reentrant-mutex
     /// take none and start free; a bank needs a map from account to balance.
@@ -207,6 +213,7 @@ impl ModelOptions {
             ModelKind::VersionedRegister => {
                 visitor.visit(&VersionedRegister::new(initial, self.nil_reads)?)
             }
+            ModelKind::Set => visitor.visit(&Set::new(initial, self.nil_reads)?),
         })
     }
 }
