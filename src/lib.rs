@@ -1,7 +1,8 @@
 //! Whitewater: start a real cluster, break it on purpose, judge what its clients saw.
 //!
 //! This crate ties the nouns together: [`plan`] says what will happen, [`controller`] makes it
-//! happen, [`store`] keeps what happened, [`judge`] says what it means, [`reports`] tell it.
+//! happen, [`store`] keeps what happened, [`online`] watches it while it happens, [`judge`] says
+//! what it means, [`reports`] tell it.
 //! [`run`] is the whole flow.
 
 pub mod campaign;
@@ -10,6 +11,7 @@ pub mod cli;
 pub mod controller;
 pub mod interrupt;
 pub mod judge;
+pub mod online;
 pub mod plan;
 pub mod reports;
 pub mod store;
@@ -40,9 +42,11 @@ pub struct Outcome {
     pub failure: Option<String>,
     /// The fault kinds that could not be injected on this machine.
     pub unavailable: Vec<UnavailableFault>,
-    /// Whether it was ended early, by request.
+    /// Whether it was ended early: by request, or at the first violation.
     pub stopped: bool,
-    /// What could not be written, such as the report on a full disk.
+    /// What was found while it went on.
+    pub online: online::Findings,
+    /// What could not be written, such as the report on a full disk, or not be judged.
     pub complaints: Vec<String>,
 }
 
@@ -58,8 +62,19 @@ pub fn run(
     watch: &mut dyn FnMut(&Notice),
 ) -> Result<Outcome, StoreError> {
     let folder = RunFolder::create(store, plan)?;
-    let conducted = controller::conduct(plan, &folder, interrupt, watch);
-    let (judged, unreadable) = judge_run(&folder, plan);
+    let mut beside = online::Beside::start(plan, &folder);
+    let conducted = controller::conduct(plan, &folder, interrupt, &mut |notice| {
+        beside.pass_on(notice, watch);
+    });
+    let online = beside.finish();
+    let (judged, unreadable) = judge_run(&folder, plan, &online);
+    let complaints = match (&judged, &online.violation) {
+        (None, Some(violation)) => vec![format!(
+            "while the run went on a violation was found ({violation}), but its history cannot be \
+             judged"
+        )],
+        _ => Vec::new(),
+    };
     let mut outcome = Outcome {
         folder,
         plan: plan.clone(),
@@ -67,14 +82,20 @@ pub fn run(
         failure: conducted.failure.or(unreadable),
         unavailable: conducted.unavailable,
         stopped: conducted.stopped,
-        complaints: Vec::new(),
+        online,
+        complaints,
     };
-    outcome.complaints = reports::write(&outcome);
+    let unwritten = reports::write(&outcome);
+    outcome.complaints.extend(unwritten);
     Ok(outcome)
 }
 
 /// Reads and judges what a run recorded; the second is why that cannot be done.
-fn judge_run(folder: &RunFolder, plan: &Plan) -> (Option<(History, Judged)>, Option<String>) {
+fn judge_run(
+    folder: &RunFolder,
+    plan: &Plan,
+    online: &online::Findings,
+) -> (Option<(History, Judged)>, Option<String>) {
     let path = folder.history_path();
     if !path.exists() {
         return (None, Some("nothing was recorded".to_owned()));
@@ -83,7 +104,7 @@ fn judge_run(folder: &RunFolder, plan: &Plan) -> (Option<(History, Judged)>, Opt
         .map_err(|error| error.to_string())
         .and_then(|history| {
             let judged = judge::judge_by_plan(&history, plan)?;
-            Ok((history, judged))
+            Ok((history, online::confirm(judged, online)))
         });
     match judged {
         Ok(judged) => (Some(judged), None),

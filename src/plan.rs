@@ -115,6 +115,9 @@ pub struct CheckPlan {
     pub time_limit_ms: u64,
     /// How much memory the check may take, in MiB.
     pub memory_limit_mib: u64,
+    /// Go on after the first violation that is found while the run goes on, instead of healing,
+    /// judging and ending.
+    pub keep_going: bool,
 }
 
 impl Default for Plan {
@@ -177,6 +180,7 @@ impl Default for CheckPlan {
             model: String::new(),
             time_limit_ms: 60_000,
             memory_limit_mib: 2_048,
+            keep_going: false,
         }
     }
 }

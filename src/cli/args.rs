@@ -127,6 +127,10 @@ pub struct PlanArgs {
     /// Within how long the healed cluster must serve again [default: 10s]
     #[arg(long, value_name = "TIME", value_parser = time_ms)]
     pub recovery_limit: Option<u64>,
+    /// Go on after the first violation that is found while the run goes on [default: heal the
+    /// cluster, judge what there is, and end]
+    #[arg(long)]
+    pub keep_going: bool,
     /// Without namespaces, on loopback addresses: process faults only
     #[arg(long)]
     pub plain: bool,

@@ -82,6 +82,7 @@ fn tell(outcome: &Outcome, output: &OutputArgs) -> Exit {
             report: outcome.folder.report_path().exists().then_some(&report),
             again: Some(&again),
             stopped: outcome.stopped,
+            at_violation: outcome.online.stopped,
             failure: outcome.failure.as_deref(),
         };
         print(&text::render(judged, history, &context));

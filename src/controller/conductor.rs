@@ -319,6 +319,7 @@ impl Run<'_> {
                 .leader()
                 .map(|leader| format!("{} (term {})", leader.node, leader.term)),
             faults: faults.iter().map(|(_, text)| text.clone()).collect(),
+            online: None,
         }
     }
 

@@ -21,6 +21,13 @@ pub enum Notice {
     },
     /// Where the run stands.
     Progress(Progress),
+    /// The check beside the run found a violation; told outside the sandbox.
+    Violation {
+        /// Which, in one line.
+        text: String,
+    },
+    /// How far the check beside the run came, in the end; told outside the sandbox.
+    Online(OnlineProgress),
     /// A fault was injected or healed, or could not be.
     Fault {
         /// When.
@@ -44,7 +51,7 @@ pub enum Notice {
     },
     /// The run is over, and the history complete.
     Finished {
-        /// Whether it was ended early, by a signal.
+        /// Whether it was ended early, by a signal or at a violation.
         stopped: bool,
         /// How many events were recorded.
         events: u64,
@@ -84,4 +91,24 @@ pub struct Progress {
     pub leader: Option<String>,
     /// The faults in force.
     pub faults: Vec<String>,
+    /// How far the check beside the run came; added outside the sandbox.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub online: Option<OnlineProgress>,
+}
+
+/// How far the check beside the run came.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OnlineProgress {
+    /// Everything up to here is decided, but for what is said below.
+    pub through_ms: Option<u64>,
+    /// Whether that is longer ago than the oldest operation can have begun.
+    pub is_behind: bool,
+    /// Keys in violation.
+    pub violations: u64,
+    /// Keys given up, to be judged after the run.
+    pub undecided_keys: u64,
+    /// Why the first of them was.
+    pub undecided_why: Option<String>,
+    /// Why nothing more is checked, if so.
+    pub ended: Option<String>,
 }

@@ -34,6 +34,7 @@ pub fn make(args: &PlanArgs, time_ms: Option<u64>, fresh_seed: u64) -> Result<Pl
     set(&mut plan.duration_ms, time_ms);
     set(&mut plan.check.time_limit_ms, args.limits.check_time);
     set(&mut plan.check.memory_limit_mib, args.limits.check_memory);
+    plan.check.keep_going |= args.keep_going;
     if args.plain {
         plan.sandbox = SandboxMode::Plain;
     }

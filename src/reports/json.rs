@@ -40,8 +40,10 @@ pub struct RunDocument<'a> {
     pub replay: String,
     /// Why the run was not made to its end, if so.
     pub failure: Option<&'a str>,
-    /// Whether it was ended early, by request.
+    /// Whether it was ended early: by request, or at the first violation.
     pub stopped: bool,
+    /// The violation found while it went on, in one line.
+    pub online_violation: Option<&'a str>,
     /// The fault kinds that could not be injected on this machine.
     pub unavailable: &'a [UnavailableFault],
 }
@@ -70,6 +72,7 @@ impl<'a> Document<'a> {
             replay: outcome.replay_command(),
             failure: outcome.failure.as_deref(),
             stopped: outcome.stopped,
+            online_violation: outcome.online.violation.as_deref(),
             unavailable: &outcome.unavailable,
         };
         let judged = match &outcome.judged {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::controller::notice::{Notice, Progress};
+use crate::controller::notice::{Notice, OnlineProgress, Progress};
 
 /// Where there is no terminal, every so many milliseconds a line says where the run stands.
 const PLAIN_LINE_MS: u64 = 5_000;
@@ -58,6 +58,8 @@ impl Display {
                 self.line(&format!("cluster ready after {}", seconds(*after_ms)));
             }
             Notice::Progress(progress) => self.progress(progress),
+            Notice::Violation { text } => self.line(&format!("violation: {text}")),
+            Notice::Online(online) => self.line(&checked(online)),
             Notice::Fault { at_ms, text } => {
                 self.line(&format!("{:>8}  {text}", seconds(*at_ms)));
             }
@@ -125,8 +127,12 @@ fn describe(progress: &Progress, duration_ms: u64) -> String {
     } else {
         progress.faults.join(" + ")
     };
+    let online = progress
+        .online
+        .as_ref()
+        .map_or_else(String::new, |online| format!("  {}", checked(online)));
     format!(
-        "{:.1} of {}  {count} operations, {}/s (ok {:.1} %, fail {:.1} %, info {:.1} %)  leader {}  {faults}",
+        "{:.1} of {}  {count} operations, {}/s (ok {:.1} %, fail {:.1} %, info {:.1} %)  leader {}  {faults}{online}",
         progress.at_ms as f64 / 1e3,
         seconds(duration_ms),
         progress.rate_per_s,
@@ -135,6 +141,35 @@ fn describe(progress: &Progress, duration_ms: u64) -> String {
         share(progress.info),
         progress.leader.as_deref().unwrap_or("unknown"),
     )
+}
+
+/// `checked through t = 12.3 s ✓`
+fn checked(online: &OnlineProgress) -> String {
+    if let Some(why) = &online.ended {
+        return format!("not checked while it runs: {why}");
+    }
+    let Some(through_ms) = online.through_ms else {
+        return "nothing checked yet".to_owned();
+    };
+    let keys = |count: u64| match count {
+        1 => "1 key".to_owned(),
+        count => format!("{count} keys"),
+    };
+    let mark = match online.violations {
+        0 => " ✓".to_owned(),
+        count => format!(", {} in violation", keys(count)),
+    };
+    let mut text = format!("checked through t = {}{mark}", seconds(through_ms));
+    if online.undecided_keys > 0 {
+        text.push_str(&format!(" but for {}", keys(online.undecided_keys)));
+        if let Some(why) = &online.undecided_why {
+            text.push_str(&format!(" ({why}; judged after the run)"));
+        }
+    }
+    if online.is_behind {
+        text.push_str(" (behind)");
+    }
+    text
 }
 
 fn seconds(time_ms: u64) -> String {
@@ -155,13 +190,59 @@ mod tests {
             rate_per_s: 1_210,
             leader: Some("n3 (term 4)".to_owned()),
             faults: vec!["pause".to_owned()],
+            online: None,
         };
         assert_eq!(
             describe(&progress, 30_000),
             "12.5 of 30.0 s  100 operations, 1210/s (ok 98.0 %, fail 1.0 %, info 1.0 %)  \
              leader n3 (term 4)  pause"
         );
+        let online = Progress {
+            online: Some(OnlineProgress {
+                through_ms: Some(12_340),
+                ..OnlineProgress::default()
+            }),
+            ..progress
+        };
+        let online = describe(&online, 30_000);
+        assert!(
+            online.ends_with("pause  checked through t = 12.3 s ✓"),
+            "{online}"
+        );
         let nothing = describe(&Progress::default(), 1_000);
         assert!(nothing.contains("leader unknown  no fault"), "{nothing}");
+    }
+    #[test]
+    fn how_far_the_check_came_says_what_is_left_out() {
+        let online = |violations, undecided_keys, is_behind| OnlineProgress {
+            through_ms: Some(900),
+            is_behind,
+            violations,
+            undecided_keys,
+            undecided_why: (undecided_keys > 0).then(|| "too much memory".to_owned()),
+            ended: None,
+        };
+        for (online, expected) in [
+            (OnlineProgress::default(), "nothing checked yet"),
+            (online(0, 0, false), "checked through t = 0.9 s ✓"),
+            (online(0, 0, true), "checked through t = 0.9 s ✓ (behind)"),
+            (
+                online(1, 0, false),
+                "checked through t = 0.9 s, 1 key in violation",
+            ),
+            (
+                online(0, 2, false),
+                "checked through t = 0.9 s ✓ but for 2 keys (too much memory; judged after the run)",
+            ),
+            (
+                OnlineProgress {
+                    ended: Some("no file".to_owned()),
+                    ..online(0, 0, true)
+                },
+                "not checked while it runs: no file",
+            ),
+        ] {
+            assert_eq!(checked(&online), expected);
+        }
     }
 }

@@ -22,8 +22,10 @@ pub struct Context<'a> {
     pub report: Option<&'a str>,
     /// The command that does it again, for a run.
     pub again: Option<&'a str>,
-    /// Whether the run was ended early, by request.
+    /// Whether the run was ended early.
     pub stopped: bool,
+    /// Whether that was because of a violation found while it went on.
+    pub at_violation: bool,
     /// Why the run was not made to its end, if so: then nothing is said to be valid.
     pub failure: Option<&'a str>,
 }
@@ -48,8 +50,13 @@ pub fn render(judged: &Judged, history: &History, context: &Context<'_>) -> Stri
         judged.elapsed_ms
     );
     if context.stopped {
-        text.push_str(
-            "the run was ended early, by request: this is the verdict on what there is of it\n",
+        let why = match context.at_violation {
+            true => "at the first violation found while it went on (--keep-going to go on)",
+            false => "by request",
+        };
+        let _ = writeln!(
+            text,
+            "the run was ended early, {why}: this is the verdict on what there is of it"
         );
     }
     for (name, value) in [

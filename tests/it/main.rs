@@ -10,6 +10,7 @@ mod campaigns;
 mod certificates;
 mod input;
 mod machine;
+mod online;
 mod runs;
 mod schema;
 mod stops;

@@ -6,6 +6,7 @@ mod fields;
 mod jepsen_log;
 pub(crate) mod jsonl;
 mod maps;
+mod tail;
 
 use std::fmt;
 use std::fs::File;
@@ -15,6 +16,7 @@ use std::str::FromStr;
 
 pub use error::{ReadError, ReadErrorKind};
 pub use jsonl::{VERSION, write_jsonl};
+pub use tail::Tail;
 
 use crate::History;
 
