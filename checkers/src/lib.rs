@@ -7,6 +7,9 @@
 //! could have shown a violation at all, [`recovery`] whether the system came back after the
 //! faults. [`Report::new`] combines them: the worst verdict wins.
 //!
+//! Models come with the crate ([`ModelKind`]) or are written by its users ([`Model`] has one in
+//! full); [`laws`] tests what a model says of itself.
+//!
 //! Nothing here panics on any input, touches the system, or runs without a limit. The clock is
 //! read only to keep the time limit.
 //!

@@ -18,60 +18,71 @@ const BRIEF_MAX: usize = 60;
 /// state (an `Op` includes what was observed): searches treat them as interchangeable.
 ///
 /// The methods with a body are hints: they make searches faster and explanations better, and are
-/// always right as they are. A counter in full:
+/// always right as they are. An operation whose answer is unknown must step as it may have done; where
+/// what it did depends on a choice that nobody saw, let the state say what is known of the choice.
+///
+/// A model in full, of a register that only grows:
 ///
 /// ```
 /// use checkers::{Cancel, Limits, Model, ModelError, Verdict, linearizability_of};
-/// use histories::{History, Operation, Outcome, Value};
+/// use histories::{Operation, Outcome, Value};
 ///
-/// struct Counter;
+/// struct MaxRegister;
 ///
 /// #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-/// enum CounterOp {
-///     Increment,
+/// enum Op {
+///     Write(i64),
 ///     Read(i64),
 /// }
 ///
-/// impl Model for Counter {
+/// impl Model for MaxRegister {
 ///     type State = i64;
-///     type Op = CounterOp;
+///     type Op = Op;
 ///
 ///     fn name(&self) -> &'static str {
-///         "counter"
+///         "max-register"
 ///     }
-///     fn parse(&self, operation: &Operation) -> Result<Option<CounterOp>, ModelError> {
-///         match (&*operation.f, operation.outcome, operation.output.as_int()) {
-///             ("increment", ..) => Ok(Some(CounterOp::Increment)),
-///             ("read", Outcome::Ok, Some(found)) => Ok(Some(CounterOp::Read(found))),
-///             ("read", Outcome::Info, _) => Ok(None),
-///             (f, _, _) => Err(ModelError::new(self.name(), operation, f, "increment or read")),
+///     fn parse(&self, operation: &Operation) -> Result<Option<Op>, ModelError> {
+///         let (input, output) = (operation.input.as_int(), operation.output.as_int());
+///         match (&*operation.f, operation.outcome, input, output) {
+///             ("write", _, Some(value), _) => Ok(Some(Op::Write(value))),
+///             ("read", Outcome::Ok, _, Some(found)) => Ok(Some(Op::Read(found))),
+///             ("read", Outcome::Info, ..) => Ok(None),
+///             (f, ..) => Err(ModelError::new(self.name(), operation, f, "write or read")),
 ///         }
 ///     }
-///     fn part(&self, operation: &Operation, _op: &CounterOp) -> Option<Value> {
+///     fn part(&self, operation: &Operation, _op: &Op) -> Option<Value> {
 ///         Some(operation.key.clone().unwrap_or_default())
 ///     }
 ///     fn initial(&self, _part: Option<&Value>) -> i64 {
 ///         0
 ///     }
-///     fn step(&self, state: &i64, op: &CounterOp) -> Option<i64> {
+///     fn step(&self, state: &i64, op: &Op) -> Option<i64> {
 ///         match op {
-///             CounterOp::Increment => state.checked_add(1),
-///             CounterOp::Read(found) => (state == found).then_some(*state),
+///             Op::Write(value) => Some(*state.max(value)),
+///             Op::Read(found) => (state == found).then_some(*state),
 ///         }
-///     }
-///     fn describe(&self, op: &CounterOp) -> String {
-///         format!("{op:?}")
-///     }
-///     fn describe_state(&self, state: &i64) -> String {
-///         format!("the count is {state}")
 ///     }
 /// }
 ///
-/// let history = History::default();
-/// let operations = history.operations();
-/// let judged = linearizability_of(&Counter, &operations, &Limits::default(), &Cancel::new());
-/// assert_eq!(judged.map(|judged| judged.check.verdict), Ok(Verdict::Valid));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let recorded = br#"
+/// {:process 0, :type :invoke, :f :write, :value 5}
+/// {:process 0, :type :ok, :f :write, :value 5}
+/// {:process 1, :type :invoke, :f :write, :value 3}
+/// {:process 1, :type :ok, :f :write, :value 3}
+/// {:process 0, :type :invoke, :f :read, :value nil}
+/// {:process 0, :type :ok, :f :read, :value 3}
+/// "#;
+/// let history = histories::read("recorded", recorded, None)?;
+/// let (limits, cancel) = (Limits::default(), Cancel::new());
+/// let judged = linearizability_of(&MaxRegister, &history.operations(), &limits, &cancel)?;
+/// assert_eq!(judged.check.verdict, Verdict::Invalid);
+/// # Ok(())
+/// # }
 /// ```
+///
+/// Whoever gives hints should let [`laws::check`](crate::laws::check) try them.
 pub trait Model: Sync {
     /// The state of one part of the system, as [`Model::part`] divides it.
     type State: Clone + Eq + Hash + Debug + Send;
@@ -170,10 +181,14 @@ pub trait Model: Sync {
     }
 
     /// The operation as a person says it, e.g. `read 7`, `write 8`.
-    fn describe(&self, op: &Self::Op) -> String;
+    fn describe(&self, op: &Self::Op) -> String {
+        format!("{op:?}")
+    }
 
     /// The state as a person says it, e.g. `the value is 8`.
-    fn describe_state(&self, state: &Self::State) -> String;
+    fn describe_state(&self, state: &Self::State) -> String {
+        format!("the state is {state:?}")
+    }
 
     /// The value the operation observed, for models of one value: what the explanation of a
     /// violation follows back to its writer.
