@@ -12,7 +12,8 @@ use std::process::Command;
 use std::time::Instant;
 
 use histories::{
-    Event, EventType, Events, Header, History, Process, RunInfo, Value, read_file, write_jsonl,
+    Event, EventType, Events, Header, History, Process, RunInfo, Value, read_file, write_binary,
+    write_jsonl,
 };
 
 const ROUNDS: usize = 9;
@@ -37,8 +38,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let history = generate(events);
     let jsonl = folder.join("history.jsonl");
     write_jsonl(&history, File::create(&jsonl)?)?;
+    let binary = folder.join("history.bin");
+    write_binary(&history, File::create(&binary)?)?;
     drop(history);
-    for (name, path) in [("jsonl", &jsonl)] {
+    for (name, path) in [("jsonl", &jsonl), ("binary", &binary)] {
         let bytes = fs::metadata(path)?.len();
         println!(
             "{name}: {events} events, {:.1} MB, {:.1} bytes an event",

@@ -22,6 +22,9 @@ use crate::{Event, EventType, Process, Value};
 /// How many events one history can hold.
 pub const EVENTS_MAX: usize = u32::MAX as usize - 1;
 
+/// Room is made for so many events at once at most: a file's beginning may mislead.
+const RESERVED_EVENTS_MAX: usize = 1 << 24;
+
 /// The events of a history, in order, each at a position from 0.
 ///
 /// Every field is a column. Names (of operations, nodes, errors) are [`Symbol`]s and values are
@@ -306,8 +309,9 @@ impl Events {
         self.symbols.name(symbol).clone()
     }
 
-    /// Makes room for so many events.
+    /// Makes room for so many events, as far as a guess is worth it.
     pub(crate) fn reserve(&mut self, events: usize) {
+        let events = events.min(RESERVED_EVENTS_MAX);
         self.times.reserve(events);
         self.keys.reserve(events);
         self.values.reserve(events);

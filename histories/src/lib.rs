@@ -23,8 +23,8 @@ pub use event::{Event, EventType, Process};
 pub use events::{EVENTS_MAX, Events, Iter, Packed, Symbol};
 pub use fault::{Fault, FaultPhase, NotAFault};
 pub use formats::{
-    Format, HISTORY_BYTES_MAX, ReadError, ReadErrorKind, Tail, UnknownFormat, VERSION, detect,
-    read, read_file, write_jsonl,
+    CHUNK_EVENTS_MAX, Format, HISTORY_BYTES_MAX, ReadError, ReadErrorKind, Tail, UnknownFormat,
+    VERSION, detect, read, read_file, write_binary, write_jsonl,
 };
 pub use history::{Header, History, Operation, Outcome, Point, RunInfo};
 pub use operations::{FailedCas, OperationIter, Operations, PackedOperation, Place};

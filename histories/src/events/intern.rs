@@ -8,7 +8,7 @@ pub(crate) const NUMBERS_MAX: usize = u32::MAX as usize - 1;
 
 /// A name in a history: of an operation, a node, or an error. Two events of one history have the
 /// same symbol exactly when they have the same name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Symbol(pub(crate) u32);
 
 impl Symbol {

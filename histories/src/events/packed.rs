@@ -25,6 +25,12 @@ const TAG_BITS: u32 = 3;
 /// The bits of each number of a pair.
 const HALF_BITS: u32 = 30;
 
+impl Default for Packed {
+    fn default() -> Self {
+        Packed::NIL
+    }
+}
+
 impl Packed {
     /// Nothing; also stands for "no key".
     pub const NIL: Packed = Packed(CONSTANT);
@@ -109,6 +115,7 @@ impl Packed {
     }
 
     /// What [`Packed::to_bits`] gave, if it is of a value that stands for itself.
+    #[inline]
     pub(crate) fn from_inline_bits(bits: u64) -> Option<Self> {
         let packed = Packed(bits);
         let canonical = match bits & IN_TABLE {
@@ -118,6 +125,12 @@ impl Packed {
             _ => bits & 1 == 0,
         };
         canonical.then_some(packed)
+    }
+
+    /// The number in the table that bits mean which are of no value that stands for itself.
+    #[inline]
+    pub(crate) fn table_number_of_bits(bits: u64) -> Option<u64> {
+        (bits & IN_TABLE == IN_TABLE).then_some(bits >> TAG_BITS)
     }
 
     /// The value, if it stands for itself.

@@ -57,6 +57,17 @@ impl Steps {
         }
     }
 
+    /// Adds the same number `len` times.
+    pub fn repeat(&mut self, number: u64, len: usize) {
+        for done in 0..len {
+            self.push(number);
+            if self.len >= 2 && self.listed.is_empty() && self.step == 0 {
+                self.len += len - done - 1;
+                return;
+            }
+        }
+    }
+
     /// Adds the numbers of another column, each `base` larger.
     pub fn append(&mut self, other: &Steps, base: u64) {
         if other.listed.is_empty() && other.step == 1 {
@@ -102,11 +113,12 @@ mod tests {
                 second.iter().for_each(|number| other.push(*number));
                 steps.append(&other, 3);
                 steps.count_from(40, 3);
+                steps.repeat(7, 4);
                 let expected: Vec<u64> = first
                     .iter()
                     .copied()
                     .chain(second.iter().map(|number| number.wrapping_add(3)))
-                    .chain([40, 41, 42])
+                    .chain([40, 41, 42, 7, 7, 7, 7])
                     .collect();
                 let found: Vec<u64> = (0..steps.len).map(|at| steps.get(at)).collect();
                 assert_eq!(found, expected);

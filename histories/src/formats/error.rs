@@ -43,6 +43,15 @@ pub enum ReadErrorKind {
     Malformed(String),
     /// It ends in the middle.
     CutOff(String),
+    /// A chunk of a binary history is not as it was written.
+    Damaged {
+        /// Its number, from 0.
+        chunk: usize,
+        /// The position of its first event.
+        first: usize,
+        /// The position after its last event, where that is known.
+        last: Option<usize>,
+    },
     /// It contradicts itself.
     Inconsistent(Inconsistency),
 }
@@ -100,7 +109,7 @@ impl fmt::Display for ReadErrorKind {
             ReadErrorKind::Empty => f.write_str("is empty: expected a history"),
             ReadErrorKind::Unrecognised => f.write_str(
                 "is in no known format of histories \
-                 (hint: name one of jsonl, jepsen-log, edn and porcupine-kv)",
+                 (hint: name one of jsonl, binary, jepsen-log, edn and porcupine-kv)",
             ),
             ReadErrorKind::JsonArray => f.write_str(
                 "is one JSON array: expected JSON lines, one event a line \
@@ -115,6 +124,14 @@ impl fmt::Display for ReadErrorKind {
             ),
             ReadErrorKind::Malformed(what) => f.write_str(what),
             ReadErrorKind::CutOff(what) => write!(f, "is cut off: {what}"),
+            ReadErrorKind::Damaged { chunk, first, last } => {
+                write!(f, "chunk {chunk}, events {first} to ")?;
+                match last {
+                    Some(last) => write!(f, "{}", last.saturating_sub(1))?,
+                    None => f.write_str("?")?,
+                }
+                f.write_str(", is damaged: its checksum is wrong")
+            }
             ReadErrorKind::Inconsistent(Inconsistency { contradiction, .. }) => {
                 write!(f, "the history contradicts itself: {contradiction}")
             }

@@ -25,7 +25,7 @@ use super::blocks::BlockError;
 use super::error::{ReadError, ReadErrorKind};
 use crate::{Event, History, Process, json};
 
-pub(crate) use header::write_header;
+pub(crate) use header::{read_header, write_header};
 
 /// The version of the format that is written here, and the newest that is read.
 pub const VERSION: u64 = 1;

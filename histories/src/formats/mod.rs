@@ -1,5 +1,6 @@
 //! The formats histories come in: which one it is, and what it says.
 
+pub(crate) mod binary;
 mod blocks;
 mod error;
 mod fields;
@@ -14,6 +15,7 @@ use std::io::{Cursor, Read};
 use std::path::Path;
 use std::str::FromStr;
 
+pub use binary::{CHUNK_EVENTS_MAX, write_binary};
 pub use error::{ReadError, ReadErrorKind};
 pub use jsonl::{VERSION, write_jsonl};
 pub use tail::Tail;
@@ -34,6 +36,8 @@ const BEGINNING_BYTES: u64 = 1 << 20;
 pub enum Format {
     /// Ours: one JSON object a line, with or without our header.
     Jsonl,
+    /// Ours for machines: chunks of columns, each with a checksum.
+    Binary,
     /// The text log that Jepsen prints while it runs, or its `history.txt`.
     JepsenLog,
     /// Jepsen's `history.edn`: one list of operation maps, or one map after the other.
@@ -44,13 +48,14 @@ pub enum Format {
 
 /// A format's name that is none.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown format {0:?}: expected jsonl, jepsen-log, edn or porcupine-kv")]
+#[error("unknown format {0:?}: expected jsonl, binary, jepsen-log, edn or porcupine-kv")]
 pub struct UnknownFormat(pub String);
 
 impl Format {
     /// Every format.
-    pub const ALL: [Format; 4] = [
+    pub const ALL: [Format; 5] = [
         Format::Jsonl,
+        Format::Binary,
         Format::JepsenLog,
         Format::Edn,
         Format::PorcupineKv,
@@ -60,6 +65,7 @@ impl Format {
     pub fn name(self) -> &'static str {
         match self {
             Format::Jsonl => "jsonl",
+            Format::Binary => "binary",
             Format::JepsenLog => "jepsen-log",
             Format::Edn => "edn",
             Format::PorcupineKv => "porcupine-kv",
@@ -106,13 +112,15 @@ fn read_open(path: &Path, format: Option<Format>) -> Result<History, ReadError> 
     let mut bytes = Vec::new();
     let mut beginning = (&mut file).take(BEGINNING_BYTES);
     beginning.read_to_end(&mut bytes).map_err(unreadable)?;
-    let streamed = match format {
-        Some(format) => format == Format::Jsonl,
-        // What the beginning does not show, the whole may.
-        None => detect(&bytes).is_ok_and(|format| format == Format::Jsonl),
-    };
-    if streamed && metadata.is_file() {
-        return jsonl::read(file, metadata.len());
+    // What the beginning does not show, the whole may.
+    let shown = format.or_else(|| detect(&bytes).ok());
+    match shown {
+        Some(Format::Jsonl) if metadata.is_file() => return jsonl::read(file, metadata.len()),
+        Some(Format::Binary) => {
+            let source = Cursor::new(bytes).chain(file);
+            return binary::read(source, metadata.len());
+        }
+        _ => {}
     }
     let room = HISTORY_BYTES_MAX + 1 - bytes.len() as u64;
     file.take(room)
@@ -147,6 +155,7 @@ fn read_bytes(bytes: &[u8], format: Option<Format>) -> Result<History, ReadError
     };
     match format {
         Format::Jsonl => jsonl::read(Cursor::new(bytes), bytes.len() as u64),
+        Format::Binary => binary::read(bytes, bytes.len() as u64),
         Format::JepsenLog => text(bytes).and_then(jepsen_log::read),
         Format::Edn => text(bytes).and_then(maps::read_edn),
         Format::PorcupineKv => text(bytes).and_then(maps::read_porcupine_kv),
@@ -159,6 +168,9 @@ fn read_bytes(bytes: &[u8], format: Option<Format>) -> Result<History, ReadError
 ///
 /// When there is nothing in the file, or it is in none of the formats.
 pub fn detect(bytes: &[u8]) -> Result<Format, ReadError> {
+    if bytes.starts_with(&binary::MAGIC) {
+        return Ok(Format::Binary);
+    }
     let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
     let start = bytes.trim_ascii_start();
     let next = |count: usize| {

@@ -278,12 +278,12 @@ fn recognised_or_not() {
         (
             b"\x7fELF\0\0",
             Err("history: is in no known format of histories \
-                 (hint: name one of jsonl, jepsen-log, edn and porcupine-kv)"),
+                 (hint: name one of jsonl, binary, jepsen-log, edn and porcupine-kv)"),
         ),
         (
             b"\xff\xfe{\0\"\0",
             Err("history: is in no known format of histories \
-                 (hint: name one of jsonl, jepsen-log, edn and porcupine-kv)"),
+                 (hint: name one of jsonl, binary, jepsen-log, edn and porcupine-kv)"),
         ),
     ];
     for (bytes, expected) in rows {
@@ -300,7 +300,10 @@ fn recognised_or_not() {
     }
     assert_eq!(
         "csv".parse::<Format>().map_err(|error| error.to_string()),
-        Err("unknown format \"csv\": expected jsonl, jepsen-log, edn or porcupine-kv".to_owned())
+        Err(
+            "unknown format \"csv\": expected jsonl, binary, jepsen-log, edn or porcupine-kv"
+                .to_owned()
+        )
     );
 }
 

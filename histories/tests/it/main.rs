@@ -1,5 +1,6 @@
 //! The histories crate from outside: what it reads, writes, records and refuses.
 
+mod binary;
 mod cases;
 mod consistency;
 mod edn;

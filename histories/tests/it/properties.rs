@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use histories::{
     Event, EventType, Events, FailedCas, Format, Header, History, Process, ReadError, RunInfo,
-    Value, write_jsonl,
+    Value, write_binary, write_jsonl,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -15,8 +15,11 @@ proptest! {
     fn write_then_read_is_the_same(history in history()) {
         let mut text = Vec::new();
         write_jsonl(&history, &mut text).expect("memory takes it");
-        for format in [None, Some(Format::Jsonl)] {
-            let again = histories::read("h", &text, format).map_err(failed)?;
+        let mut binary = Vec::new();
+        write_binary(&history, &mut binary).expect("memory takes it");
+        let ways = [(&text, None), (&text, Some(Format::Jsonl)), (&binary, None)];
+        for (bytes, format) in ways {
+            let again = histories::read("h", bytes, format).map_err(failed)?;
             prop_assert_eq!(&again.events, &history.events);
             prop_assert_eq!(&again.header, &history.header);
             prop_assert_eq!(again.failed_cas, history.failed_cas);
@@ -70,6 +73,33 @@ proptest! {
         let events = (lines + usize::from(text[cut] == b'\n')).saturating_sub(1);
         let expected: Vec<Event> = history.events.iter().take(events).collect();
         prop_assert_eq!(&again.events, &expected);
+    }
+
+    /// The same of a binary one: the chunks before the cut.
+    #[test]
+    fn binary_cut_anywhere(history in history(), cut in any::<prop::sample::Index>()) {
+        let mut bytes = Vec::new();
+        write_binary(&history, &mut bytes).expect("memory takes it");
+        let cut = cut.index(bytes.len());
+        let again = histories::read("h", &bytes[..cut], Some(Format::Binary));
+        if cut == 0 {
+            prop_assert!(again.is_err());
+        } else {
+            let again = again.map_err(failed)?;
+            prop_assert_eq!(again.events.len(), 0);
+            prop_assert_eq!(again.torn, cut < bytes.len());
+        }
+    }
+
+    /// A byte that is another than was written is never read over.
+    #[test]
+    fn binary_damaged_anywhere(history in history(), at in any::<prop::sample::Index>(), bit in 0..8) {
+        let mut bytes = Vec::new();
+        write_binary(&history, &mut bytes).expect("memory takes it");
+        let at = at.index(bytes.len());
+        bytes[at] ^= 1_u8 << bit;
+        let damaged = histories::read("h", &bytes, Some(Format::Binary));
+        prop_assert!(damaged.is_err(), "{:?}", damaged);
     }
 
     /// What `serde_json` makes of a value's JSON, this crate makes of it too.
@@ -167,7 +197,9 @@ fn never_panics(bytes: &[u8]) -> Result<(), TestCaseError> {
                 let nowhere = ["h: is ", "h: expected lines of operations"];
                 let starts = |start: &&str| error.to_string().starts_with(*start);
                 prop_assert!(
-                    error.line.is_some() || nowhere.iter().any(starts),
+                    error.line.is_some()
+                        || format == Some(Format::Binary)
+                        || nowhere.iter().any(starts),
                     "{}",
                     error
                 );
