@@ -6,7 +6,9 @@ pub mod exit;
 
 mod campaign;
 mod check;
+mod convert;
 mod doctor;
+mod input;
 mod replay;
 mod run;
 mod runs;
@@ -67,6 +69,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> End {
     End::Command(match cli.command {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::check(&args),
+        Command::Convert(args) => convert::convert(&args),
         Command::Replay(args) => replay::replay(&args),
         Command::Runs(args) => runs::runs(&args),
         Command::Campaign(args) => campaign::campaign(&args),

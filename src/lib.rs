@@ -21,7 +21,7 @@ mod units;
 use std::path::Path;
 
 use checkers::Verdict;
-use histories::History;
+use histories::{Encoding, History};
 
 use controller::notice::{Notice, UnavailableFault};
 use interrupt::Interrupt;
@@ -96,11 +96,12 @@ fn judge_run(
     plan: &Plan,
     online: &online::Findings,
 ) -> (Option<(History, Judged)>, Option<String>) {
-    let path = folder.history_path();
+    let encoding = Encoding::from(plan.history_format);
+    let path = folder.history_path(encoding);
     if !path.exists() {
         return (None, Some("nothing was recorded".to_owned()));
     }
-    let judged = histories::read_file(&path, Some(histories::Format::Jsonl))
+    let judged = histories::read_file(&path, Some(encoding.format()))
         .map_err(|error| error.to_string())
         .and_then(|history| {
             let judged = judge::judge_by_plan(&history, plan)?;

@@ -74,7 +74,7 @@ impl Beside {
             let follower = Follower {
                 online,
                 tail: Tail::new(),
-                path: folder.history_path(),
+                path: folder.history_path(plan.history_format.into()),
                 stop: (!plan.check.keep_going).then(|| folder.path().join(STOP_FILE)),
                 findings: findings.clone(),
                 is_over: is_over.clone(),

@@ -29,6 +29,8 @@ pub struct Plan {
     pub duration_ms: u64,
     /// Where the nodes run.
     pub sandbox: SandboxMode,
+    /// How the history is recorded.
+    pub history_format: HistoryFormat,
     /// What is under test.
     pub system: SystemPlan,
     /// What the clients do.
@@ -50,6 +52,26 @@ pub enum SandboxMode {
     Auto,
     /// As ordinary processes on loopback addresses: process faults only.
     Plain,
+}
+
+/// How the history is recorded.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum HistoryFormat {
+    /// As JSON lines, for people.
+    #[default]
+    Jsonl,
+    /// In chunks, for machines: a tenth of the size.
+    Binary,
+}
+
+impl From<HistoryFormat> for histories::Encoding {
+    fn from(format: HistoryFormat) -> Self {
+        match format {
+            HistoryFormat::Jsonl => histories::Encoding::Jsonl,
+            HistoryFormat::Binary => histories::Encoding::Binary,
+        }
+    }
 }
 
 /// What is under test.
@@ -127,6 +149,7 @@ impl Default for Plan {
             seed: 0,
             duration_ms: 30_000,
             sandbox: SandboxMode::Auto,
+            history_format: HistoryFormat::Jsonl,
             system: SystemPlan::default(),
             workload: WorkloadPlan::default(),
             faults: FaultPlan::default(),

@@ -3,7 +3,7 @@
 //! ```text
 //! runs/20261123-034100-register-42/
 //!   plan.toml       the run as data, the fault schedule included; written before anything starts
-//!   history.jsonl   what every client saw, and every fault, in one order
+//!   history.jsonl   what every client saw, and every fault, in one order; or history.bin
 //!   ledger.jsonl    the undo of every fault, noted before it is injected
 //!   nodes/n1/…      each node's stdout.log, stderr.log and data
 //!   verdict.json    what the checkers say
@@ -14,6 +14,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
+
+use histories::Encoding;
 
 use crate::plan::{Plan, PlanError};
 
@@ -143,9 +145,9 @@ impl RunFolder {
         self.path.join("plan.toml")
     }
 
-    /// Its history's file.
-    pub fn history_path(&self) -> PathBuf {
-        self.path.join("history.jsonl")
+    /// The file of a history that is recorded so.
+    pub fn history_path(&self, encoding: Encoding) -> PathBuf {
+        self.path.join(encoding.file_name())
     }
 
     /// The file of the faults' undos.
@@ -198,6 +200,18 @@ impl RunFolder {
             path: self.path,
             source,
         })
+    }
+}
+
+/// The history's file in a run folder, in whichever format it was recorded; of two the one for
+/// people.
+pub fn history_in(folder: &Path) -> PathBuf {
+    let files = Encoding::ALL.map(|encoding| folder.join(encoding.file_name()));
+    let [jsonl, binary] = files;
+    if binary.exists() && !jsonl.exists() {
+        binary
+    } else {
+        jsonl
     }
 }
 

@@ -42,19 +42,28 @@ pub(crate) fn parse_object(
     mut member: impl FnMut(&str, Value) -> Result<(), String>,
 ) -> Result<Result<(), String>, SyntaxError> {
     let mut scanner = Scanner::new(text);
-    skip_space(&mut scanner);
+    let complaint = next_object(&mut scanner, &mut member)?;
+    end(&mut scanner)?;
+    Ok(complaint)
+}
+
+/// Reads the JSON object that is next, and hands each member to `member`.
+pub(crate) fn next_object(
+    scanner: &mut Scanner<'_>,
+    mut member: impl FnMut(&str, Value) -> Result<(), String>,
+) -> Result<Result<(), String>, SyntaxError> {
+    skip_space(scanner);
     if scanner.peek() != Some(b'{') {
         return Err(scanner.error("a JSON object, `{`"));
     }
     // The first complaint of `member` is kept: the syntax of the whole line comes first, so that
     // a torn line is never taken for a wrong one.
     let mut complaint = Ok(());
-    members(&mut scanner, 0, |name, value| {
+    members(scanner, 0, |name, value| {
         if complaint.is_ok() {
             complaint = member(&name, value);
         }
     })?;
-    end(&mut scanner)?;
     Ok(complaint)
 }
 
@@ -338,6 +347,7 @@ fn end(scanner: &mut Scanner<'_>) -> Result<(), SyntaxError> {
     }
 }
 
-fn skip_space(scanner: &mut Scanner<'_>) {
+/// Passes over space.
+pub(crate) fn skip_space(scanner: &mut Scanner<'_>) {
     scanner.take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n'));
 }

@@ -16,6 +16,7 @@ mod pairing;
 mod recorder;
 mod scanner;
 mod spans;
+mod tuples;
 mod validate;
 mod value;
 
@@ -23,14 +24,17 @@ pub use event::{Event, EventType, Process};
 pub use events::{EVENTS_MAX, Events, Iter, Packed, Symbol};
 pub use fault::{Fault, FaultPhase, NotAFault};
 pub use formats::{
-    CHUNK_EVENTS_MAX, Format, HISTORY_BYTES_MAX, ReadError, ReadErrorKind, Tail, UnknownFormat,
-    VERSION, detect, read, read_file, write_binary, write_jsonl,
+    CHUNK_EVENTS_MAX, CannotExpress, Encoding, Format, HISTORY_BYTES_MAX, ReadError, ReadErrorKind,
+    Tail, UnknownFormat, VERSION, WriteError, compare, detect, left_out, read, read_file, write,
+    write_binary, write_jsonl,
 };
 pub use history::{Header, History, Operation, Outcome, Point, RunInfo};
 pub use operations::{FailedCas, OperationIter, Operations, PackedOperation, Place};
 pub use recorder::{
-    Completion, Invocation, Observer, QUEUE_EVENTS_MAX, RecordError, Recorded, Recorder,
+    CHUNK_LINGER_MS_MAX, Completion, Invocation, Observer, QUEUE_EVENTS_MAX,
+    RECORDED_CHUNK_EVENTS_MAX, RecordError, Recorded, Recorder,
 };
 pub use spans::FaultSpan;
+pub use tuples::{NotTuples, Tuples};
 pub use validate::{At, Contradiction, Inconsistency};
 pub use value::Value;

@@ -2,19 +2,27 @@
 
 use std::io::{self, Write};
 use std::mem;
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use crate::formats::binary::{self, Chunk};
 use crate::formats::jsonl;
-use crate::{Event, EventType, Fault, Header, Outcome, Point, Process, Value};
+use crate::{Encoding, Event, EventType, FailedCas, Fault, Header, Outcome, Point, Process, Value};
 
 /// How many recorded events may wait for the writer. A caller that finds the queue full waits.
 pub const QUEUE_EVENTS_MAX: usize = 4096;
 
 /// How many bytes the writer gathers before it writes although more events are waiting.
 const BATCH_BYTES_MAX: usize = 64 * 1024;
+
+/// How many events a recorded chunk has at most: fewer than a chunk could have, since what is not
+/// written yet is lost when this process is killed.
+pub const RECORDED_CHUNK_EVENTS_MAX: usize = 4096;
+
+/// How long a recorded event waits at most for others of its chunk, in milliseconds.
+pub const CHUNK_LINGER_MS_MAX: u64 = 50;
 
 /// How long the writer leaves events in the queue before it looks again.
 const LINGER: Duration = Duration::from_millis(1);
@@ -99,7 +107,7 @@ pub enum RecordError {
     Finished,
 }
 
-/// Records a history as it happens: JSON lines, written by a thread of its own.
+/// Records a history as it happens: JSON lines or chunks, written by a thread of its own.
 ///
 /// An operation's interval may be widened, never narrowed, so call [`Recorder::invoke`] *before*
 /// the request is sent and [`Recorder::complete`] *after* the response was received. Both take
@@ -107,9 +115,11 @@ pub enum RecordError {
 /// of the times is the same. A client that gives up without a completion records nothing: its
 /// operation stays open.
 ///
-/// Each event is written about a millisecond after it happened, without waiting for the disk: when
-/// this process is killed, the events still in the queue are lost, and the last line may be torn.
-/// What is left is always a beginning of the history.
+/// The line of an event is written about a millisecond after it happened, without waiting for the
+/// disk: when this process is killed, the events still in the queue are lost, and the last line may
+/// be torn. A chunk is written when it has [`RECORDED_CHUNK_EVENTS_MAX`] events or its first is
+/// [`CHUNK_LINGER_MS_MAX`] old: so much more is lost then. What is left is always a beginning of
+/// the history.
 pub struct Recorder {
     stamp: Mutex<Stamp>,
     failure: Arc<OnceLock<RecordError>>,
@@ -130,33 +140,57 @@ enum Writer {
 }
 
 impl Recorder {
+    /// Starts a history of JSON lines, as [`Recorder::start_as`] does.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn start(
+        out: impl Write + Send + 'static,
+        header: &Header,
+        clock: impl Fn() -> u64 + Send + Sync + 'static,
+        observer: Option<Observer>,
+    ) -> Result<Self, RecordError> {
+        Self::start_as(Encoding::Jsonl, out, header, clock, observer)
+    }
+
     /// Starts a history in `out`, which should not buffer: each call of `write` is a batch of whole
-    /// lines. `clock` gives nanoseconds since the run's start. The header is written before this
+    /// lines, or a chunk. `clock` gives nanoseconds since the run's start. The header is written before this
     /// returns.
     ///
     /// # Errors
     ///
     /// When the header cannot be written or the writer's thread cannot be started.
-    pub fn start(
+    pub fn start_as(
+        encoding: Encoding,
         mut out: impl Write + Send + 'static,
         header: &Header,
         clock: impl Fn() -> u64 + Send + Sync + 'static,
         observer: Option<Observer>,
     ) -> Result<Self, RecordError> {
-        let mut line = Vec::new();
-        jsonl::write_header(header, crate::FailedCas::NoEffect, &mut line);
-        out.write_all(&line)
-            .and_then(|()| out.flush())
-            .map_err(write_error)?;
+        let mut beginning = Vec::new();
+        match encoding {
+            Encoding::Jsonl => {
+                jsonl::write_header(header, FailedCas::NoEffect, &mut beginning);
+                Ok(())
+            }
+            Encoding::Binary => {
+                binary::write_beginning(header, FailedCas::NoEffect, &mut beginning)
+            }
+        }
+        .and_then(|()| out.write_all(&beginning))
+        .and_then(|()| out.flush())
+        .map_err(write_error)?;
         let (queue, events) = sync_channel(QUEUE_EVENTS_MAX);
         let failure = Arc::new(OnceLock::new());
         let counts = Recorded {
-            bytes: line.len() as u64,
+            bytes: beginning.len() as u64,
             ..Recorded::default()
         };
         let write = {
             let failure = failure.clone();
-            move || write_events(&events, out, observer, counts, &failure)
+            let pending = Pending::new(encoding);
+            move || write_events(&events, out, pending, observer, counts, &failure)
         };
         let writer = thread::Builder::new()
             .name("history-writer".to_owned())
@@ -321,30 +355,45 @@ impl Drop for Recorder {
 fn write_events(
     queue: &Receiver<Event>,
     mut out: impl Write,
+    mut pending: Pending,
     mut observer: Option<Observer>,
     mut counts: Recorded,
     failure: &OnceLock<RecordError>,
 ) -> Recorded {
-    let mut lines = Vec::with_capacity(BATCH_BYTES_MAX);
     let mut batch = Vec::new();
-    while let Some(first) = wait(queue) {
-        let mut next = Some(first);
-        while let Some(event) = next {
-            jsonl::write_event(&event, &mut lines);
-            batch.push(event);
-            next = if lines.len() < BATCH_BYTES_MAX {
-                queue.try_recv().ok()
-            } else {
-                None
-            };
+    let mut bytes = Vec::with_capacity(BATCH_BYTES_MAX);
+    let mut open = true;
+    while open {
+        match wait(queue, pending.due) {
+            Waited::Event(first) => {
+                let mut next = Some(first);
+                while let Some(event) = next {
+                    pending.push(&event);
+                    batch.push(event);
+                    next = if pending.is_full() {
+                        None
+                    } else {
+                        queue.try_recv().ok()
+                    };
+                }
+            }
+            Waited::Due => {}
+            Waited::End => open = false,
+        }
+        if open && !pending.is_due() {
+            continue;
         }
         // After a failure nothing more is written, so that a torn line stays the last one.
-        if let Err(error) = out.write_all(&lines).and_then(|()| out.flush()) {
+        let written = pending
+            .take(&mut bytes)
+            .and_then(|()| out.write_all(&bytes))
+            .and_then(|()| out.flush());
+        if let Err(error) = written {
             let _ = failure.set(write_error(error));
             break;
         }
-        counts.bytes += lines.len() as u64;
-        lines.clear();
+        counts.bytes += bytes.len() as u64;
+        bytes.clear();
         for event in batch.drain(..) {
             counts.add(&event);
             if let Some(observer) = &mut observer {
@@ -355,20 +404,101 @@ fn write_events(
     counts
 }
 
-/// Waits for the next event; `None` when there will be none.
+/// Events that are not written yet.
+struct Pending {
+    form: Form,
+    /// When they are to be written at the latest; `None` when there are none.
+    due: Option<Instant>,
+}
+
+/// What events become.
+enum Form {
+    Lines(Vec<u8>),
+    Chunk(Box<Chunk>),
+}
+
+impl Pending {
+    fn new(encoding: Encoding) -> Self {
+        let form = match encoding {
+            Encoding::Jsonl => Form::Lines(Vec::with_capacity(BATCH_BYTES_MAX)),
+            Encoding::Binary => Form::Chunk(Box::default()),
+        };
+        Pending { form, due: None }
+    }
+
+    fn push(&mut self, event: &Event) {
+        match &mut self.form {
+            Form::Lines(lines) => jsonl::write_event(event, lines),
+            Form::Chunk(chunk) => {
+                chunk.push(event);
+                let linger = Duration::from_millis(CHUNK_LINGER_MS_MAX);
+                self.due.get_or_insert_with(|| Instant::now() + linger);
+            }
+        }
+    }
+
+    /// Whether no more are to be added before they are written.
+    fn is_full(&self) -> bool {
+        match &self.form {
+            Form::Lines(lines) => lines.len() >= BATCH_BYTES_MAX,
+            Form::Chunk(chunk) => chunk.len() >= RECORDED_CHUNK_EVENTS_MAX || chunk.is_full(),
+        }
+    }
+
+    /// Whether they are to be written now: lines always, a chunk when it is worth it or late.
+    fn is_due(&self) -> bool {
+        match self.form {
+            Form::Lines(_) => true,
+            Form::Chunk(_) => self.is_full() || self.due.is_some_and(|due| Instant::now() >= due),
+        }
+    }
+
+    /// Adds what is to be written to `bytes`, and begins anew.
+    fn take(&mut self, bytes: &mut Vec<u8>) -> io::Result<()> {
+        self.due = None;
+        match &mut self.form {
+            Form::Lines(lines) => {
+                bytes.append(lines);
+                Ok(())
+            }
+            Form::Chunk(chunk) => chunk.write(bytes),
+        }
+    }
+}
+
+/// What came of waiting.
+enum Waited {
+    Event(Event),
+    /// Nothing, until it was due.
+    Due,
+    /// There will be no more events.
+    End,
+}
+
+/// Waits for the next event, until `due` where that is given.
 ///
 /// A caller that finds the writer asleep in `recv` has to wake it, which costs it several times as
 /// much as the rest of recording. So the writer goes to look by itself, every so often, and only
 /// when nothing came for a while does it go to sleep.
-fn wait(queue: &Receiver<Event>) -> Option<Event> {
+fn wait(queue: &Receiver<Event>, due: Option<Instant>) -> Waited {
     for _ in 0..LOOKS_MAX {
         match queue.try_recv() {
-            Ok(event) => return Some(event),
-            Err(TryRecvError::Disconnected) => return None,
+            Ok(event) => return Waited::Event(event),
+            Err(TryRecvError::Disconnected) => return Waited::End,
+            Err(TryRecvError::Empty) if due.is_some_and(|due| Instant::now() >= due) => {
+                return Waited::Due;
+            }
             Err(TryRecvError::Empty) => thread::sleep(LINGER),
         }
     }
-    queue.recv().ok()
+    let Some(due) = due else {
+        return queue.recv().map_or(Waited::End, Waited::Event);
+    };
+    match queue.recv_timeout(due.saturating_duration_since(Instant::now())) {
+        Ok(event) => Waited::Event(event),
+        Err(RecvTimeoutError::Timeout) => Waited::Due,
+        Err(RecvTimeoutError::Disconnected) => Waited::End,
+    }
 }
 
 impl Recorded {

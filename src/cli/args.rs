@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::plan::HistoryFormat;
 use crate::store::DEFAULT_STORE;
 
 /// Starts a real cluster of real node processes, breaks it on purpose, and decides whether what
@@ -27,6 +28,8 @@ pub enum Command {
     Run(RunArgs),
     /// Judge a recorded history: ours or another tool's
     Check(CheckArgs),
+    /// Write a history in another format: ours, or another tool's
+    Convert(ConvertArgs),
     /// Run the stored plan of an earlier run again
     Replay(ReplayArgs),
     /// List the stored runs with their verdicts
@@ -134,6 +137,9 @@ pub struct PlanArgs {
     /// Without namespaces, on loopback addresses: process faults only
     #[arg(long)]
     pub plain: bool,
+    /// How the history is recorded: for people, or in a tenth of the bytes [default: jsonl]
+    #[arg(long, value_name = "FORMAT")]
+    pub history_format: Option<HistoryFormat>,
     /// Limits of the check.
     #[command(flatten)]
     pub limits: LimitArgs,
@@ -160,9 +166,14 @@ pub struct CheckArgs {
     /// a history of ours names]
     #[arg(long, value_name = "MODEL")]
     pub model: Option<String>,
-    /// The file's format: auto, jsonl, jepsen-log, edn or porcupine-kv
+    /// The file's format: auto, jsonl, binary, jepsen-log, edn, elle-json or porcupine-kv
     #[arg(long, value_name = "FORMAT", default_value = "auto")]
     pub format: String,
+    /// Where keys are: `tuple`, in the values, as Jepsen's independent tests write them: [key
+    /// value]; `field`, only where there is a key; `auto`, in the values where they can be taken
+    /// for nothing else
+    #[arg(long, value_name = "PLACE", default_value = "auto")]
+    pub keys: KeysArg,
     /// The value before the first operation, as EDN, e.g. 0, nil or {:x 0, :y 0}
     #[arg(long, value_name = "VALUE")]
     pub initial: Option<String>,
@@ -187,6 +198,44 @@ pub struct CheckArgs {
     /// How the verdict is printed.
     #[command(flatten)]
     pub output: OutputArgs,
+}
+
+/// `convert`.
+#[derive(Debug, Clone, Args)]
+pub struct ConvertArgs {
+    /// A history's file, or a run folder
+    #[arg(value_name = "IN")]
+    pub input: PathBuf,
+    /// The file to write; never written over without --force
+    #[arg(value_name = "OUT")]
+    pub output: PathBuf,
+    /// The format of IN, as `check --format` takes it
+    #[arg(long, value_name = "FORMAT", default_value = "auto")]
+    pub from: String,
+    /// The format of OUT: jsonl, binary, jepsen-log, edn, elle-json or porcupine-kv; auto tells by
+    /// its ending: .jsonl, .bin, .log, .edn or .json
+    #[arg(long, value_name = "FORMAT", default_value = "auto")]
+    pub to: String,
+    /// Where keys are in IN, as `check --keys` takes it
+    #[arg(long, value_name = "PLACE", default_value = "auto")]
+    pub keys: KeysArg,
+    /// What a failed compare-and-set means in IN, as `check --failed-cas` takes it
+    #[arg(long, value_name = "MEANING")]
+    pub failed_cas: Option<FailedCasArg>,
+    /// Write over OUT if it exists
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// Where the keys of operations are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum KeysArg {
+    /// In the values where these can be taken for nothing else, and else in a field.
+    Auto,
+    /// In the values: [key value].
+    Tuple,
+    /// In a field of their own.
+    Field,
 }
 
 /// What a read of nil means.

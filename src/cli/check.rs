@@ -1,30 +1,25 @@
 //! `whitewater check`: judge a recorded history, with no cluster.
 
-use std::fs::File;
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::str::FromStr;
 
 use checkers::certificate::{self, CertifyError, VerifyError};
 use checkers::{Cancel, Limits, ModelKind, ModelOptions, NilReads};
-use histories::{FailedCas, Format, History, Value};
+use histories::{Format, History, Value};
 use serde::Serialize;
 
-use super::args::{CheckArgs, FailedCasArg, LimitArgs, NilReadsArg};
+use super::args::{CheckArgs, LimitArgs, NilReadsArg};
 use super::exit::Exit;
+use super::input::{Source, suggest};
 use super::{fail, print};
 use crate::certificates::{self, WriteError};
 use crate::judge::judge;
-use crate::plan::nearest;
 use crate::reports::json::{self, Document};
 use crate::reports::progress::say;
 use crate::reports::text;
 
 /// What to do about what must not happen.
 const DEFECT: &str = "(hint: this is a defect of the checker: please report it)";
-
-/// As much of a file as is looked at to recognise its format.
-const BEGINNING_BYTES: u64 = 1 << 20;
 
 /// Judges the history that was named.
 pub fn check(args: &CheckArgs) -> Exit {
@@ -179,21 +174,13 @@ fn limits(args: &LimitArgs) -> Limits {
 
 /// Reads the history and finds the model for it.
 fn prepare(args: &CheckArgs) -> Result<(History, ModelOptions), String> {
-    let format = match args.format.as_str() {
-        "auto" => None,
-        name => Some(
-            Format::from_str(name)
-                .map_err(|error| suggest(&error, name, Format::ALL.map(Format::name)))?,
-        ),
+    let source = Source {
+        file: &args.file,
+        format: &args.format,
+        keys: args.keys,
+        failed_cas: args.failed_cas,
     };
-    let file = history_file(&args.file);
-    let format = format.or_else(|| recognised(&file));
-    let mut history = histories::read_file(&file, format).map_err(|error| error.to_string())?;
-    match args.failed_cas {
-        Some(FailedCasArg::Observed) => history.failed_cas = FailedCas::Observed,
-        Some(FailedCasArg::NoEffect) => history.failed_cas = FailedCas::NoEffect,
-        None => {}
-    }
+    let (history, format) = source.read()?;
     let name = match (&args.model, &history.header.run) {
         (Some(name), _) => name.as_str(),
         (None, Some(run)) => run.model.as_str(),
@@ -218,39 +205,6 @@ fn prepare(args: &CheckArgs) -> Result<(History, ModelOptions), String> {
         nil_reads,
     };
     Ok((history, model))
-}
-
-/// An error about a name, with the nearest one there is.
-fn suggest<'a>(
-    error: &impl std::fmt::Display,
-    name: &str,
-    known: impl IntoIterator<Item = &'a str>,
-) -> String {
-    match nearest(name, known) {
-        Some(candidate) => format!("{error} (hint: did you mean {candidate}?)"),
-        None => error.to_string(),
-    }
-}
-
-/// A run folder stands for the history in it.
-fn history_file(file: &Path) -> PathBuf {
-    if file.is_dir() {
-        file.join("history.jsonl")
-    } else {
-        file.to_owned()
-    }
-}
-
-/// The format that the beginning of a file shows. When it shows none, or cannot be read, the reader
-/// says so, and better.
-fn recognised(file: &Path) -> Option<Format> {
-    let mut beginning = Vec::new();
-    File::open(file)
-        .ok()?
-        .take(BEGINNING_BYTES)
-        .read_to_end(&mut beginning)
-        .ok()?;
-    histories::detect(&beginning).ok()
 }
 
 fn initial_value(text: &str) -> Result<Value, String> {

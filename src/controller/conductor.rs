@@ -335,10 +335,7 @@ impl Run<'_> {
         if healed {
             Ok(())
         } else {
-            Err(
-                "a fault could not be taken back (hint: history.jsonl says which and why)"
-                    .to_owned(),
-            )
+            Err("a fault could not be taken back (hint: the history says which and why)".to_owned())
         }
     }
 

@@ -86,7 +86,8 @@ pub(super) fn start_recorder(
     available: &[Kind],
     start: Instant,
 ) -> Result<Recorder, String> {
-    let path = folder.history_path();
+    let encoding = plan.history_format.into();
+    let path = folder.history_path(encoding);
     let problem = |why: String| format!("failed to record into {}: {why}", path.display());
     let file = File::create(&path).map_err(|error| problem(error.to_string()))?;
     // What was scheduled and can happen: the assumptions are checked against this.
@@ -115,6 +116,6 @@ pub(super) fn start_recorder(
         seed: plan.seed,
     };
     let clock = move || u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
-    Recorder::start(file, &Header { run: Some(run) }, clock, None)
+    Recorder::start_as(encoding, file, &Header { run: Some(run) }, clock, None)
         .map_err(|error| problem(error.to_string()))
 }

@@ -30,7 +30,7 @@ fn follow(plan: &Plan, text: &str) -> (Findings, bool, Vec<Notice>) {
     let store = tempfile::tempdir().expect("a temporary folder");
     let folder = RunFolder::create(store.path(), plan).expect("writable");
     let mut beside = Beside::start(plan, &folder);
-    let mut file = File::create(folder.history_path()).expect("writable");
+    let mut file = File::create(folder.history_path(plan.history_format.into())).expect("writable");
     file.write_all(text.as_bytes()).expect("writable");
     let mut told = Vec::new();
     let finished = Notice::Finished {

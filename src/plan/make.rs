@@ -38,6 +38,7 @@ pub fn make(args: &PlanArgs, time_ms: Option<u64>, fresh_seed: u64) -> Result<Pl
     if args.plain {
         plan.sandbox = SandboxMode::Plain;
     }
+    set(&mut plan.history_format, args.history_format);
     if let Ok(workload) = by_name(&plan.workload.name) {
         plan.check.model = workload.model().to_owned();
     }

@@ -17,6 +17,7 @@ fn help_and_version_are_no_mistakes() {
         &["help", "run"],
         &["run", "--help"],
         &["check", "--help"],
+        &["convert", "--help"],
         &["replay", "--help"],
         &["runs", "--help"],
         &["campaign", "--help"],

@@ -7,7 +7,7 @@ use crate::support::{Output, runs, skip, store, text, whitewater};
 
 /// A small linearizable history in each format, its model, and the smallest number of operations
 /// that is judged in a beginning of it.
-const HISTORIES: [(&str, &str, &str); 5] = [
+const HISTORIES: [(&str, &str, &str); 6] = [
     (
         "jsonl",
         "kv",
@@ -39,6 +39,12 @@ const HISTORIES: [(&str, &str, &str); 5] = [
          INFO  jepsen.util - 0\t:ok\t:write\t2\n\
          INFO  jepsen.util - 1\t:invoke\t:read\tnil\n\
          INFO  jepsen.util - 1\t:ok\t:read\t2\n",
+    ),
+    (
+        "elle-json",
+        "register",
+        "[{\"process\":0,\"type\":\"invoke\",\"f\":\"write\",\"value\":1,\"index\":0,\"time\":1},\n\
+         {\"process\":0,\"type\":\"ok\",\"f\":\"write\",\"value\":1,\"index\":1,\"time\":2}]\n",
     ),
     (
         "porcupine-kv",

@@ -8,6 +8,7 @@
 mod basics;
 mod campaigns;
 mod certificates;
+mod convert;
 mod input;
 mod machine;
 mod online;

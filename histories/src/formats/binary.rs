@@ -26,7 +26,7 @@ pub(crate) use encode::Chunk;
 use super::HISTORY_BYTES_MAX;
 use super::error::{ReadError, ReadErrorKind};
 use super::jsonl;
-use crate::{Events, FailedCas, Fault, Header, History, json};
+use crate::{Event, Events, FailedCas, Fault, Header, History, json};
 
 /// How a binary history begins. The first byte is no text, the last ones change when a tool takes
 /// the file for text all the same.
@@ -156,6 +156,64 @@ pub(crate) fn read(source: impl Read, length: u64) -> Result<History, ReadError>
     check_faults(&history.events)?;
     history.validate()?;
     Ok(history)
+}
+
+/// A binary history as it grows, in pieces that may end anywhere.
+#[derive(Debug, Default)]
+pub(crate) struct Chunks {
+    /// What belongs to a frame whose end has not come yet.
+    rest: Vec<u8>,
+    /// Whether the header has come.
+    began: bool,
+    /// How many chunks have come, and how many events in them.
+    chunks: usize,
+    events: usize,
+}
+
+impl Chunks {
+    /// The events of the chunks that end in these bytes, which follow those given before.
+    pub fn push(&mut self, bytes: &[u8]) -> Result<Vec<Event>, ReadError> {
+        self.rest.extend_from_slice(bytes);
+        let mut events = Vec::new();
+        let mut at = 0;
+        if !self.began {
+            let mut source = &self.rest[..];
+            let mut payload = Vec::new();
+            if !read_beginning(&mut source, &mut payload, &mut History::default())? {
+                return Ok(events);
+            }
+            at = self.rest.len() - source.len();
+            self.began = true;
+        }
+        while let Some((frame, payload)) = self.frame(at)? {
+            let mut chunk = Events::new();
+            add_chunk(&mut chunk, &frame, payload, self.chunks)?;
+            at += FRAME_BYTES + payload.len();
+            events.extend(chunk.iter());
+            self.chunks += 1;
+            self.events += frame.events;
+        }
+        self.rest.drain(..at);
+        Ok(events)
+    }
+
+    /// The frame at an offset, if it is there as a whole.
+    fn frame(&self, at: usize) -> Result<Option<(Frame, &[u8])>, ReadError> {
+        let rest = self.rest.get(at..).unwrap_or_default();
+        let Some((head, rest)) = rest.split_first_chunk::<FRAME_BYTES>() else {
+            return Ok(None);
+        };
+        let (chunk, first) = (self.chunks, self.events);
+        let damaged = |last| ReadErrorKind::Damaged { chunk, first, last }.nowhere();
+        let frame = Frame::parse(head).ok_or_else(|| damaged(None))?;
+        let Some(payload) = rest.get(..frame.length as usize) else {
+            return Ok(None);
+        };
+        match crc32fast::hash(payload) == frame.payload_crc {
+            true => Ok(Some((frame, payload))),
+            false => Err(damaged(Some(first + frame.events))),
+        }
+    }
 }
 
 /// Reads the magic number, the version and the header; whether they are all there.

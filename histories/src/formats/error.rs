@@ -30,8 +30,6 @@ pub enum ReadErrorKind {
     Empty,
     /// It is in none of the formats.
     Unrecognised,
-    /// It is one JSON array, where lines are expected.
-    JsonArray,
     /// It is not UTF-8.
     NotText,
     /// It is a Whitewater history of a version this program does not know.
@@ -109,11 +107,7 @@ impl fmt::Display for ReadErrorKind {
             ReadErrorKind::Empty => f.write_str("is empty: expected a history"),
             ReadErrorKind::Unrecognised => f.write_str(
                 "is in no known format of histories \
-                 (hint: name one of jsonl, binary, jepsen-log, edn and porcupine-kv)",
-            ),
-            ReadErrorKind::JsonArray => f.write_str(
-                "is one JSON array: expected JSON lines, one event a line \
-                 (hint: `jq -c '.[]'` makes lines of it)",
+                 (hint: name one of jsonl, binary, jepsen-log, edn, elle-json and porcupine-kv)",
             ),
             ReadErrorKind::NotText => f.write_str("expected UTF-8 text, found other bytes"),
             ReadErrorKind::Version { found } => write!(

@@ -164,7 +164,7 @@ impl Operations {
 }
 
 /// Lines and columns of offsets that only grow.
-struct Places<'a> {
+pub(super) struct Places<'a> {
     text: &'a str,
     counted: usize,
     line: u32,
@@ -172,7 +172,7 @@ struct Places<'a> {
 }
 
 impl<'a> Places<'a> {
-    fn new(text: &'a str) -> Self {
+    pub fn new(text: &'a str) -> Self {
         Places {
             text,
             counted: 0,
@@ -182,7 +182,7 @@ impl<'a> Places<'a> {
     }
 
     /// The line and column of an offset, both 1-based.
-    fn of(&mut self, offset: usize) -> (u32, u32) {
+    pub fn of(&mut self, offset: usize) -> (u32, u32) {
         let bytes = self.text.as_bytes();
         let end = offset.min(bytes.len());
         for (at, byte) in bytes.iter().enumerate().take(end).skip(self.counted) {
@@ -202,8 +202,8 @@ impl<'a> Places<'a> {
     }
 }
 
-/// The error of text that is no EDN; `begin` is where the operation it is in begins.
-fn syntax(text: &str, error: &SyntaxError, begin: Option<(u32, u32)>) -> ReadError {
+/// The error of text that is not in its format; `begin` is where the operation it is in begins.
+pub(super) fn syntax(text: &str, error: &SyntaxError, begin: Option<(u32, u32)>) -> ReadError {
     let place = Places::new(text).of(error.offset);
     let what = match begin {
         Some((line, _)) if line != place.0 => {

@@ -2,12 +2,14 @@
 
 pub(crate) mod binary;
 mod blocks;
+mod elle_json;
 mod error;
 mod fields;
 mod jepsen_log;
 pub(crate) mod jsonl;
 mod maps;
 mod tail;
+mod write;
 
 use std::fmt;
 use std::fs::File;
@@ -19,6 +21,7 @@ pub use binary::{CHUNK_EVENTS_MAX, write_binary};
 pub use error::{ReadError, ReadErrorKind};
 pub use jsonl::{VERSION, write_jsonl};
 pub use tail::Tail;
+pub use write::{CannotExpress, WriteError, compare, left_out, write};
 
 use crate::History;
 
@@ -40,24 +43,58 @@ pub enum Format {
     Binary,
     /// The text log that Jepsen prints while it runs, or its `history.txt`.
     JepsenLog,
+    /// What `elle-cli` reads: one JSON array of operations, or one operation after the other.
+    ElleJson,
     /// Jepsen's `history.edn`: one list of operation maps, or one map after the other.
     Edn,
     /// The key-value histories in the tests of Porcupine: one EDN map a line.
     PorcupineKv,
 }
 
+/// A format that histories are recorded in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum Encoding {
+    /// JSON lines, for people.
+    #[default]
+    Jsonl,
+    /// Chunks, for machines.
+    Binary,
+}
+
+impl Encoding {
+    /// Every one.
+    pub const ALL: [Encoding; 2] = [Encoding::Jsonl, Encoding::Binary];
+
+    /// The format it is.
+    pub fn format(self) -> Format {
+        match self {
+            Encoding::Jsonl => Format::Jsonl,
+            Encoding::Binary => Format::Binary,
+        }
+    }
+
+    /// What the history of a run is called when it is recorded so.
+    pub fn file_name(self) -> &'static str {
+        match self {
+            Encoding::Jsonl => "history.jsonl",
+            Encoding::Binary => "history.bin",
+        }
+    }
+}
+
 /// A format's name that is none.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown format {0:?}: expected jsonl, binary, jepsen-log, edn or porcupine-kv")]
+#[error("unknown format {0:?}: expected jsonl, binary, jepsen-log, edn, elle-json or porcupine-kv")]
 pub struct UnknownFormat(pub String);
 
 impl Format {
     /// Every format.
-    pub const ALL: [Format; 5] = [
+    pub const ALL: [Format; 6] = [
         Format::Jsonl,
         Format::Binary,
         Format::JepsenLog,
         Format::Edn,
+        Format::ElleJson,
         Format::PorcupineKv,
     ];
 
@@ -68,6 +105,7 @@ impl Format {
             Format::Binary => "binary",
             Format::JepsenLog => "jepsen-log",
             Format::Edn => "edn",
+            Format::ElleJson => "elle-json",
             Format::PorcupineKv => "porcupine-kv",
         }
     }
@@ -158,6 +196,7 @@ fn read_bytes(bytes: &[u8], format: Option<Format>) -> Result<History, ReadError
         Format::Binary => binary::read(bytes, bytes.len() as u64),
         Format::JepsenLog => text(bytes).and_then(jepsen_log::read),
         Format::Edn => text(bytes).and_then(maps::read_edn),
+        Format::ElleJson => text(bytes).and_then(elle_json::read),
         Format::PorcupineKv => text(bytes).and_then(maps::read_porcupine_kv),
     }
 }
@@ -185,9 +224,7 @@ pub fn detect(bytes: &[u8]) -> Result<Format, ReadError> {
         Some(b'{') if next(1) == Some(&b'"') => Ok(Format::Jsonl),
         Some(b'{') if maps::is_porcupine_kv(start) => Ok(Format::PorcupineKv),
         Some(b'{' | b'(' | b'#' | b'^' | b';') => Ok(Format::Edn),
-        Some(b'[') if start[1..].trim_ascii_start().starts_with(b"{\"") => {
-            Err(ReadErrorKind::JsonArray.nowhere())
-        }
+        Some(b'[') if start[1..].trim_ascii_start().starts_with(b"{\"") => Ok(Format::ElleJson),
         Some(b'[') if matches!(next(1), Some(b'{' | b']' | b'#' | b'^' | b';')) => Ok(Format::Edn),
         Some(_) if jepsen_log::is_log(start, CHATTER_LINES_MAX) => Ok(Format::JepsenLog),
         Some(_) => Err(ReadErrorKind::Unrecognised.nowhere()),

@@ -1,5 +1,6 @@
 //! A history of ours that is still being written, as it grows.
 
+use super::binary::{self, Chunks};
 use super::error::{ReadError, ReadErrorKind};
 use super::fields::{Assembly, Fields, Style};
 use crate::{Event, json};
@@ -7,9 +8,10 @@ use crate::{Event, json};
 /// A line that is longer is no event of ours.
 const LINE_BYTES_MAX: usize = 64 << 20;
 
-/// Turns the bytes of a history in JSON lines into events, in pieces that may end anywhere.
+/// Turns the bytes of a history in JSON lines, or of a binary one, into events, in pieces that may
+/// end anywhere.
 ///
-/// It takes the lines as they come: whether the events are consistent with each other is for
+/// It takes the lines and chunks as they come: whether the events are consistent with each other is for
 /// whoever reads the whole history ([`crate::read`]).
 #[derive(Debug, Default)]
 pub struct Tail {
@@ -17,6 +19,8 @@ pub struct Tail {
     rest: Vec<u8>,
     /// How many lines have come.
     lines: u32,
+    /// Whether it is a binary history; `None` before the first byte.
+    chunks: Option<Option<Chunks>>,
 }
 
 impl Tail {
@@ -29,8 +33,19 @@ impl Tail {
     ///
     /// # Errors
     ///
-    /// When a whole line is no event; with the line.
+    /// When a whole line is no event, with the line; when a whole chunk is damaged.
     pub fn push(&mut self, bytes: &[u8]) -> Result<Vec<Event>, ReadError> {
+        let Some(first) = bytes.first() else {
+            return Ok(Vec::new());
+        };
+        // No text begins with this byte.
+        let is_binary = *first == binary::MAGIC[0];
+        let chunks = self
+            .chunks
+            .get_or_insert_with(|| is_binary.then(Chunks::default));
+        if let Some(chunks) = chunks {
+            return chunks.push(bytes);
+        }
         let mut events = Vec::new();
         let mut assembly = Assembly::new(Style::Json);
         let mut lines = bytes.split_inclusive(|byte| *byte == b'\n');
@@ -88,7 +103,9 @@ impl Tail {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{EventType, Events, Header, History, Process, RunInfo, Value, write_jsonl};
+    use crate::{
+        EventType, Events, Header, History, Process, RunInfo, Value, write_binary, write_jsonl,
+    };
 
     fn history() -> History {
         let event = |index: u64| Event {
@@ -119,18 +136,36 @@ mod tests {
     #[test]
     fn pieces_may_end_anywhere() {
         let history = history();
-        let mut text = Vec::new();
+        let (mut text, mut binary) = (Vec::new(), Vec::new());
         write_jsonl(&history, &mut text).unwrap();
+        write_binary(&history, &mut binary).unwrap();
         for size in 1..200 {
-            let mut tail = Tail::new();
-            let mut events = Events::new();
-            for piece in text.chunks(size) {
-                for event in tail.push(piece).unwrap() {
-                    events.push(event);
+            for bytes in [&text, &binary] {
+                let mut tail = Tail::new();
+                let mut events = Events::new();
+                for piece in bytes.chunks(size) {
+                    for event in tail.push(piece).unwrap() {
+                        events.push(event);
+                    }
                 }
+                assert_eq!(events, history.events, "{size}");
             }
-            assert_eq!(events, history.events, "{size}");
         }
+    }
+
+    #[test]
+    fn a_chunk_that_is_damaged_is_named() {
+        let mut bytes = Vec::new();
+        write_binary(&history(), &mut bytes).unwrap();
+        let last = bytes.len() - 1;
+        bytes[last] ^= 1;
+        let mut tail = Tail::new();
+        assert_eq!(tail.push(&bytes[..last]).unwrap(), []);
+        let error = tail.push(&bytes[last..]).unwrap_err();
+        assert!(
+            error.to_string().contains("chunk 0, events 0 to 39"),
+            "{error}"
+        );
     }
 
     #[test]

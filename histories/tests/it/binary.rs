@@ -19,8 +19,8 @@ fn history(events: usize) -> History {
         f: "read".into(),
         key: Some(Value::from("k")),
         value: Value::from(format!("value {}", position / 100)),
-        node: (position % 3 == 0).then(|| "n1".into()),
-        error: (position % 7 == 0).then(|| "slow".into()),
+        node: position.is_multiple_of(3).then(|| "n1".into()),
+        error: position.is_multiple_of(7).then(|| "slow".into()),
         path: match position % 5 {
             0 => vec!["n1".into(), "n2".into()],
             _ => Vec::new(),

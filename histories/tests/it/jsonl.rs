@@ -268,22 +268,16 @@ fn recognised_or_not() {
             b"[main] INFO\n0\t:invoke\t:read\tnil\n",
             Ok(Format::JepsenLog),
         ),
-        (
-            b"[{\"process\":0}]",
-            Err(
-                "history: is one JSON array: expected JSON lines, one event a line \
-                 (hint: `jq -c '.[]'` makes lines of it)",
-            ),
-        ),
+        (b"[{\"process\":0}]", Ok(Format::ElleJson)),
         (
             b"\x7fELF\0\0",
             Err("history: is in no known format of histories \
-                 (hint: name one of jsonl, binary, jepsen-log, edn and porcupine-kv)"),
+                 (hint: name one of jsonl, binary, jepsen-log, edn, elle-json and porcupine-kv)"),
         ),
         (
             b"\xff\xfe{\0\"\0",
             Err("history: is in no known format of histories \
-                 (hint: name one of jsonl, binary, jepsen-log, edn and porcupine-kv)"),
+                 (hint: name one of jsonl, binary, jepsen-log, edn, elle-json and porcupine-kv)"),
         ),
     ];
     for (bytes, expected) in rows {
@@ -301,7 +295,7 @@ fn recognised_or_not() {
     assert_eq!(
         "csv".parse::<Format>().map_err(|error| error.to_string()),
         Err(
-            "unknown format \"csv\": expected jsonl, binary, jepsen-log, edn or porcupine-kv"
+            "unknown format \"csv\": expected jsonl, binary, jepsen-log, edn, elle-json or porcupine-kv"
                 .to_owned()
         )
     );

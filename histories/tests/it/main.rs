@@ -4,6 +4,7 @@ mod binary;
 mod cases;
 mod consistency;
 mod edn;
+mod formats;
 mod jepsen_log;
 mod jsonl;
 mod properties;

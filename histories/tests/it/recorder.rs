@@ -9,8 +9,8 @@ use std::thread;
 use std::time::Duration;
 
 use histories::{
-    Completion, Event, Fault, FaultPhase, Header, Invocation, Outcome, RecordError, Recorded,
-    Recorder, RunInfo, Value,
+    Completion, Encoding, Event, Fault, FaultPhase, Header, Invocation, Outcome,
+    RECORDED_CHUNK_EVENTS_MAX, RecordError, Recorded, Recorder, RunInfo, Value,
 };
 
 /// Where a recorder writes to: memory, with room for so many bytes.
@@ -201,6 +201,46 @@ fn faults_and_the_end() {
         None,
         "an abandoned operation stays open"
     );
+}
+
+/// What is recorded in chunks is what would be recorded in lines, however it comes.
+#[test]
+fn chunks() {
+    let disk = Disk::new(usize::MAX);
+    let recorder = Recorder::start_as(
+        Encoding::Binary,
+        disk.clone(),
+        &Header::default(),
+        clock(),
+        None,
+    )
+    .expect("started");
+    let seen = histories::read("memory", &disk.contents(), None).expect("a header");
+    assert!(seen.events.is_empty() && !seen.torn);
+    let count = RECORDED_CHUNK_EVENTS_MAX as u64 + 10;
+    for process in 0..count {
+        recorder.invoke(invocation(process, 7)).expect("recorded");
+    }
+    let mut waits_left = 60_000;
+    let written = |disk: &Disk| {
+        let history = histories::read("memory", &disk.contents(), None).expect("whole chunks");
+        history.events.len() as u64
+    };
+    // The last chunk is not full, and is written all the same while the recorder goes on.
+    while written(&disk) < count && waits_left > 0 {
+        waits_left -= 1;
+        thread::sleep(Duration::from_millis(1));
+    }
+    assert_eq!(written(&disk), count);
+    recorder
+        .complete(completion(0, Outcome::Ok))
+        .expect("recorded");
+    let recorded = recorder.finish().expect("all written");
+    assert_eq!(recorded.events, count + 1);
+    assert_eq!(recorded.bytes as usize, disk.contents().len());
+    let history = histories::read("memory", &disk.contents(), None).expect("consistent");
+    assert_eq!(history.events.len() as u64, count + 1);
+    assert_eq!(history.operations().get(0).outcome, Outcome::Ok);
 }
 
 /// A recorder that nobody finishes still writes what it was given.
