@@ -60,9 +60,9 @@ pub use model::{Model, ModelError, Monitored, NilReads};
 pub use models::{
     AppendList, AppendListOp, Bank, BankOp, Counter, CounterOp, Element, Fence, FencedLock,
     FencedLockOp, FifoQueue, FifoQueueOp, Hold, InitialError, Kv, KvOp, ModelKind, ModelOptions,
-    MultiRegister, Owner, Pile, PriorityQueue, PriorityQueueOp, ReentrantMutex, ReentrantMutexOp,
-    Register, RegisterOp, Set, SetOp, Stack, StackOp, Transaction, Transfer, UnknownModel,
-    Versioned, VersionedOp, VersionedRegister,
+    MultiRegister, Mutex, MutexOp, Owner, Pile, PriorityQueue, PriorityQueueOp, ReentrantMutex,
+    ReentrantMutexOp, Register, RegisterOp, Set, SetOp, Stack, StackOp, Transaction, Transfer,
+    UnknownModel, Versioned, VersionedOp, VersionedRegister,
 };
 pub use online::{Online, OnlineLimit, OnlineLimits, OnlineUndecided, OnlineViolation};
 pub use recovery::recovery;

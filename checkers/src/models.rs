@@ -7,6 +7,7 @@ mod fenced_lock;
 mod fifo_queue;
 mod kv;
 mod multi_register;
+mod mutex;
 mod owner;
 mod priority_queue;
 mod reentrant_mutex;
@@ -28,6 +29,7 @@ pub use fenced_lock::{Fence, FencedLock, FencedLockOp};
 pub use fifo_queue::{FifoQueue, FifoQueueOp};
 pub use kv::{Kv, KvOp};
 pub use multi_register::{MultiRegister, Transaction};
+pub use mutex::{Mutex, MutexOp};
 pub use owner::Owner;
 pub use priority_queue::{PriorityQueue, PriorityQueueOp};
 pub use reentrant_mutex::{Hold, ReentrantMutex, ReentrantMutexOp};
@@ -70,11 +72,13 @@ pub enum ModelKind {
     VersionedRegister,
     /// Sets: add, remove, contains, and read of the whole.
     Set,
+    /// Locks, for one owner at a time: acquire and release.
+    Mutex,
 }
 
 impl ModelKind {
     /// All of them.
-    pub const ALL: [ModelKind; 14] = [
+    pub const ALL: [ModelKind; 15] = [
         ModelKind::Register,
         ModelKind::CasRegister,
         ModelKind::MultiRegister,
@@ -89,6 +93,7 @@ impl ModelKind {
         ModelKind::Counter,
         ModelKind::VersionedRegister,
         ModelKind::Set,
+        ModelKind::Mutex,
     ];
 
     /// Its name on the command line.
@@ -108,6 +113,7 @@ impl ModelKind {
             ModelKind::Counter => "counter",
             ModelKind::VersionedRegister => "versioned-register",
             ModelKind::Set => "set",
+            ModelKind::Mutex => "mutex",
         }
     }
 }
@@ -214,6 +220,7 @@ impl ModelOptions {
                 visitor.visit(&VersionedRegister::new(initial, self.nil_reads)?)
             }
             ModelKind::Set => visitor.visit(&Set::new(initial, self.nil_reads)?),
+            ModelKind::Mutex => visitor.visit(&Mutex::new(initial)?),
         })
     }
 }

@@ -8,6 +8,7 @@
 
 pub(crate) mod counter;
 pub(crate) mod fifo_queue;
+pub(crate) mod mutex;
 pub(crate) mod set;
 
 #[cfg(test)]

@@ -84,6 +84,19 @@ fn vocabulary(kind: ModelKind) -> (&'static str, &'static str) {
              read nil -> 1; read nil -> 2; get nil -> 3; read nil -> -1",
             "nil",
         ),
+        ModelKind::Set => (
+            "add 1 -> nil; add 2 -> 2; add 1 -> true; add 2 -> false; remove 1 -> nil; \
+             remove 2 -> true; remove 1 -> false; contains 1 -> true; read 2 -> false; \
+             read nil -> []; read nil -> [2]; read nil -> [1 2]; add@k 1 -> nil; \
+             contains@k 1 -> true; read@k nil -> [1 2]",
+            "[2]",
+        ),
+        ModelKind::Mutex => (
+            "acquire a -> true; release a -> true; acquire a -> false; release a -> false; \
+             1 acquire nil -> nil; 1 release nil -> nil; 1 acquire nil -> false; \
+             2 acquire {:client a} -> {:client a}; 2 release {:client b} -> nil",
+            "nil",
+        ),
         ModelKind::VersionedRegister => (
             "write a -> 1; write b -> 2; write a -> 3; read nil -> nil; read nil -> [1 a]; \
              read nil -> [2 b]; read nil -> [3 a]; cas [0 a] -> 1; cas [1 b] -> 2; \
