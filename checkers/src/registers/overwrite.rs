@@ -19,6 +19,7 @@
 
 mod config;
 mod engine;
+mod order;
 mod prune;
 mod rules;
 mod run;
@@ -29,11 +30,11 @@ mod window;
 
 use rules::Rules;
 use run::Run;
-use trail::Untold;
+use trail::{Told, Untold};
 
 use super::RegisterHistory;
 use crate::limits::Budget;
-use crate::search::{Decision, Fixed, Search, Spilled};
+use crate::search::{Decision, Fixed, Mask, Progress, Search, Spilled};
 
 /// How to decide.
 #[derive(Debug, Clone, Copy)]
@@ -110,6 +111,33 @@ pub(crate) fn widening<'h>(history: &'h RegisterHistory, budget: &Budget) -> Box
 /// prefix without an order ends.
 pub(crate) fn shortest_bad_prefix(history: &RegisterHistory, budget: &Budget) -> Outcome {
     decide(history, &Options::exact(false), budget)
+}
+
+/// An order of the calls, by their numbers, that explains the history: every call that returns and
+/// the open calls that happened. `None` when there is none, or when the budget is used up.
+pub(crate) fn order(history: &RegisterHistory, budget: &Budget) -> Option<Vec<u32>> {
+    let width = run::width(history);
+    match width {
+        0..=64 => order_with::<Fixed<1>>(history, width, budget),
+        65..=256 => order_with::<Fixed<4>>(history, width, budget),
+        _ => order_with::<Spilled>(history, width, budget),
+    }
+}
+
+fn order_with<M: Mask>(
+    history: &RegisterHistory,
+    width: usize,
+    budget: &Budget,
+) -> Option<Vec<u32>> {
+    let options = Options::exact(true);
+    let mut run = Run::<M, Told>::new(history, width, &options, budget).widening();
+    match run.advance(budget.nodes) {
+        Progress::Done(Decision::Linearizable) => {}
+        _ => return None,
+    }
+    let mark = run.engine.current.first()?.mark;
+    let (start, steps) = run.engine.trail.steps(mark);
+    order::replay(history, start, &steps)
 }
 
 #[cfg(test)]

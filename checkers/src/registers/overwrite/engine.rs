@@ -129,7 +129,7 @@ impl<M: Mask, T: Trail> Engine<M, T> {
             cover: 0,
             state: value,
             used: NONE_USED,
-            mark: T::start(),
+            mark: self.trail.start(value),
         };
         self.canonicalise(&mut config);
         if !self.current.iter().any(|other| other.state == config.state) {
@@ -360,7 +360,7 @@ impl<M: Mask, T: Trail> Engine<M, T> {
                 Ok(false)
             }
             Access::Not(value) => {
-                for source in self.sources_but(value, config) {
+                for source in self.sources_but(value, config, Some(config.cover)) {
                     self.hide_source(config, source, returning)?;
                 }
                 Ok(false)
@@ -450,7 +450,7 @@ impl<M: Mask, T: Trail> Engine<M, T> {
                 None => Ok(()),
             },
             Access::Not(value) if may_cover => {
-                for other in self.sources_but(value, &config) {
+                for other in self.sources_but(value, &config, None) {
                     if let Some(source) = self.source(other, &config, None) {
                         self.place_write(config.clone(), source, other, returning)?;
                     }
@@ -602,28 +602,35 @@ impl<M: Mask, T: Trail> Engine<M, T> {
         Ok(())
     }
 
-    /// The values from which a cas that is not placed could go on.
+    /// The values from which a cas that is not placed could go on, if there were a write of them.
     fn enabling(&self, config: &ConfigOf<M, T>) -> Vec<u32> {
+        let window = &self.window;
+        let is_open = |value: u32| window.has_open_from(value, config.used, &self.supply);
         let mut values = Vec::new();
-        for slot in self.window.cas.without(&config.placed).slots() {
-            if let Access::Cas(old, _) = self.window.slot(slot).access {
+        for slot in window.cas.without(&config.placed).slots() {
+            if let Access::Cas(old, _) = window.slot(slot).access {
                 values.push(old);
             }
         }
-        for (class, of) in (0..).zip(self.supply.classes()) {
-            if let Access::Cas(old, _) = of.access
-                && self.supply.next(config.used, class).is_some()
-            {
-                values.push(old);
+        if self.supply.has_cas() {
+            for slot in window.writes.without(&config.placed).slots() {
+                if let Access::Write(value) = window.slot(slot).access
+                    && is_open(value)
+                {
+                    values.push(value);
+                }
             }
+            let joints = self.supply.joints.iter().copied();
+            values.extend(joints.filter(|&value| is_open(value)));
         }
         values.sort_unstable();
         values.dedup();
         values
     }
 
-    /// The values other than this one of which there is a write that is not placed.
-    fn sources_but(&self, value: u32, config: &ConfigOf<M, T>) -> Vec<u32> {
+    /// The values other than this one of which there is a write that is not placed. Of the dead
+    /// ones (R5) all are equal, so that R2 goes for their writes together: the one to use first.
+    fn sources_but(&self, value: u32, config: &ConfigOf<M, T>, cover: Option<u64>) -> Vec<u32> {
         let mut values = Vec::new();
         for slot in self.window.writes.without(&config.placed).slots() {
             if let Access::Write(other) = self.window.slot(slot).access {
@@ -640,7 +647,34 @@ impl<M: Mask, T: Trail> Engine<M, T> {
         values.sort_unstable();
         values.dedup();
         values.retain(|&other| other != value);
+        if self.rules.look_ahead {
+            self.keep_one_dead(&mut values, config, cover);
+        }
         values
+    }
+
+    fn keep_one_dead(&self, values: &mut Vec<u32>, config: &ConfigOf<M, T>, cover: Option<u64>) {
+        let first = |value: u32| match self.source(value, config, cover)? {
+            Source::Slot(slot) => Some((self.window.slot(slot).deadline, 0)),
+            Source::Open(class) => {
+                let (begins, _) = self.supply.next(config.used, class)?;
+                Some((u64::MAX, begins))
+            }
+        };
+        let is_dead = |value: u32| self.window.is_dead(value, &config.placed, &self.rules);
+        let mut best: Option<((u64, u64), u32)> = None;
+        values.retain(|&value| {
+            if !is_dead(value) {
+                return true;
+            }
+            if let Some(order) = first(value)
+                && best.is_none_or(|(least, _)| order < least)
+            {
+                best = Some((order, value));
+            }
+            false
+        });
+        values.extend(best.map(|(_, value)| value));
     }
 
     /// R2: the write of the value to use first. With a `cover`, one that began before it.

@@ -29,13 +29,14 @@ pub(super) fn prune<M: Mask, K: Copy>(
             config.state,
             Reverse(config.cover),
             config.placed.and(&window.writes).len(),
+            Reverse(config.placed.len()),
             supply.total(config.used),
         )
     });
     let mut kept = 0;
     let mut group = 0;
     for at in 0..configs.len() {
-        if configs[group.min(kept)].state != configs[at].state || kept == 0 {
+        if kept > 0 && configs[kept - 1].state != configs[at].state {
             group = kept;
         }
         let from = group.max(kept.saturating_sub(COMPARED_MAX));

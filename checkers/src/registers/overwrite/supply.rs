@@ -37,6 +37,8 @@ pub(super) struct Supply {
     numbers: FxHashMap<Box<[(u32, u32)]>, Used>,
     /// How many classes are cas.
     cas_classes: usize,
+    /// The values that both an open write leaves and an open cas finds.
+    pub joints: Vec<u32>,
     /// By how many sets it is time to [`compact`](Supply::compact).
     sets_wanted: usize,
     bytes: usize,
@@ -53,6 +55,7 @@ impl Supply {
             sets: vec![empty.clone()],
             numbers: FxHashMap::from_iter([(empty, NONE_USED)]),
             cas_classes: 0,
+            joints: Vec::new(),
             sets_wanted: SETS_MIN,
             bytes: 0,
         }

@@ -8,6 +8,7 @@ use super::*;
 use crate::limits::{Cancel, Limits};
 use crate::oracle::{self, Interval};
 use crate::registers::Access;
+use crate::search::Progress;
 use crate::testing::{chance, random_intervals, shapes};
 use crate::{NilReads, Register, RegisterOp};
 
@@ -77,6 +78,39 @@ fn verdict(decision: Decision) -> bool {
     }
 }
 
+/// Independent of the engine: the order keeps real time, has every call that returns, and each
+/// call finds what it must.
+fn assert_explains(history: &RegisterHistory, order: &[u32]) {
+    let mut seen = vec![false; history.calls.len()];
+    let mut states = history.starts.clone();
+    // The latest beginning so far: nothing that returned before it may come later.
+    let mut begun = 0;
+    for &number in order {
+        let call = &history.calls[number as usize];
+        assert!(!std::mem::replace(&mut seen[number as usize], true));
+        assert!(
+            call.returns > begun,
+            "{number} comes too late in {order:?} of {history:?}"
+        );
+        begun = begun.max(call.begins);
+        states.retain_mut(|state| match call.access {
+            Access::Read(value) => *state == value,
+            Access::Not(value) => *state != value,
+            Access::Write(value) => {
+                *state = value;
+                true
+            }
+            Access::Cas(old, new) => std::mem::replace(state, new) == old,
+        });
+    }
+    assert!(!states.is_empty(), "{order:?} is not legal in {history:?}");
+    let all = history.calls.iter().zip(seen);
+    assert!(
+        all.clone()
+            .all(|(call, seen)| seen || call.returns == crate::registers::OPEN)
+    );
+}
+
 /// Every way to run it says what the oracle says, and without look-ahead the event is exact.
 fn agrees(intervals: &[Interval<Access<u32>>], starts: &[u32]) -> bool {
     let expected = truth(intervals, starts);
@@ -90,6 +124,12 @@ fn agrees(intervals: &[Interval<Access<u32>>], starts: &[u32]) -> bool {
     );
     let plain = shortest_bad_prefix(&history, &budget).decision;
     assert_eq!(verdict(plain), expected, "{starts:?} {intervals:#?}");
+    let wide = widening(&history, &budget).advance(u64::MAX);
+    assert!(matches!(wide, Progress::Done(decision) if verdict(decision) == expected));
+    match order(&history, &budget) {
+        Some(order) => assert_explains(&history, &order),
+        None => assert!(!expected, "no order of {intervals:#?}"),
+    }
     if let Decision::NotLinearizable { event } = plain {
         assert!(
             truth(&prefix(intervals, &history, event), starts),

@@ -447,15 +447,38 @@ impl<M: Mask> Window<M> {
 
     fn link(&mut self, class: u32, supply: &mut Supply) {
         match supply.classes()[class as usize].access {
-            Access::Write(value) => self.values[value as usize].open_writes = class,
+            Access::Write(value) => {
+                self.values[value as usize].open_writes = class;
+                if self
+                    .cas_value(value)
+                    .is_some_and(|of| of.open_from != NO_CLASS)
+                {
+                    supply.joints.push(value);
+                }
+            }
             Access::Cas(old, new) => {
                 self.make_room_for_cas();
                 let from = std::mem::replace(&mut self.cas_values[old as usize].open_from, class);
                 let to = std::mem::replace(&mut self.cas_values[new as usize].open_to, class);
                 supply.set_links(class, from, to);
+                if from == NO_CLASS && self.values[old as usize].open_writes != NO_CLASS {
+                    supply.joints.push(old);
+                }
             }
             Access::Read(_) | Access::Not(_) => {}
         }
+    }
+
+    /// Whether there is an open cas that finds the value and is not used.
+    pub(super) fn has_open_from(&self, value: u32, used: Used, supply: &Supply) -> bool {
+        let mut class = self.cas_value(value).map_or(NO_CLASS, |of| of.open_from);
+        while class != NO_CLASS {
+            if supply.next(used, class).is_some() {
+                return true;
+            }
+            class = supply.classes()[class as usize].next_from;
+        }
+        false
     }
 
     pub(super) fn bytes(&self) -> usize {
