@@ -23,10 +23,13 @@ mod order;
 mod prune;
 mod rules;
 mod run;
+mod stream;
 mod supply;
 mod trail;
 mod unobserved;
 mod window;
+
+pub(crate) use stream::{Stream, StreamError, Ticket};
 
 use rules::Rules;
 use run::Run;

@@ -5,7 +5,7 @@ use super::prune::prune;
 use super::rules::{Condition, Rules};
 use super::supply::{NO_CLASS, NONE_USED, Supply, Used};
 use super::trail::{Step, Trail};
-use super::window::{Slot, Window, plain};
+use super::window::{Slot, Window, plain, widened};
 use crate::limits::{Account, Budget, Exhausted};
 use crate::registers::Access;
 use crate::search::Mask;
@@ -217,6 +217,38 @@ impl<M: Mask, T: Trail> Engine<M, T> {
         }
         self.window.vacate(slot);
         Ok(!self.current.is_empty())
+    }
+
+    /// Makes room for the values of a call that is about to begin.
+    pub(super) fn make_room(&mut self, access: Access<u32>) {
+        let last = match access {
+            Access::Read(value) | Access::Write(value) | Access::Not(value) => value,
+            Access::Cas(old, new) => old.max(new),
+        };
+        self.window.make_room(last as usize + 1);
+    }
+
+    /// The same for more calls under way, in exchange for itself.
+    pub(super) fn with_width<N: Mask>(&mut self, width: usize) -> Engine<N, T> {
+        let wide = |config: ConfigOf<M, T>| Config {
+            placed: widened(&config.placed, width),
+            cover: config.cover,
+            state: config.state,
+            used: config.used,
+            mark: config.mark,
+        };
+        Engine {
+            now: self.now,
+            window: self.window.with_width(width),
+            supply: std::mem::take(&mut self.supply),
+            current: self.current.drain(..).map(wide).collect(),
+            trail: std::mem::take(&mut self.trail),
+            beam: self.beam,
+            truncated: self.truncated,
+            nodes: self.nodes,
+            configs_max: self.configs_max,
+            ..Engine::new(width, 0, self.rules, &self.budget)
+        }
     }
 
     /// Whether some configurations were left out: then an empty set proves nothing.

@@ -44,6 +44,12 @@ pub(super) struct Supply {
     bytes: usize,
 }
 
+impl Default for Supply {
+    fn default() -> Self {
+        Supply::new()
+    }
+}
+
 /// So many sets are kept without looking for ones no longer in use.
 const SETS_MIN: usize = 256;
 

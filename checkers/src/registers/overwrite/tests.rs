@@ -2,12 +2,12 @@
 
 use histories::Value;
 use rayon::prelude::*;
-use seeds::Stream;
+use seeds::Stream as Chance;
 
 use super::*;
 use crate::limits::{Cancel, Limits};
 use crate::oracle::{self, Interval};
-use crate::registers::Access;
+use crate::registers::{Access, OPEN};
 use crate::search::Progress;
 use crate::testing::{chance, random_intervals, shapes};
 use crate::{NilReads, Register, RegisterOp};
@@ -105,10 +105,33 @@ fn assert_explains(history: &RegisterHistory, order: &[u32]) {
     }
     assert!(!states.is_empty(), "{order:?} is not legal in {history:?}");
     let all = history.calls.iter().zip(seen);
-    assert!(
-        all.clone()
-            .all(|(call, seen)| seen || call.returns == crate::registers::OPEN)
-    );
+    assert!(all.clone().all(|(call, seen)| seen || call.returns == OPEN));
+}
+
+/// What the stream says, fed with values that are not small numbers.
+fn streamed(history: &RegisterHistory, budget: &Budget) -> Decision {
+    let value = |number: u32| u64::from(number) << 40 | 7;
+    let starts: Vec<u64> = history.starts.iter().map(|&start| value(start)).collect();
+    let mut stream = Stream::new(&starts, budget);
+    let mut tickets = vec![None; history.calls.len()];
+    for (event, &moment) in history.moments.iter().enumerate() {
+        let number = (moment >> 1) as usize;
+        let call = &history.calls[number];
+        let access = match call.access {
+            Access::Read(a) => Access::Read(value(a)),
+            Access::Write(a) => Access::Write(value(a)),
+            Access::Cas(a, b) => Access::Cas(value(a), value(b)),
+            Access::Not(a) => Access::Not(value(a)),
+        };
+        if moment & 1 == 0 && call.returns == OPEN {
+            stream.begins_open(access);
+        } else if moment & 1 == 0 {
+            tickets[number] = Some(stream.begins(access, u64::from(call.returns)));
+        } else if !stream.returns(tickets[number].unwrap()).unwrap() {
+            return Decision::NotLinearizable { event };
+        }
+    }
+    Decision::Linearizable
 }
 
 /// Every way to run it says what the oracle says, and without look-ahead the event is exact.
@@ -126,6 +149,11 @@ fn agrees(intervals: &[Interval<Access<u32>>], starts: &[u32]) -> bool {
     assert_eq!(verdict(plain), expected, "{starts:?} {intervals:#?}");
     let wide = widening(&history, &budget).advance(u64::MAX);
     assert!(matches!(wide, Progress::Done(decision) if verdict(decision) == expected));
+    assert_eq!(
+        streamed(&history, &budget),
+        plain,
+        "{starts:?} {intervals:#?}"
+    );
     match order(&history, &budget) {
         Some(order) => assert_explains(&history, &order),
         None => assert!(!expected, "no order of {intervals:#?}"),
@@ -218,7 +246,7 @@ fn every_history_of_four_reads_and_writes() {
 }
 
 /// Some access by chance: how many values, and how often a cas.
-fn some_access(chance: &mut Stream, values: u32, cas_percent: u64) -> Access<u32> {
+fn some_access(chance: &mut Chance, values: u32, cas_percent: u64) -> Access<u32> {
     let mut value = || chance.below(u64::from(values)) as u32;
     let (a, b) = (value(), value());
     match chance.chance(cas_percent, 100) {
@@ -230,7 +258,7 @@ fn some_access(chance: &mut Stream, values: u32, cas_percent: u64) -> Access<u32
 }
 
 /// A small history by chance.
-fn small(chance: &mut Stream) -> (Accesses, Vec<u32>) {
+fn small(chance: &mut Chance) -> (Accesses, Vec<u32>) {
     let count = 2 + chance.below(13) as usize;
     let width = 1 + chance.below(7) as usize;
     let values = 1 + chance.below(5) as u32;

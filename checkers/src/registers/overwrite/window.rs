@@ -70,6 +70,15 @@ pub(super) struct Window<M> {
     nots_left: u32,
 }
 
+/// The same slots in a mask for a larger width.
+pub(super) fn widened<M: Mask, N: Mask>(mask: &M, width: usize) -> N {
+    let mut wide = N::empty(width);
+    for slot in mask.slots() {
+        wide.add(slot);
+    }
+    wide
+}
+
 /// A cas that changes nothing is a read.
 pub(super) fn plain(access: Access<u32>) -> Access<u32> {
     match access {
@@ -246,6 +255,58 @@ impl<M: Mask> Window<M> {
                 self.nots.remove(slot);
                 self.not_values[value as usize].under_way.remove(slot);
             }
+        }
+    }
+
+    /// How many calls may be under way.
+    pub(super) fn width(&self) -> usize {
+        self.width
+    }
+
+    /// The calls under way.
+    pub(super) fn under_way(&self) -> impl Iterator<Item = &Slot> {
+        self.occupied.slots().map(|slot| &self.slots[slot as usize])
+    }
+
+    /// Whether no other call under way returns before the one in the slot.
+    pub(super) fn is_first_to_return(&self, slot: u32) -> bool {
+        let deadline = self.slot(slot).deadline;
+        self.under_way().all(|other| other.deadline >= deadline)
+    }
+
+    /// The same for more calls under way.
+    pub(super) fn with_width<N: Mask>(&self, width: usize) -> Window<N> {
+        let wide = |mask: &M| widened::<M, N>(mask, width);
+        let of_value = |of: &OfValue<M>| OfValue {
+            reads: wide(&of.reads),
+            writes: wide(&of.writes),
+            open_writes: of.open_writes,
+            observers: of.observers,
+            required: of.required,
+            sources: of.sources,
+        };
+        let of_cas = |of: &CasOfValue<M>| CasOfValue {
+            from: wide(&of.from),
+            to: wide(&of.to),
+            open_from: of.open_from,
+            open_to: of.open_to,
+        };
+        let of_not = |of: &NotOfValue<M>| NotOfValue {
+            under_way: wide(&of.under_way),
+            ahead: of.ahead,
+        };
+        Window {
+            width,
+            slots: self.slots.clone(),
+            occupied: wide(&self.occupied),
+            reads: wide(&self.reads),
+            writes: wide(&self.writes),
+            cas: wide(&self.cas),
+            nots: wide(&self.nots),
+            values: self.values.iter().map(of_value).collect(),
+            cas_values: self.cas_values.iter().map(of_cas).collect(),
+            not_values: self.not_values.iter().map(of_not).collect(),
+            nots_left: self.nots_left,
         }
     }
 
