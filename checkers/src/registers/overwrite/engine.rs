@@ -693,7 +693,10 @@ impl<M: Mask, T: Trail> Engine<M, T> {
                 Some((u64::MAX, begins))
             }
         };
-        let is_dead = |value: u32| self.window.is_dead(value, &config.placed, &self.rules);
+        let is_dead = |value: u32| {
+            self.window.is_dead(value, &config.placed, &self.rules)
+                || self.rules.drops(Condition::OneDead)
+        };
         let mut best: Option<((u64, u64), u32)> = None;
         values.retain(|&value| {
             if !is_dead(value) {
@@ -768,7 +771,7 @@ impl<M: Mask, T: Trail> Engine<M, T> {
                 return false;
             };
             let is_dead = window.is_dead(value, &config.placed, rules)
-                && !window.wants_another(&config.placed);
+                && (!window.wants_another(&config.placed) || rules.drops(Condition::ForgetNots));
             is_dead || rules.drops(Condition::ForgetDead)
         })
     }

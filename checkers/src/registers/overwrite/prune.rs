@@ -14,9 +14,10 @@ const COMPARED_MAX: usize = 512;
 
 /// Removes the configurations that another one dominates: the same value and the same cas placed,
 /// no later a cover, no fewer open calls used, no more observers placed, and of the writes placed
-/// all that the other has placed, while what the other has not placed it could hide (`checker.md`
-/// section 2.1, R9). Whatever can be completed from the one can be completed from the other: it
-/// hides these writes when they return, and does without the observers it has more.
+/// all that the other has placed (`checker.md` section 2.1, R9). Whatever can be completed from the
+/// one can be completed from the other: it does without the observers it has more, and hides the
+/// writes it has fewer when they return. That it can: a write is placed either as a cover or
+/// behind one, so it began before the cover of every configuration that has placed it.
 pub(super) fn prune<M: Mask, K: Copy>(
     configs: &mut Vec<Config<M, K>>,
     window: &Window<M>,
@@ -27,7 +28,10 @@ pub(super) fn prune<M: Mask, K: Copy>(
     configs.sort_unstable_by_key(|config| {
         (
             config.state,
-            Reverse(config.cover),
+            Reverse(match rules.drops(Condition::PruneCover) {
+                false => config.cover,
+                true => 0,
+            }),
             config.placed.and(&window.writes).len(),
             Reverse(config.placed.len()),
             supply.total(config.used),
@@ -67,7 +71,5 @@ fn dominates<M: Mask, K>(
             || rules.drops(Condition::PruneObservers))
         && (more.and(&window.cas).is_empty() && fewer.and(&window.cas).is_empty()
             || rules.drops(Condition::PruneCas))
-        && (window.all_begun_before(&fewer.and(&window.writes), better.cover)
-            || rules.drops(Condition::PruneCovered))
         && (supply.is_within(better.used, config.used) || rules.drops(Condition::PruneUsed))
 }

@@ -76,8 +76,8 @@ pub(super) enum Condition {
     Enabling,
     /// The calls equal to the one that returns need not go before it, others may.
     MatesOnly,
-    /// R9: the covered writes began before the cover.
-    PruneCovered,
+    /// R9: the cover is as late.
+    PruneCover,
     /// R9: as many observers are placed.
     PruneObservers,
     /// R9: no other writes are placed.
@@ -88,6 +88,12 @@ pub(super) enum Condition {
     PruneUsed,
     /// The used calls of an open class are forgotten only when its value is dead.
     ForgetDead,
+    /// And only when nobody is still to find "not this value".
+    ForgetNots,
+    /// R6: a cas may be the source.
+    DoomCas,
+    /// R5: only the writes of dead values are equal for who finds "not this value".
+    OneDead,
     /// A beam that lost configurations proves nothing when it dies.
     BeamTruncated,
 }

@@ -12,6 +12,10 @@ use crate::search::Progress;
 use crate::testing::{chance, random_intervals, shapes};
 use crate::{NilReads, Register, RegisterOp};
 
+mod mutations;
+mod simulate;
+mod sizes;
+
 type Accesses = Vec<Interval<Access<u32>>>;
 
 fn budget() -> Budget {
@@ -245,32 +249,84 @@ fn every_history_of_four_reads_and_writes() {
     assert!(good > 10_000 && bad > 10_000, "{good} {bad}");
 }
 
-/// Some access by chance: how many values, and how often a cas.
-fn some_access(chance: &mut Chance, values: u32, cas_percent: u64) -> Access<u32> {
-    let mut value = || chance.below(u64::from(values)) as u32;
-    let (a, b) = (value(), value());
-    match chance.chance(cas_percent, 100) {
-        true if chance.chance(1, 3) => Access::Not(a),
-        true => Access::Cas(a, b),
-        false if chance.chance(1, 2) => Access::Read(a),
-        false => Access::Write(a),
+/// What small histories are made of.
+struct Mix {
+    calls_max: u64,
+    width_max: u64,
+    values: u32,
+    /// How often an access is of each kind; what is left are writes.
+    reads_percent: u64,
+    cas_percent: u64,
+    nots_percent: u64,
+    /// How often a call stays open, besides one in six.
+    open_percent: u64,
+}
+
+/// Kinds of histories in which different rules matter.
+const MIXES: [Mix; 6] = [
+    mix(14, 7, 2, [50, 0, 0], 0),
+    mix(14, 7, 4, [50, 0, 0], 0),
+    mix(14, 5, 3, [40, 20, 10], 0),
+    mix(10, 5, 3, [25, 40, 10], 30),
+    mix(10, 4, 4, [20, 5, 35], 40),
+    mix(14, 7, 3, [40, 0, 0], 25),
+];
+
+const fn mix(
+    calls_max: u64,
+    width_max: u64,
+    values: u32,
+    [reads_percent, cas_percent, nots_percent]: [u64; 3],
+    open_percent: u64,
+) -> Mix {
+    Mix {
+        calls_max,
+        width_max,
+        values,
+        reads_percent,
+        cas_percent,
+        nots_percent,
+        open_percent,
     }
 }
 
-/// A small history by chance.
+/// A small history by chance, and the values that may be there at its start.
 fn small(chance: &mut Chance) -> (Accesses, Vec<u32>) {
-    let count = 2 + chance.below(13) as usize;
-    let width = 1 + chance.below(7) as usize;
-    let values = 1 + chance.below(5) as u32;
-    let cas_percent = [0, 0, 20, 50][chance.below(4) as usize];
-    let intervals = random_intervals(chance, count, width, |chance| {
-        some_access(chance, values, cas_percent)
+    let mix = &MIXES[chance.below(MIXES.len() as u64) as usize];
+    let count = 2 + chance.below(mix.calls_max - 1) as usize;
+    let width = 1 + chance.below(mix.width_max) as usize;
+    let values = 1 + chance.below(u64::from(mix.values));
+    let mut intervals = random_intervals(chance, count, width, |chance| {
+        let (a, b) = (chance.below(values) as u32, chance.below(values) as u32);
+        match chance.below(100) {
+            roll if roll < mix.reads_percent => Access::Read(a),
+            roll if roll < mix.reads_percent + mix.cas_percent => Access::Cas(a, b),
+            roll if roll < mix.reads_percent + mix.cas_percent + mix.nots_percent => Access::Not(a),
+            _ => Access::Write(a),
+        }
     });
+    for interval in &mut intervals {
+        if chance.chance(mix.open_percent, 100) {
+            interval.ends = None;
+        }
+    }
     let starts = match chance.chance(1, 5) {
         true => vec![0, 1 + chance.below(u64::from(VALUES_MAX) - 1) as u32],
         false => vec![0],
     };
     (intervals, starts)
+}
+
+/// A larger history that a register has made.
+fn made(chance: &mut Chance) -> RegisterHistory {
+    let load = simulate::Load {
+        calls: 20 + chance.below(120) as usize,
+        clients: 3 + chance.below(8) as usize,
+        values: 2 + chance.below(4) as u32,
+        cas_percent: [0, 0, 30, 60][chance.below(4) as usize],
+        open_percent: [0, 3, 15][chance.below(3) as usize],
+    };
+    simulate::simulate(&load, chance)
 }
 
 #[test]

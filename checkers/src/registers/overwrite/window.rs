@@ -351,14 +351,6 @@ impl<M: Mask> Window<M> {
         begun
     }
 
-    /// Whether the calls in these slots all began before the moment.
-    #[inline]
-    pub(super) fn all_begun_before(&self, slots: &M, moment: u64) -> bool {
-        slots
-            .slots()
-            .all(|slot| self.slots[slot as usize].begins < moment)
-    }
-
     /// R2: the one that must return first.
     #[inline]
     pub(super) fn earliest(&self, slots: &M, rules: &Rules) -> Option<u32> {
@@ -447,6 +439,9 @@ impl<M: Mask> Window<M> {
         let Some(cas) = self.cas_value(value) else {
             return false;
         };
+        if rules.drops(Condition::DoomCas) {
+            return false;
+        }
         let mut class = cas.open_to;
         while class != NO_CLASS {
             if is_open(class) {
