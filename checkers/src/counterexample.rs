@@ -4,6 +4,8 @@ use histories::{Operation, Outcome, Value};
 use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
 
+use crate::Guarantees;
+
 /// Why a history is not linearizable: a few of its operations that contradict each other.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Counterexample {
@@ -27,6 +29,8 @@ pub struct Counterexample {
     pub minimal: bool,
     /// Plain sentences: for each way to order the operations, why it fails.
     pub explanation: Vec<String>,
+    /// What weaker guarantees the key still keeps; `None` where it is no register.
+    pub guarantees: Option<Guarantees>,
 }
 
 /// One operation of a counterexample.

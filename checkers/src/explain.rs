@@ -163,6 +163,7 @@ pub(crate) fn present<M: Model>(
         confirmed: explained.oracle == Some(false),
         minimal: explained.minimal,
         explanation,
+        guarantees: None,
     };
     (violated(reason), Some(counterexample))
 }

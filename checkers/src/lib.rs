@@ -50,6 +50,7 @@ mod subject;
 #[cfg(test)]
 mod testing;
 mod verdict;
+mod weaker;
 
 pub use assumptions::assumptions;
 pub use counterexample::{CoreOperation, Counterexample};
@@ -68,3 +69,4 @@ pub use online::{Online, OnlineLimit, OnlineLimits, OnlineUndecided, OnlineViola
 pub use recovery::recovery;
 pub use registers::{Access, RegisterView};
 pub use verdict::{Check, Report, Verdict};
+pub use weaker::{Finding, Guarantee, Guarantees, StaleRead, Staleness, Standing};

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// For the verdict on the whole history, in milliseconds. Explaining a violation may take
-    /// as long again, at most ten seconds.
+    /// as long again, at most twelve seconds.
     pub time_ms: u64,
     /// For the searches of all keys together, in bytes, by account of what their tables hold.
     pub memory_bytes: u64,

@@ -13,7 +13,7 @@ use crate::model::brief;
 use crate::models::{InitialError, ModelOptions, Visitor};
 use crate::normalise;
 use crate::subject::Subject;
-use crate::{Cancel, Check, Counterexample, Limits, Model, ModelError, Verdict};
+use crate::{Cancel, Check, Counterexample, Limits, Model, ModelError, Verdict, weaker};
 
 const NAME: &str = "linearizability";
 /// How many undecided keys are named.
@@ -144,6 +144,9 @@ fn judge<M: Model>(
         let explained = explain::explain(model, operations, part, violation, limits, cancel);
         (judgement.check, judgement.counterexample) =
             explain::present(operations, part.key(), &explained);
+        if let Some(found) = &mut judgement.counterexample {
+            found.guarantees = weaker::guarantees(model, operations, part, limits, cancel);
+        }
         judgement.check.details.extend(others(&parts, &violated));
     } else if let Some(check) = undecided(operations, &parts, &decided, limits) {
         judgement.check = check;

@@ -14,6 +14,7 @@ use checkers::{Counterexample, Report, Verdict};
 use histories::{History, Outcome};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
+use super::text::still_holds;
 use crate::plan::Plan;
 use facts::{Facts, plain};
 use scale::duration;
@@ -172,6 +173,8 @@ fn counterexample(facts: &Facts, found: &Counterexample) -> Markup {
             h3 { "Why" }
             ol.explanation { @for line in &found.explanation { li { (line) } } }
         }
+        h3 { "What holds all the same" }
+        ul.explanation { @for line in still_holds(found) { li { (line) } } }
         h3 { "The operations" }
         (tables::core(facts, found))
     }

@@ -154,8 +154,23 @@ fn explain(counterexample: &Counterexample, history: &History) -> String {
             let _ = writeln!(text, "  - {line}");
         }
     }
+    text.push_str("\nWhat holds all the same:\n");
+    for line in still_holds(counterexample) {
+        let _ = writeln!(text, "  - {line}");
+    }
     text.push_str(&around(&operations, counterexample.culprit, history));
     text
+}
+
+/// What is known of weaker guarantees, one sentence a line.
+pub fn still_holds(counterexample: &Counterexample) -> Vec<String> {
+    match &counterexample.guarantees {
+        Some(guarantees) => guarantees.lines(),
+        None => vec![
+            "weaker guarantees are looked at only where the operations are those of a register"
+                .to_owned(),
+        ],
+    }
 }
 
 fn row(

@@ -2,7 +2,9 @@
 
 use std::ops::Range;
 
-use checkers::{Check, CoreOperation};
+use checkers::{
+    Check, CoreOperation, Finding, Guarantee, Guarantees, StaleRead, Staleness, Standing,
+};
 use histories::{Event, EventType, Fault, FaultPhase, Header, Operation, Process, RunInfo, Value};
 
 use super::chart::{Sample, percentile, thin};
@@ -104,6 +106,7 @@ fn found(core: Vec<CoreOperation>) -> Counterexample {
             "the first reason".to_owned(),
             "the second reason".to_owned(),
         ],
+        guarantees: None,
     }
 }
 
@@ -317,6 +320,24 @@ fn whatever_a_history_says_is_only_text() {
     let mut counterexample = found(core_of(&history));
     counterexample.key = Some(Value::from(EVIL));
     counterexample.explanation = vec![EVIL.to_owned()];
+    counterexample.guarantees = Some(Guarantees {
+        findings: vec![Finding {
+            guarantee: Guarantee::MonotonicReads,
+            standing: Standing::Broken,
+            reason: Some(EVIL.to_owned()),
+            operations: vec![0],
+        }],
+        staleness: Some(Staleness {
+            by_writes: StaleRead {
+                index: 0,
+                process: 0,
+                node: Some(EVIL.to_owned()),
+                writes: 1,
+                behind_ns: Some(1),
+            },
+            by_time: None,
+        }),
+    });
     let check = Check::invalid("linearizability", EVIL).with_hint(EVIL);
     let checks = vec![check.with_details(vec![EVIL.to_owned()])];
     let mut plan = Plan::default();
