@@ -72,11 +72,13 @@ pub enum Law {
     /// [`Model::monitor`] decides as the oracle does, and blames operations that contradict each
     /// other.
     Monitor,
+    /// The whole check, which believes all hints, decides as the oracle does.
+    Verdict,
 }
 
 impl Law {
     /// All of them, in the order in which they are tried.
-    pub const ALL: [Law; 13] = [
+    pub const ALL: [Law; 14] = [
         Law::Samples,
         Law::NoPanic,
         Law::Deterministic,
@@ -90,6 +92,7 @@ impl Law {
         Law::Unobserved,
         Law::RegisterView,
         Law::Monitor,
+        Law::Verdict,
     ];
 
     /// Its name.
@@ -108,6 +111,7 @@ impl Law {
             Law::Unobserved => "unobserved",
             Law::RegisterView => "register_view",
             Law::Monitor => "monitor",
+            Law::Verdict => "verdict",
         }
     }
 }

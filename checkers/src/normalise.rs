@@ -197,6 +197,26 @@ impl<Op: Clone + Eq + Hash> Part<Op> {
         Problem::new(model, initial, classes, calls, moments, drop_unobserved)
     }
 
+    /// The part of which these are the intervals, in order of beginning.
+    pub(crate) fn of_intervals(key: Option<Value>, intervals: &[Interval<Op>]) -> Self {
+        let mut stamped = Vec::with_capacity(2 * intervals.len());
+        for (member, interval) in (0_u32..).zip(intervals) {
+            stamped.push((interval.begins, member << 1));
+            stamped.extend(interval.ends.map(|ends| (ends, member << 1 | 1)));
+        }
+        stamped.sort_unstable();
+        let members = (0..).zip(intervals).map(|(source, interval)| Member {
+            source,
+            op: interval.op.clone(),
+            open: interval.ends.is_none(),
+        });
+        Part {
+            key,
+            members: members.collect(),
+            moments: stamped.into_iter().map(|(_, moment)| moment).collect(),
+        }
+    }
+
     /// The part as monitors and views see it: the position in `moments` is the time.
     pub(crate) fn intervals(&self) -> Vec<Interval<Op>> {
         let mut intervals: Vec<Interval<Op>> = self

@@ -1,11 +1,15 @@
 //! The laws that are about histories: small ones made up by chance, judged by the oracle.
 
-use histories::{Operation, Value};
+use histories::{History, Operation, Value};
 use seeds::Stream;
 
 use super::{Law, LawViolation, Trial};
+use crate::dispatch::{self, Finding};
+use crate::limits::Budget;
+use crate::normalise::Part;
 use crate::oracle::{self, Interval, OPERATIONS_MAX};
-use crate::{Access, Model, ModelError, Monitored};
+use crate::subject::Subject;
+use crate::{Access, Cancel, Limits, Model, ModelError, Monitored};
 
 /// Sets of placed operations the oracle may look at for one history.
 const NODES_MAX: u64 = 100_000;
@@ -17,12 +21,15 @@ const WIDTH_MAX: u64 = 4;
 const PICKS: usize = 3;
 
 /// The laws tried on every history.
-const LAWS: [Law; 4] = [
+const LAWS: [Law; 5] = [
     Law::UnknownOutcome,
     Law::Unobserved,
     Law::RegisterView,
     Law::Monitor,
+    Law::Verdict,
 ];
+/// The whole check is made of one history of so many.
+const HISTORIES_PER_VERDICT: u64 = 4;
 
 /// A history: operations, by their places in the group, and their times.
 type Timed = Vec<Interval<usize>>;
@@ -38,7 +45,7 @@ enum Tried {
 impl<M: Model> Trial<'_, M> {
     /// Tries every law about histories, which start from the initial state or from others.
     pub(super) fn laws_of_histories(&mut self, states: &[M::State]) -> Result<(), LawViolation> {
-        for _ in 0..self.effort.histories {
+        for number in 0..self.effort.histories {
             let start = match self.chance.chance(1, 2) {
                 true => &states[0],
                 false => self.any(states),
@@ -48,7 +55,11 @@ impl<M: Model> Trial<'_, M> {
                 continue;
             };
             self.report.judged(truth);
+            let is_judged = number.is_multiple_of(HISTORIES_PER_VERDICT);
             for law in LAWS {
+                if law == Law::Verdict && !is_judged {
+                    continue;
+                }
                 match self.try_law(law, start, &history) {
                     Tried::Nothing => {}
                     Tried::Held => self.report.count(law, 1),
@@ -64,7 +75,8 @@ impl<M: Model> Trial<'_, M> {
             Law::UnknownOutcome => self.unknown_outcome(start, history),
             Law::Unobserved => self.unobserved(start, history),
             Law::RegisterView => self.register_view(start, history),
-            _ => self.monitor(start, history),
+            Law::Monitor => self.monitor(start, history),
+            _ => self.verdict(start, history),
         }
     }
 
@@ -285,6 +297,32 @@ impl<M: Model> Trial<'_, M> {
                 ))
             }
             Some(false) | None => Tried::Held,
+        }
+    }
+
+    /// The engines, as a check asks them, decide as the oracle does.
+    fn verdict(&self, start: &M::State, history: &Timed) -> Tried {
+        if *start != self.model.initial(self.group.key.as_ref()) {
+            return Tried::Nothing;
+        }
+        let mut intervals = self.intervals(history);
+        intervals.sort_by_key(|interval| interval.begins);
+        let Some(truth) = self.truth(start, &intervals) else {
+            return Tried::Nothing;
+        };
+        let subject = Subject::Part(Part::of_intervals(self.group.key.clone(), &intervals));
+        let nothing = History::default();
+        let budget = Budget::new(&Limits::default(), &Cancel::new());
+        let found = dispatch::decide(self.model, &nothing.operations(), &subject, &budget, false);
+        match found {
+            Finding::Linearizable if truth => Tried::Held,
+            Finding::Violated(_) if !truth => Tried::Held,
+            Finding::Linearizable => Tried::Broken("the check finds no violation".to_owned()),
+            Finding::Violated(_) => {
+                Tried::Broken("the check finds a violation where there is none".to_owned())
+            }
+            Finding::Undecided { .. } => Tried::Nothing,
+            Finding::Disagreement(who) => Tried::Broken(format!("{who} contradict each other")),
         }
     }
 

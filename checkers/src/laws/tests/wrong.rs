@@ -47,6 +47,7 @@ enum Fault {
     NeverValid,
     BlamesNobody,
     BlamesWhoIsNot,
+    StartWavers,
 }
 
 /// A cas-register with every hint there is, all of them right but one.
@@ -99,7 +100,11 @@ impl Model for Wrong {
     }
 
     fn initial(&self, part: Option<&Value>) -> Value {
-        self.right.initial(part)
+        match self.wavers(Fault::StartWavers) {
+            true => self.right.initial(part),
+            false if self.has(Fault::StartWavers) => Value::Int(1),
+            false => self.right.initial(part),
+        }
     }
 
     fn step(&self, state: &Value, op: &RegisterOp) -> Option<Value> {
@@ -274,6 +279,7 @@ fn every_wrong_hint_is_caught() {
         (Fault::NeverValid, Law::Monitor),
         (Fault::BlamesNobody, Law::Monitor),
         (Fault::BlamesWhoIsNot, Law::Monitor),
+        (Fault::StartWavers, Law::Verdict),
     ];
     faults.into_par_iter().for_each(|(fault, law)| {
         let violation = try_fault(fault).expect_err(&format!("{fault:?}"));
