@@ -83,7 +83,7 @@ const BRIEF_MAX: usize = 60;
 /// ```
 ///
 /// Whoever gives hints should let [`laws::check`](crate::laws::check) try them.
-pub trait Model: Sync {
+pub trait Model: Send + Sync {
     /// The state of one part of the system, as [`Model::part`] divides it.
     type State: Clone + Eq + Hash + Debug + Send;
     /// An operation together with what it is known to have observed.

@@ -12,9 +12,9 @@ use super::frontier::Config;
 use super::mask::{Fixed, Mask, Spilled};
 use super::race::Search;
 use super::supply::{NONE_USED, Supply};
-use super::transitions::Transitions;
+use super::transitions::{StateId, Transitions};
 use super::window::{Pending, Window};
-use super::{Decision, Problem, Progress, Reductions};
+use super::{Decision, Problem, Progress, Reductions, Timeline};
 use crate::Model;
 use crate::limits::{Account, Budget, Exhausted};
 
@@ -33,9 +33,9 @@ pub(crate) fn order<M: Model>(
     budget: &Budget,
 ) -> Result<Option<Vec<u32>>, Exhausted> {
     match problem.width {
-        0..=64 => DepthSearch::<M, Fixed<1>>::new(problem, Reductions::ALL, budget).order(),
-        65..=256 => DepthSearch::<M, Fixed<4>>::new(problem, Reductions::ALL, budget).order(),
-        _ => DepthSearch::<M, Spilled>::new(problem, Reductions::ALL, budget).order(),
+        0..=64 => DepthSearch::<Fixed<1>>::new(problem, Reductions::ALL, budget).order(),
+        65..=256 => DepthSearch::<Fixed<4>>::new(problem, Reductions::ALL, budget).order(),
+        _ => DepthSearch::<Spilled>::new(problem, Reductions::ALL, budget).order(),
     }
 }
 
@@ -57,12 +57,12 @@ struct Step<K> {
 }
 
 /// The search, resumable between turns.
-pub(crate) struct DepthSearch<'p, 'm, M: Model, K: Mask> {
-    problem: &'p Problem<'m, M>,
+pub(crate) struct DepthSearch<'p, K: Mask> {
+    timeline: &'p Timeline,
     reductions: Reductions,
-    transitions: Transitions<'p, M>,
+    transitions: Transitions<'p>,
     supply: Supply,
-    window: Window<'p, 'm, M>,
+    window: Window<'p>,
     /// For each moment where the first return at or after it is.
     next_returns: Vec<u32>,
     /// For each class its open calls, in order of beginning.
@@ -79,7 +79,7 @@ pub(crate) struct DepthSearch<'p, 'm, M: Model, K: Mask> {
     nodes: u64,
 }
 
-impl<M: Model, K: Mask> Search for DepthSearch<'_, '_, M, K> {
+impl<K: Mask> Search for DepthSearch<'_, K> {
     fn advance(&mut self, nodes: u64) -> Progress {
         let turn = self.nodes.saturating_add(nodes);
         while let Some(step) = self.stack.pop() {
@@ -88,7 +88,7 @@ impl<M: Model, K: Mask> Search for DepthSearch<'_, '_, M, K> {
                 self.order.push(step.places);
             }
             let node = step.node;
-            if node.position as usize >= self.problem.moments.len() {
+            if node.position as usize >= self.timeline.moments.len() {
                 return Progress::Done(Decision::Linearizable);
             }
             self.furthest = self.furthest.max(node.position);
@@ -118,24 +118,34 @@ impl<M: Model, K: Mask> Search for DepthSearch<'_, '_, M, K> {
     }
 }
 
-impl<'p, 'm, M: Model, K: Mask> DepthSearch<'p, 'm, M, K> {
-    pub(crate) fn new(
-        problem: &'p Problem<'m, M>,
+impl<'p, K: Mask> DepthSearch<'p, K> {
+    pub(crate) fn new<M: Model>(
+        problem: &'p Problem<'_, M>,
         reductions: Reductions,
         budget: &Budget,
     ) -> Self {
-        let mut transitions = Transitions::new(problem.model, &problem.classes);
-        let next_returns = next_returns(problem);
-        let stack = problem
-            .starts
+        let (transitions, starts) =
+            Transitions::new(problem.model, &problem.classes, &problem.starts);
+        Self::of(&problem.timeline, transitions, &starts, reductions, budget)
+    }
+
+    fn of(
+        timeline: &'p Timeline,
+        transitions: Transitions<'p>,
+        starts: &[StateId],
+        reductions: Reductions,
+        budget: &Budget,
+    ) -> Self {
+        let next_returns = next_returns(timeline);
+        let stack = starts
             .iter()
-            .map(|start| Step {
+            .map(|&state| Step {
                 node: Node {
                     position: next_returns[0],
                     config: Config {
-                        updates: K::empty(problem.width),
-                        observers: K::empty(problem.width),
-                        state: transitions.intern(start.clone()),
+                        updates: K::empty(timeline.width),
+                        observers: K::empty(timeline.width),
+                        state,
                         used: NONE_USED,
                     },
                 },
@@ -144,13 +154,13 @@ impl<'p, 'm, M: Model, K: Mask> DepthSearch<'p, 'm, M, K> {
             })
             .collect();
         DepthSearch {
-            problem,
+            timeline,
             reductions,
             transitions,
             supply: Supply::new(),
-            window: Window::new(problem),
+            window: Window::new(timeline),
             next_returns,
-            open_calls: open_calls(problem),
+            open_calls: open_calls(timeline),
             stack,
             seen: FxHashSet::default(),
             successors: Vec::new(),
@@ -175,9 +185,9 @@ impl<'p, 'm, M: Model, K: Mask> DepthSearch<'p, 'm, M, K> {
     /// Pushes what can follow, the most promising last.
     fn visit(&mut self, mut node: Node<K>) {
         self.window.seek(node.position as usize);
-        let call = self.problem.moments[node.position as usize].call as usize;
-        let (class, slot) = (self.problem.calls[call].class, self.problem.slots[call]);
-        let observes = self.problem.observers[class as usize];
+        let call = self.timeline.moments[node.position as usize].call as usize;
+        let (class, slot) = (self.timeline.calls[call].class, self.timeline.slots[call]);
+        let observes = self.timeline.observers[class as usize];
         if self.reductions.eager_observers {
             self.absorb(&mut node.config);
         }
@@ -227,7 +237,7 @@ impl<'p, 'm, M: Model, K: Mask> DepthSearch<'p, 'm, M, K> {
 
     /// The call that is under way: the one that returns where it must.
     fn call_of(&self, pending: &Pending) -> u32 {
-        self.problem.moments[pending.deadline as usize].call
+        self.timeline.moments[pending.deadline as usize].call
     }
 
     fn successors_open(&mut self, node: &Node<K>, returning: u32) {
@@ -335,10 +345,10 @@ impl<'p, 'm, M: Model, K: Mask> DepthSearch<'p, 'm, M, K> {
 }
 
 /// For each class its open calls, in order of beginning.
-fn open_calls<M: Model>(problem: &Problem<'_, M>) -> Vec<Vec<u32>> {
-    let mut calls = vec![Vec::new(); problem.classes.len()];
-    for moment in problem.moments.iter().filter(|moment| !moment.returns) {
-        let call = problem.calls[moment.call as usize];
+fn open_calls(timeline: &Timeline) -> Vec<Vec<u32>> {
+    let mut calls = vec![Vec::new(); timeline.observers.len()];
+    for moment in timeline.moments.iter().filter(|moment| !moment.returns) {
+        let call = timeline.calls[moment.call as usize];
         if call.open {
             calls[call.class as usize].push(moment.call);
         }
@@ -347,11 +357,11 @@ fn open_calls<M: Model>(problem: &Problem<'_, M>) -> Vec<Vec<u32>> {
 }
 
 /// For each position, the end included, where the first return at or after it is.
-fn next_returns<M: Model>(problem: &Problem<'_, M>) -> Vec<u32> {
-    let end = problem.moments.len();
+fn next_returns(timeline: &Timeline) -> Vec<u32> {
+    let end = timeline.moments.len();
     let mut next = vec![end as u32; end + 1];
     for position in (0..end).rev() {
-        let returns = problem.moments[position].returns;
+        let returns = timeline.moments[position].returns;
         next[position] = if returns {
             position as u32
         } else {

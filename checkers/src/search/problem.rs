@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use rustc_hash::FxHashSet;
@@ -42,6 +43,12 @@ pub(crate) struct Problem<'m, M: Model> {
     /// before is left out.
     pub starts: Vec<M::State>,
     pub classes: Arc<[M::Op]>,
+    pub timeline: Timeline,
+}
+
+/// The calls of a problem and their order: all that the engines know of it, besides the steps.
+#[derive(Debug)]
+pub(crate) struct Timeline {
     /// For each class, whether it only observes.
     pub observers: Arc<[bool]>,
     pub calls: Vec<Call>,
@@ -53,6 +60,14 @@ pub(crate) struct Problem<'m, M: Model> {
     pub slots: Vec<u32>,
     /// How many slots it takes.
     pub width: usize,
+}
+
+impl<M: Model> Deref for Problem<'_, M> {
+    type Target = Timeline;
+
+    fn deref(&self) -> &Timeline {
+        &self.timeline
+    }
 }
 
 impl<'m, M: Model> Problem<'m, M> {
@@ -70,17 +85,19 @@ impl<'m, M: Model> Problem<'m, M> {
             starts: vec![initial.clone()],
             initial,
             classes,
-            observers,
-            calls,
-            moments,
-            returns: Vec::new(),
-            slots: Vec::new(),
-            width: 0,
+            timeline: Timeline {
+                observers,
+                calls,
+                moments,
+                returns: Vec::new(),
+                slots: Vec::new(),
+                width: 0,
+            },
         };
         if drop_unobserved {
             problem.drop_unobserved();
         }
-        problem.assign_slots();
+        problem.timeline.assign_slots();
         problem
     }
 
@@ -216,27 +233,30 @@ impl<'m, M: Model> Problem<'m, M> {
             .iter()
             .map(|&is_open| is_open && !dead.next().unwrap_or(false))
             .collect();
-        let calls = &self.calls;
-        let keep: Vec<bool> = calls
+        let timeline = &mut self.timeline;
+        let keep: Vec<bool> = timeline
+            .calls
             .iter()
             .map(|call| !call.open || stays[call.class as usize])
             .collect();
-        let mut numbers = vec![u32::MAX; self.calls.len()];
+        let mut numbers = vec![u32::MAX; timeline.calls.len()];
         let mut kept = Vec::new();
-        for (number, call) in self.calls.iter().enumerate() {
+        for (number, call) in timeline.calls.iter().enumerate() {
             if keep[number] {
                 numbers[number] = kept.len() as u32;
                 kept.push(*call);
             }
         }
-        self.moments.retain_mut(|moment| {
+        timeline.moments.retain_mut(|moment| {
             let keeps = keep[moment.call as usize];
             moment.call = numbers[moment.call as usize];
             keeps
         });
-        self.calls = kept;
+        timeline.calls = kept;
     }
+}
 
+impl Timeline {
     /// Gives every call that returns the lowest slot free when it begins.
     fn assign_slots(&mut self) {
         self.returns = vec![self.moments.len() as u32; self.calls.len()];

@@ -4,7 +4,7 @@
 //! every run.
 
 use super::depth::DepthSearch;
-use super::mask::{Fixed, Mask, Spilled};
+use super::mask::{Fixed, Spilled};
 use super::sets::SetSearch;
 use super::{Decision, Problem, Progress, Reductions};
 use crate::Model;
@@ -29,17 +29,54 @@ pub(crate) fn decide<M: Model>(problem: &Problem<'_, M>, budget: &Budget) -> (De
     decide_with(problem, budget, Reductions::ALL, Engines::Both)
 }
 
-/// Decides with the masks the width asks for.
+/// Decides with some of both.
 pub(crate) fn decide_with<M: Model>(
     problem: &Problem<'_, M>,
     budget: &Budget,
     reductions: Reductions,
     engines: Engines,
 ) -> (Decision, u64) {
+    let mut searches: Vec<Box<dyn Search + '_>> = Vec::new();
+    if engines != Engines::Depth {
+        searches.push(sets(problem, reductions, budget));
+    }
+    let waits = (engines != Engines::Sets).then_some(|| depth(problem, reductions, budget));
+    race(searches, waits, problem.moments.len(), budget)
+}
+
+/// Decides with an engine of another kind and the depth-first search of `problem`.
+pub(crate) fn race_with<'s, M: Model>(
+    engine: Box<dyn Search + 's>,
+    problem: &'s Problem<'_, M>,
+    budget: &Budget,
+) -> (Decision, u64) {
+    let waits = || depth(problem, Reductions::ALL, budget);
+    race(vec![engine], Some(waits), problem.moments.len(), budget)
+}
+
+/// The set search with the masks the width asks for.
+fn sets<'s, M: Model>(
+    problem: &'s Problem<'_, M>,
+    reductions: Reductions,
+    budget: &Budget,
+) -> Box<dyn Search + 's> {
     match problem.width {
-        0..=64 => race_own::<M, Fixed<1>>(problem, budget, reductions, engines),
-        65..=256 => race_own::<M, Fixed<4>>(problem, budget, reductions, engines),
-        _ => race_own::<M, Spilled>(problem, budget, reductions, engines),
+        0..=64 => Box::new(SetSearch::<Fixed<1>>::new(problem, reductions, budget)),
+        65..=256 => Box::new(SetSearch::<Fixed<4>>::new(problem, reductions, budget)),
+        _ => Box::new(SetSearch::<Spilled>::new(problem, reductions, budget)),
+    }
+}
+
+/// The depth-first search, likewise.
+fn depth<'s, M: Model>(
+    problem: &'s Problem<'_, M>,
+    reductions: Reductions,
+    budget: &Budget,
+) -> Box<dyn Search + 's> {
+    match problem.width {
+        0..=64 => Box::new(DepthSearch::<Fixed<1>>::new(problem, reductions, budget)),
+        65..=256 => Box::new(DepthSearch::<Fixed<4>>::new(problem, reductions, budget)),
+        _ => Box::new(DepthSearch::<Spilled>::new(problem, reductions, budget)),
     }
 }
 
@@ -53,44 +90,15 @@ pub(crate) trait Search {
     fn position(&self) -> usize;
 }
 
-/// Decides with an engine of another kind and the depth-first search of `problem`.
-pub(crate) fn race_with<'s, M: Model>(
-    engine: Box<dyn Search + 's>,
-    problem: &'s Problem<'_, M>,
-    budget: &Budget,
-) -> (Decision, u64) {
-    let searches = vec![engine];
-    match problem.width {
-        0..=64 => race::<M, Fixed<1>>(searches, true, problem, budget, Reductions::ALL),
-        65..=256 => race::<M, Fixed<4>>(searches, true, problem, budget, Reductions::ALL),
-        _ => race::<M, Spilled>(searches, true, problem, budget, Reductions::ALL),
-    }
-}
-
-fn race_own<M: Model, K: Mask>(
-    problem: &Problem<'_, M>,
-    budget: &Budget,
-    reductions: Reductions,
-    engines: Engines,
-) -> (Decision, u64) {
-    let mut searches: Vec<Box<dyn Search + '_>> = Vec::new();
-    if engines != Engines::Depth {
-        searches.push(Box::new(SetSearch::<M, K>::new(
-            problem, reductions, budget,
-        )));
-    }
-    let depth_waits = engines != Engines::Sets;
-    race::<M, K>(searches, depth_waits, problem, budget, reductions)
-}
-
-fn race<'s, M: Model, K: Mask + 's>(
+/// Gives each search its turn. The one that waits is made only when the first turn of the others
+/// was not enough.
+fn race<'s>(
     mut searches: Vec<Box<dyn Search + 's>>,
-    mut depth_waits: bool,
-    problem: &'s Problem<'_, M>,
+    mut waits: Option<impl FnOnce() -> Box<dyn Search + 's>>,
+    moments: usize,
     budget: &Budget,
-    reductions: Reductions,
 ) -> (Decision, u64) {
-    let mut turn = (problem.moments.len() as u64)
+    let mut turn = (moments as u64)
         .saturating_mul(TURN_NODES_PER_MOMENT)
         .max(TURN_NODES_MIN);
     let (mut spent, mut explained, mut limit) = (0, 0, Exhausted::Cancelled);
@@ -113,11 +121,8 @@ fn race<'s, M: Model, K: Mask + 's>(
         if spent >= budget.nodes {
             limit = Exhausted::Nodes;
             searches.clear();
-        } else if depth_waits {
-            // Made only when the first turn of the set search was not enough.
-            let depth = DepthSearch::<M, K>::new(problem, reductions, budget);
-            searches.insert(0, Box::new(depth));
-            depth_waits = false;
+        } else if let Some(search) = waits.take() {
+            searches.insert(0, search());
         } else {
             turn = turn.saturating_mul(TURN_GROWTH);
         }

@@ -14,7 +14,7 @@ use super::race::Search;
 use super::supply::{NONE_USED, Supply};
 use super::transitions::{StateId, Transitions};
 use super::window::{self, UnderWay};
-use super::{Decision, Moment, Problem, Progress, Reductions};
+use super::{Decision, Moment, Problem, Progress, Reductions, Timeline};
 use crate::Model;
 use crate::limits::{Account, Budget, Exhausted};
 
@@ -22,9 +22,9 @@ use crate::limits::{Account, Budget, Exhausted};
 const NODES_PER_LOOK: u64 = 512;
 
 /// The configurations at one moment, and what it takes to go on from there.
-pub(crate) struct Sets<'p, M: Model, K: Mask> {
+pub(crate) struct Sets<'p, K: Mask> {
     reductions: Reductions,
-    pub(super) transitions: Transitions<'p, M>,
+    pub(super) transitions: Transitions<'p>,
     supply: Supply,
     pub(super) under_way: UnderWay,
     current: Frontier<K>,
@@ -51,25 +51,26 @@ pub(super) enum Stopped {
 }
 
 /// The search of a whole problem, resumable between turns.
-pub(crate) struct SetSearch<'p, 'm, M: Model, K: Mask> {
-    problem: &'p Problem<'m, M>,
-    sets: Sets<'p, M, K>,
+pub(crate) struct SetSearch<'p, K: Mask> {
+    timeline: &'p Timeline,
+    sets: Sets<'p, K>,
     position: usize,
 }
 
-impl<'p, 'm, M: Model, K: Mask> SetSearch<'p, 'm, M, K> {
-    pub(crate) fn new(
-        problem: &'p Problem<'m, M>,
+impl<'p, K: Mask> SetSearch<'p, K> {
+    pub(crate) fn new<M: Model>(
+        problem: &'p Problem<'_, M>,
         reductions: Reductions,
         budget: &Budget,
     ) -> Self {
-        let transitions = Transitions::new(problem.model, &problem.classes);
+        let (transitions, starts) =
+            Transitions::new(problem.model, &problem.classes, &problem.starts);
         let mut sets = Sets::new(transitions, reductions, budget);
-        for start in &problem.starts {
-            sets.start_from(start.clone(), problem.width);
+        for start in starts {
+            sets.start_from(start, problem.width);
         }
         SetSearch {
-            problem,
+            timeline: &problem.timeline,
             sets,
             position: 0,
         }
@@ -77,9 +78,9 @@ impl<'p, 'm, M: Model, K: Mask> SetSearch<'p, 'm, M, K> {
 
     /// Passes the moment at `position`; false when nothing explains it.
     fn pass(&mut self, moment: Moment) -> Result<bool, Stopped> {
-        let call = self.problem.calls[moment.call as usize];
-        let slot = self.problem.slots[moment.call as usize];
-        let observes = self.problem.observers[call.class as usize];
+        let call = self.timeline.calls[moment.call as usize];
+        let slot = self.timeline.slots[moment.call as usize];
+        let observes = self.timeline.observers[call.class as usize];
         if moment.returns {
             let class = call.class;
             if !self.sets.pass_return(&Returning {
@@ -93,17 +94,17 @@ impl<'p, 'm, M: Model, K: Mask> SetSearch<'p, 'm, M, K> {
             self.sets.add_observer(slot, call.class);
         }
         let under_way = &mut self.sets.under_way;
-        window::apply(self.problem, under_way, moment.call, !moment.returns);
+        window::apply(self.timeline, under_way, moment.call, !moment.returns);
         self.position += 1;
         self.sets.count_node()?;
         Ok(true)
     }
 }
 
-impl<M: Model, K: Mask> Search for SetSearch<'_, '_, M, K> {
+impl<K: Mask> Search for SetSearch<'_, K> {
     fn advance(&mut self, nodes: u64) -> Progress {
         self.sets.begin_turn(nodes);
-        while let Some(&moment) = self.problem.moments.get(self.position) {
+        while let Some(&moment) = self.timeline.moments.get(self.position) {
             match self.pass(moment) {
                 Ok(true) => {}
                 Ok(false) => {
@@ -126,10 +127,10 @@ impl<M: Model, K: Mask> Search for SetSearch<'_, '_, M, K> {
     }
 }
 
-impl<'p, M: Model, K: Mask> Sets<'p, M, K> {
+impl<'p, K: Mask> Sets<'p, K> {
     /// With no configuration yet.
     pub(super) fn new(
-        transitions: Transitions<'p, M>,
+        transitions: Transitions<'p>,
         reductions: Reductions,
         budget: &Budget,
     ) -> Self {
@@ -149,11 +150,11 @@ impl<'p, M: Model, K: Mask> Sets<'p, M, K> {
     }
 
     /// A state that may be there at the start, for slots below `width`.
-    pub(super) fn start_from(&mut self, state: M::State, width: usize) {
+    pub(super) fn start_from(&mut self, state: StateId, width: usize) {
         let config = Config {
             updates: K::empty(width),
             observers: K::empty(width),
-            state: self.transitions.intern(state),
+            state,
             used: NONE_USED,
         };
         self.current.insert(config, &self.supply);
@@ -190,7 +191,7 @@ impl<'p, M: Model, K: Mask> Sets<'p, M, K> {
 
     /// Moves everything to a set with masks of another kind, for slots below `width`: wide enough
     /// for every slot in use.
-    pub(super) fn take_with_masks<L: Mask>(&mut self, width: usize) -> Sets<'p, M, L> {
+    pub(super) fn take_with_masks<L: Mask>(&mut self, width: usize) -> Sets<'p, L> {
         let transitions = self.transitions.take();
         let mut sets = Sets::new(transitions, self.reductions, &self.budget);
         sets.supply = std::mem::replace(&mut self.supply, Supply::new());

@@ -13,7 +13,7 @@ use rustc_hash::FxHashMap;
 use super::Reductions;
 use super::mask::{Fixed, Spilled};
 use super::sets::{Returning, Sets, Stopped};
-use super::transitions::Transitions;
+use super::transitions::{SharedClasses, Transitions};
 use super::window::Pending;
 use crate::limits::Budget;
 use crate::{Model, OnlineLimit};
@@ -26,10 +26,10 @@ const WIDE_SLOTS: usize = 256;
 const KEPT_MIN: usize = 16;
 
 /// The set, with the masks that the number of slots asks for.
-enum Masked<M: Model + 'static> {
-    Narrow(Box<Sets<'static, M, Fixed<1>>>),
-    Wide(Box<Sets<'static, M, Fixed<4>>>),
-    Spilled(Box<Sets<'static, M, Spilled>>),
+enum Masked {
+    Narrow(Box<Sets<'static, Fixed<1>>>),
+    Wide(Box<Sets<'static, Fixed<4>>>),
+    Spilled(Box<Sets<'static, Spilled>>),
 }
 
 /// Does the same with the set, whatever its masks.
@@ -69,8 +69,11 @@ pub(crate) struct StreamLimits {
 
 /// The search.
 pub(crate) struct Stream<M: Model + 'static> {
-    sets: Masked<M>,
+    model: Arc<M>,
+    sets: Masked,
     limits: StreamLimits,
+    /// The operations of the classes, shared with the sets, which forget those of no use.
+    ops: SharedClasses<M::Op>,
     classes: FxHashMap<M::Op, u32>,
     held: Vec<Option<Held>>,
     free: BinaryHeap<Reverse<u32>>,
@@ -90,9 +93,14 @@ impl<M: Model + 'static> Stream<M> {
         limits: StreamLimits,
         budget: &Budget,
     ) -> Self {
-        let mut sets = Sets::new(Transitions::growing(model), reductions, budget);
+        let ops = SharedClasses::default();
+        let (transitions, start) =
+            Transitions::growing(Arc::clone(&model), Arc::clone(&ops), start);
+        let mut sets = Sets::new(transitions, reductions, budget);
         sets.start_from(start, NARROW_SLOTS);
         Stream {
+            model,
+            ops,
             sets: Masked::Narrow(Box::new(sets)),
             limits,
             classes: FxHashMap::default(),
@@ -107,6 +115,7 @@ impl<M: Model + 'static> Stream<M> {
     /// A call begins that will return; later ends have greater `deadline`s.
     pub(crate) fn begins(&mut self, op: M::Op, deadline: u64) -> Ticket {
         self.resting = false;
+        let observes = self.model.is_observer(&op);
         let class = self.class(op);
         let slot = match self.free.pop() {
             Some(Reverse(slot)) => slot,
@@ -117,13 +126,11 @@ impl<M: Model + 'static> Stream<M> {
             deadline,
             slot,
         };
-        let observes = with_sets!(&mut self.sets, sets => {
-            let observes = sets.transitions.model().is_observer(sets.transitions.class(class));
+        with_sets!(&mut self.sets, sets => {
             if observes {
                 sets.add_observer(slot, class);
             }
             sets.under_way.count(pending, observes, true);
-            observes
         });
         self.held[slot as usize] = Some(Held { pending, observes });
         self.under_way += 1;
@@ -134,7 +141,7 @@ impl<M: Model + 'static> Stream<M> {
     pub(crate) fn begins_open(&mut self, op: M::Op) {
         self.resting = false;
         // R4: an observer that nobody saw return constrains nothing.
-        if !with_sets!(&self.sets, sets => sets.transitions.model().is_observer(&op)) {
+        if !self.model.is_observer(&op) {
             let class = self.class(op);
             with_sets!(&mut self.sets, sets => sets.under_way.count_open(class, true));
         }
@@ -209,7 +216,13 @@ impl<M: Model + 'static> Stream<M> {
         if let Some(&class) = self.classes.get(&op) {
             return class;
         }
-        let class = with_sets!(&mut self.sets, sets => sets.transitions.add_class(op.clone()));
+        let mut ops = match self.ops.lock() {
+            Ok(ops) => ops,
+            Err(held) => held.into_inner(),
+        };
+        let class = ops.len() as u32;
+        ops.push(op.clone());
+        drop(ops);
         self.classes.insert(op, class);
         class
     }

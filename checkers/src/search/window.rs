@@ -1,9 +1,8 @@
 //! Which calls are under way at a position in the history, moved forward and backward.
 
-use super::Problem;
+use super::Timeline;
 use super::mask::Mask;
 use super::transitions::{StateId, Transitions};
-use crate::Model;
 
 /// A call under way that will return.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -69,9 +68,9 @@ impl UnderWay {
     }
 
     /// R1: places every observer under way that is legal in the state.
-    pub(crate) fn absorb<M: Model, K: Mask>(
+    pub(crate) fn absorb<K: Mask>(
         &self,
-        transitions: &mut Transitions<'_, M>,
+        transitions: &mut Transitions<'_>,
         state: StateId,
         observers: &mut K,
     ) {
@@ -111,20 +110,20 @@ impl UnderWay {
     }
 }
 
-/// A cursor in the moments of a problem.
+/// A cursor in the moments of a timeline.
 #[derive(Debug)]
-pub(crate) struct Window<'p, 'm, M: Model> {
-    problem: &'p Problem<'m, M>,
+pub(crate) struct Window<'p> {
+    timeline: &'p Timeline,
     /// How many moments have passed.
     pub position: usize,
     /// What is under way there.
     pub under_way: UnderWay,
 }
 
-impl<'p, 'm, M: Model> Window<'p, 'm, M> {
-    pub(crate) fn new(problem: &'p Problem<'m, M>) -> Self {
+impl<'p> Window<'p> {
+    pub(crate) fn new(timeline: &'p Timeline) -> Self {
         Window {
-            problem,
+            timeline,
             position: 0,
             under_way: UnderWay::default(),
         }
@@ -132,10 +131,10 @@ impl<'p, 'm, M: Model> Window<'p, 'm, M> {
 
     /// Moves to where exactly `position` moments have passed.
     pub(crate) fn seek(&mut self, position: usize) {
-        while self.position < position.min(self.problem.moments.len()) {
-            let moment = self.problem.moments[self.position];
+        while self.position < position.min(self.timeline.moments.len()) {
+            let moment = self.timeline.moments[self.position];
             apply(
-                self.problem,
+                self.timeline,
                 &mut self.under_way,
                 moment.call,
                 !moment.returns,
@@ -144,9 +143,9 @@ impl<'p, 'm, M: Model> Window<'p, 'm, M> {
         }
         while self.position > position {
             self.position -= 1;
-            let moment = self.problem.moments[self.position];
+            let moment = self.timeline.moments[self.position];
             apply(
-                self.problem,
+                self.timeline,
                 &mut self.under_way,
                 moment.call,
                 moment.returns,
@@ -156,22 +155,17 @@ impl<'p, 'm, M: Model> Window<'p, 'm, M> {
 }
 
 /// A call comes under way (`enters`) or is so no more.
-pub(crate) fn apply<M: Model>(
-    problem: &Problem<'_, M>,
-    under_way: &mut UnderWay,
-    call: u32,
-    enters: bool,
-) {
+pub(crate) fn apply(timeline: &Timeline, under_way: &mut UnderWay, call: u32, enters: bool) {
     let number = call as usize;
-    let class = problem.calls[number].class;
-    if problem.calls[number].open {
+    let class = timeline.calls[number].class;
+    if timeline.calls[number].open {
         under_way.count_open(class, enters);
         return;
     }
     let pending = Pending {
         class,
-        deadline: u64::from(problem.returns[number]),
-        slot: problem.slots[number],
+        deadline: u64::from(timeline.returns[number]),
+        slot: timeline.slots[number],
     };
-    under_way.count(pending, problem.observers[class as usize], enters);
+    under_way.count(pending, timeline.observers[class as usize], enters);
 }
