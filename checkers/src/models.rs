@@ -27,6 +27,8 @@ pub use bank::{Bank, BankOp, Transfer};
 pub use counter::{Counter, CounterOp};
 pub use fenced_lock::{Fence, FencedLock, FencedLockOp};
 pub use fifo_queue::{FifoQueue, FifoQueueOp};
+#[cfg(test)]
+pub(crate) use kv::step_of;
 pub use kv::{Kv, KvOp};
 pub use multi_register::{MultiRegister, Transaction};
 pub use mutex::{Mutex, MutexOp};

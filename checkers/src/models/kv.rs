@@ -300,7 +300,7 @@ fn could_tell(held: &Held, op: &KvOp, appends: bool) -> bool {
 }
 
 /// The operation as the view of sequences sees it; one that deletes is taken to find something.
-fn step_of(op: &KvOp) -> Step<'_, u8> {
+pub(crate) fn step_of(op: &KvOp) -> Step<'_, u8> {
     match op {
         KvOp::Get(held) => Step::Find(bytes(held)),
         KvOp::Put(text) => Step::Leave(Some(text.as_bytes())),

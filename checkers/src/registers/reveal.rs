@@ -33,7 +33,7 @@
 
 use std::hash::{Hash, Hasher};
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{Access, RegisterView};
 
@@ -45,6 +45,8 @@ const SYMBOLS_MAX: u64 = 1 << 31;
 /// An odd number, so that it has an inverse modulo 2^64.
 const BASE: u64 = 0x9e37_79b9_7f4a_7c15;
 const BASE_INVERSE: u64 = inverse(BASE);
+const BASE_SQUARED: u64 = BASE.wrapping_mul(BASE);
+const BASE_CUBED: u64 = BASE_SQUARED.wrapping_mul(BASE);
 
 /// A state: nothing, or a sequence.
 pub(crate) type State<'a, T> = Option<&'a [T]>;
@@ -75,15 +77,34 @@ pub(crate) fn view<'a, T: Symbol>(
     start: State<'a, T>,
     steps: impl Iterator<Item = (Step<'a, T>, bool)> + Clone,
 ) -> Option<RegisterView> {
+    view_without(start, steps, None)
+}
+
+/// A condition for there to be a view. Tests leave one out, to see that it is needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Condition {
+    /// No required state has several sources, one of them an append.
+    OneSource,
+    /// What an append found that left just what it appended was either nothing or empty.
+    NothingOrEmpty,
+    /// No state that a mismatch or an open swap names was perhaps left by an append.
+    NamedIsClear,
+}
+
+fn view_without<'a, T: Symbol>(
+    start: State<'a, T>,
+    steps: impl Iterator<Item = (Step<'a, T>, bool)> + Clone,
+    without: Option<Condition>,
+) -> Option<RegisterView> {
     let mut sources = Sources::of(start, steps.clone())?;
-    sources.require_all(steps.clone())?;
+    sources.require_all(steps.clone(), without)?;
     for (step, is_open) in steps.clone() {
         let named = match step {
             Step::Miss(state) if !is_open => state,
             Step::Swap(state, _) if is_open => state,
             _ => continue,
         };
-        if !sources.is_clear(named)? {
+        if !sources.is_clear(named)? && without != Some(Condition::NamedIsClear) {
             return None;
         }
     }
@@ -141,7 +162,19 @@ impl<'a, T: Symbol> Name<'a, T> {
 }
 
 fn hash<T: Symbol>(symbols: &[T]) -> u64 {
-    symbols.iter().fold(0_u64, |hash, &symbol| {
+    // Four at a time, so that one multiplication need not wait for the other.
+    let (fours, rest) = symbols.as_chunks::<4>();
+    let hash = fours.iter().fold(0_u64, |hash, four| {
+        let [a, b, c, d] = four.map(digit);
+        let [a, b] = [a.wrapping_mul(BASE_CUBED), b.wrapping_mul(BASE_SQUARED)];
+        let four = a
+            .wrapping_add(b)
+            .wrapping_add(c.wrapping_mul(BASE))
+            .wrapping_add(d);
+        hash.wrapping_mul(BASE_SQUARED.wrapping_mul(BASE_SQUARED))
+            .wrapping_add(four)
+    });
+    rest.iter().fold(hash, |hash, &symbol| {
         hash.wrapping_mul(BASE).wrapping_add(digit(symbol))
     })
 }
@@ -188,17 +221,19 @@ struct Sources<'a, T> {
     numbers: FxHashMap<Name<'a, T>, u32>,
     names: Vec<Name<'a, T>>,
     named: Vec<Named>,
+    /// For each step the number of the state it names, of a swap the first; 0 for appends.
+    first: Vec<u32>,
     tokens: FxHashMap<&'a [T], Token>,
     /// The lengths of tokens, each once.
     lengths: Vec<usize>,
-    /// The first value of each open swap, by its place among the steps.
-    swapped: FxHashMap<u32, u32>,
     /// For appends that are needed, by their place: what they found and what they left.
     needed: FxHashMap<u32, (u32, u32)>,
     /// Whether nothing, and the empty sequence, can be there.
     nothing: bool,
     empty: bool,
     symbols_left: u64,
+    /// What is known of sequences: whether they may have been there.
+    possible: FxHashMap<Name<'a, T>, bool>,
 }
 
 impl<'a, T: Symbol> Sources<'a, T> {
@@ -207,34 +242,35 @@ impl<'a, T: Symbol> Sources<'a, T> {
             numbers: FxHashMap::default(),
             names: Vec::new(),
             named: Vec::new(),
+            first: Vec::new(),
             tokens: FxHashMap::default(),
             lengths: Vec::new(),
-            swapped: FxHashMap::default(),
             needed: FxHashMap::default(),
             nothing: false,
             empty: false,
             symbols_left: SYMBOLS_MAX,
+            possible: FxHashMap::default(),
         };
         sources.left(start, None)?;
         for (place, (step, is_open)) in (0_u32..).zip(steps) {
-            match step {
+            let first = match step {
                 Step::Leave(state) => sources.left(state, None)?,
                 Step::Swap(old, new) if old != new => {
-                    if is_open {
-                        let old = sources.number(Name::of(old))?;
-                        sources.swapped.insert(place, old);
-                    }
                     sources.left(new, is_open.then_some(place))?;
+                    sources.number_of(old)?
                 }
                 Step::Append([]) => return None,
                 Step::Append(token) => sources.appended(token, place)?,
-                Step::Find(_) | Step::Miss(_) | Step::Swap(..) => {}
-            }
+                Step::Find(state) | Step::Miss(state) | Step::Swap(state, _) => {
+                    sources.number_of(state)?
+                }
+            };
+            sources.first.push(first);
         }
         Some(sources)
     }
 
-    fn left(&mut self, state: State<'a, T>, open_swap: Option<u32>) -> Option<()> {
+    fn left(&mut self, state: State<'a, T>, open_swap: Option<u32>) -> Option<u32> {
         match state {
             None => self.nothing = true,
             Some([]) => self.empty = true,
@@ -244,10 +280,10 @@ impl<'a, T: Symbol> Sources<'a, T> {
         let named = &mut self.named[number as usize];
         named.plain += 1;
         named.swap = open_swap;
-        Some(())
+        Some(number)
     }
 
-    fn appended(&mut self, token: &'a [T], place: u32) -> Option<()> {
+    fn appended(&mut self, token: &'a [T], place: u32) -> Option<u32> {
         self.look_at(token.len())?;
         let known = self.tokens.entry(token).or_insert(Token {
             step: place,
@@ -257,7 +293,7 @@ impl<'a, T: Symbol> Sources<'a, T> {
         if known.count == 1 && !self.lengths.contains(&token.len()) {
             self.lengths.push(token.len());
         }
-        Some(())
+        Some(0)
     }
 
     /// Counts the work; `None` when it is too much.
@@ -284,13 +320,17 @@ impl<'a, T: Symbol> Sources<'a, T> {
     }
 
     /// Finds out what is required, and by which appends it was left.
-    fn require_all(&mut self, steps: impl Iterator<Item = (Step<'a, T>, bool)>) -> Option<()> {
+    fn require_all(
+        &mut self,
+        steps: impl Iterator<Item = (Step<'a, T>, bool)>,
+        without: Option<Condition>,
+    ) -> Option<()> {
         let mut open: Vec<u32> = Vec::new();
-        for (step, is_open) in steps {
-            let (Step::Find(state) | Step::Swap(state, _) | Step::Miss(state)) = step else {
+        for (place, (step, is_open)) in steps.enumerate() {
+            let (Step::Find(_) | Step::Swap(..) | Step::Miss(_)) = step else {
                 continue;
             };
-            let number = self.number_of(state)?;
+            let number = self.first[place];
             let named = &mut self.named[number as usize];
             named.seen = true;
             if !is_open && !matches!(step, Step::Miss(_)) && !named.required {
@@ -299,7 +339,7 @@ impl<'a, T: Symbol> Sources<'a, T> {
             }
         }
         while let Some(number) = open.pop() {
-            if let Some(before) = self.before(number)?
+            if let Some(before) = self.before(number, without)?
                 && !std::mem::replace(&mut self.named[before as usize].required, true)
             {
                 self.named[before as usize].seen = true;
@@ -311,26 +351,28 @@ impl<'a, T: Symbol> Sources<'a, T> {
 
     /// What was certainly there before this required state, if that can be said. `None` where
     /// several sources, one of them an append, may have left the state.
-    fn before(&mut self, number: u32) -> Option<Option<u32>> {
+    fn before(&mut self, number: u32, without: Option<Condition>) -> Option<Option<u32>> {
         let name = self.names[number as usize];
         let Named { plain, swap, .. } = self.named[number as usize];
         let mut appends = self.appends_to(&name)?;
-        if plain as usize
-            + appends
-                .iter()
-                .map(|(_, token)| token.count as usize)
-                .sum::<usize>()
-            > 1
-        {
+        let too_many = |appends: &[(Name<'a, T>, Token)]| {
+            plain + appends.iter().map(|(_, token)| token.count).sum::<u32>() > 1
+        };
+        if too_many(&appends) {
+            appends = self.only_likely(appends)?;
+        }
+        if too_many(&appends) {
             appends = self.only_possible(appends)?;
         }
         match (plain, appends.as_slice()) {
-            (1, []) => Some(swap.and_then(|swap| self.swapped.get(&swap).copied())),
+            (1, []) => Some(swap.map(|swap| self.first[swap as usize])),
             (_, []) => Some(None),
-            (0, [(rest, token)]) if token.count == 1 => {
+            (0, [(rest, token)]) if token.count == 1 || without == Some(Condition::OneSource) => {
                 let rest = match (rest.symbols.is_empty(), self.nothing, self.empty) {
-                    (true, true, true) => return None,
-                    (true, true, false) => Name::of(None),
+                    (true, true, true) if without != Some(Condition::NothingOrEmpty) => {
+                        return None;
+                    }
+                    (true, true, _) => Name::of(None),
                     _ => *rest,
                 };
                 let before = self.number(rest)?;
@@ -358,6 +400,22 @@ impl<'a, T: Symbol> Sources<'a, T> {
         Some(found)
     }
 
+    /// Those of which what they found was left by something else, or ends with what was appended:
+    /// most of what cannot have been there does not.
+    fn only_likely(
+        &mut self,
+        appends: Vec<(Name<'a, T>, Token)>,
+    ) -> Option<Vec<(Name<'a, T>, Token)>> {
+        let mut likely = Vec::new();
+        for (rest, token) in appends {
+            let is_left = rest.symbols.is_empty() || self.is_left(&rest);
+            if is_left || !self.appends_to(&rest)?.is_empty() {
+                likely.push((rest, token));
+            }
+        }
+        Some(likely)
+    }
+
     /// Those of which what they found may have been there.
     fn only_possible(
         &mut self,
@@ -372,32 +430,58 @@ impl<'a, T: Symbol> Sources<'a, T> {
         Some(possible)
     }
 
-    /// Whether the sequence may have been there, as far as appends say that can be repeated.
+    /// Whether the sequence was left by something else than an append.
+    fn is_left(&self, name: &Name<'a, T>) -> bool {
+        let number = self.numbers.get(name);
+        number.is_some_and(|number| self.named[*number as usize].plain > 0)
+    }
+
+    /// Whether the sequence may have been there, if every append could have happened any number of
+    /// times.
     fn is_possible(&mut self, name: Name<'a, T>) -> Option<bool> {
-        let mut met: Vec<usize> = Vec::new();
-        let mut open = vec![name];
-        while let Some(name) = open.pop() {
-            let (nothing, empty) = (self.nothing, self.empty);
-            let is_left = match name.symbols {
-                [] => nothing || empty,
-                symbols => {
-                    self.look_at(symbols.len())?;
-                    let number = self.numbers.get(&name);
-                    number.is_some_and(|number| self.named[*number as usize].plain > 0)
-                }
+        // Sequences met, each with the place of the one it is the beginning of.
+        let mut met: Vec<(Name<'a, T>, usize)> = vec![(name, 0)];
+        let mut lengths: FxHashSet<usize> = FxHashSet::default();
+        let mut open: Vec<usize> = vec![0];
+        while let Some(place) = open.pop() {
+            let (name, _) = met[place];
+            self.look_at(name.symbols.len())?;
+            let known = match name.symbols {
+                [] => Some(self.nothing || self.empty),
+                _ if self.is_left(&name) => Some(true),
+                _ => self.possible.get(&name).copied(),
             };
-            if is_left {
-                return Some(true);
-            }
-            for (rest, _) in self.appends_to(&name)? {
-                self.look_at(met.len())?;
-                if !met.contains(&rest.symbols.len()) {
-                    met.push(rest.symbols.len());
-                    open.push(rest);
+            match known {
+                Some(true) => {
+                    self.are_possible(&met, place);
+                    return Some(true);
+                }
+                Some(false) => {}
+                None => {
+                    for (rest, _) in self.appends_to(&name)? {
+                        if lengths.insert(rest.symbols.len()) {
+                            open.push(met.len());
+                            met.push((rest, place));
+                        }
+                    }
                 }
             }
         }
+        let impossible = met.into_iter().map(|(name, _)| (name, false));
+        self.possible.extend(impossible);
         Some(false)
+    }
+
+    /// Notes that the sequence at `place` may have been there, and so all that it begins.
+    fn are_possible(&mut self, met: &[(Name<'a, T>, usize)], mut place: usize) {
+        loop {
+            let (name, whole) = met[place];
+            self.possible.insert(name, true);
+            if place == 0 {
+                return;
+            }
+            place = whole;
+        }
     }
 
     /// Whether the state is required, or certainly not left by an append.
@@ -418,22 +502,22 @@ impl<'a, T: Symbol> Sources<'a, T> {
             values += 1;
             values - 1
         };
-        let number = |state| self.numbers.get(&Name::of(state)).copied().unwrap_or(0);
-        let mut accesses = Vec::new();
+        let mut accesses = Vec::with_capacity(self.first.len());
         for (place, (step, _)) in (0_u32..).zip(steps) {
-            let mut left = |state| {
-                let number = number(state);
-                match self.named[number as usize].seen {
-                    true => number,
-                    false => own(),
-                }
+            let first = self.first[place as usize];
+            let mut left = |number: u32| match self.named[number as usize].seen {
+                true => number,
+                false => own(),
             };
             accesses.push(match step {
-                Step::Find(state) => Access::Read(number(state)),
-                Step::Leave(state) => Access::Write(left(state)),
-                Step::Swap(old, new) if old == new => Access::Read(number(old)),
-                Step::Swap(old, new) => Access::Cas(number(old), left(new)),
-                Step::Miss(state) => Access::Not(number(state)),
+                Step::Find(_) => Access::Read(first),
+                Step::Leave(_) => Access::Write(left(first)),
+                Step::Swap(old, new) if old == new => Access::Read(first),
+                Step::Swap(_, new) => {
+                    let new = self.numbers.get(&Name::of(new));
+                    Access::Cas(first, left(new.copied().unwrap_or(first)))
+                }
+                Step::Miss(_) => Access::Not(first),
                 Step::Append(_) => match self.needed.get(&place) {
                     Some(&(old, new)) => Access::Cas(old, new),
                     None => Access::Write(own()),

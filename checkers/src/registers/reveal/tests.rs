@@ -6,6 +6,7 @@ use histories::Value;
 use seeds::Stream;
 
 use super::*;
+use crate::models::step_of;
 use crate::oracle::{self, Interval};
 use crate::testing::{Plain, chance, random_intervals, shapes};
 use crate::{Kv, KvOp, Model, NilReads};
@@ -29,15 +30,7 @@ impl Seen {
             self.without += 1;
             return;
         };
-        let accesses: Vec<_> = intervals
-            .iter()
-            .zip(&view.accesses)
-            .map(|(interval, &op)| Interval {
-                op,
-                begins: interval.begins,
-                ends: interval.ends,
-            })
-            .collect();
+        let accesses = as_seen(intervals, &view);
         let expected = oracle::is_linearizable(model, &initial, intervals, NODES_MAX).unwrap();
         let said = oracle::is_linearizable(&Plain, &0, &accesses, NODES_MAX).unwrap();
         assert_eq!(said, expected, "{initial:?} {intervals:#?} {view:#?}");
@@ -54,6 +47,19 @@ impl Seen {
             self.compare(model, &cut(model, intervals, end, |_| true));
         }
     }
+}
+
+/// The history as the register sees it.
+fn as_seen<Op>(intervals: &[Interval<Op>], view: &RegisterView) -> Vec<Interval<Access<u32>>> {
+    intervals
+        .iter()
+        .zip(&view.accesses)
+        .map(|(interval, &op)| Interval {
+            op,
+            begins: interval.begins,
+            ends: interval.ends,
+        })
+        .collect()
 }
 
 /// What happens before `end`, with only the operations `kept` bounded.
@@ -298,5 +304,45 @@ fn histories_with_appends_are_judged_and_violations_confirmed() {
             ),
             ("append a -> nil @0 1; get nil -> nil @2 3", Invalid),
         ],
+    );
+}
+
+/// Leaving out any one of the conditions gives a view with another verdict than the history.
+#[test]
+fn every_condition_is_needed() {
+    let conditions = [
+        Condition::OneSource,
+        Condition::NothingOrEmpty,
+        Condition::NamedIsClear,
+    ];
+    let mut chance = chance(2);
+    let mut mistakes = [0_u32; 3];
+    for _ in 0..6_000 {
+        let intervals = random_history(&mut chance, false);
+        let model = store(["-", "", "a"][chance.below(3) as usize]);
+        let initial = model.initial(None);
+        let finds_something = |interval: &Interval<KvOp>| interval.op == KvOp::DeleteFound;
+        if intervals.iter().any(finds_something) {
+            continue;
+        }
+        let steps = intervals
+            .iter()
+            .map(|interval| (step_of(&interval.op), interval.ends.is_none()));
+        let start = initial.as_deref().map(str::as_bytes);
+        if view(start, steps.clone()).is_some() {
+            continue;
+        }
+        let expected = oracle::is_linearizable(&model, &initial, &intervals, NODES_MAX).unwrap();
+        for (condition, mistakes) in conditions.into_iter().zip(&mut mistakes) {
+            if let Some(view) = view_without(start, steps.clone(), Some(condition)) {
+                let said =
+                    oracle::is_linearizable(&Plain, &0, &as_seen(&intervals, &view), NODES_MAX);
+                *mistakes += u32::from(said.unwrap() != expected);
+            }
+        }
+    }
+    assert!(
+        mistakes.iter().all(|mistakes| *mistakes > 0),
+        "{mistakes:?}"
     );
 }
