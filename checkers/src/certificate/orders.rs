@@ -9,6 +9,11 @@ use crate::linearizability::name_of;
 use crate::normalise::{self, Part};
 use crate::{Cancel, Limits, Model, registers, search};
 
+/// What the set of configurations may do to find an order, per moment: it must leave the general
+/// search time to try.
+const REGISTER_NODES_PER_MOMENT: u64 = 1_000;
+const REGISTER_NODES_MIN: u64 = 1_000_000;
+
 /// [`certify`](super::certify) for any model: the orders alone.
 ///
 /// # Errors
@@ -83,9 +88,16 @@ fn order_of_part<M: Model>(
     budget.check()?;
     let initial = model.initial(part.key.as_ref());
     let view = model.register_view(&initial, &part.intervals());
-    if let Some(view) = view
-        && let Some(order) = registers::zones::order(&part.registers(&view))
-    {
+    let registers = view.map(|view| part.registers(&view));
+    let order = registers.and_then(|history| {
+        let by_zones = registers::zones::order(&history);
+        by_zones.or_else(|| {
+            let nodes = REGISTER_NODES_PER_MOMENT.saturating_mul(history.moments.len() as u64);
+            let budget = budget.with_nodes(nodes.max(REGISTER_NODES_MIN));
+            registers::overwrite::order(&history, &budget)
+        })
+    });
+    if let Some(order) = order {
         let source = |call: u32| part.members[call as usize].source;
         return Ok(Some(order.into_iter().map(source).collect()));
     }
