@@ -84,13 +84,6 @@ fn vocabulary(kind: ModelKind) -> (&'static str, &'static str) {
              read nil -> 1; read nil -> 2; get nil -> 3; read nil -> -1",
             "nil",
         ),
-        ModelKind::Set => (
-            "add 1 -> nil; add 2 -> 2; add 1 -> true; add 2 -> false; remove 1 -> nil; \
-             remove 2 -> true; remove 1 -> false; contains 1 -> true; read 2 -> false; \
-             read nil -> []; read nil -> [2]; read nil -> [1 2]; add@k 1 -> nil; \
-             contains@k 1 -> true; read@k nil -> [1 2]",
-            "[2]",
-        ),
         ModelKind::Mutex => (
             "acquire a -> true; release a -> true; acquire a -> false; release a -> false; \
              1 acquire nil -> nil; 1 release nil -> nil; 1 acquire nil -> false; \
@@ -111,6 +104,10 @@ fn vocabulary(kind: ModelKind) -> (&'static str, &'static str) {
              add 1 -> nil; add 2 -> true; add 3 -> nil; remove 1 -> nil; remove 3 -> true; \
              contains 2 -> false; read nil -> []; read nil -> [1]; read nil -> [3]; \
              read nil -> [1 3]; read nil -> [1 2]; read nil -> [1 2 3]; add@k 1 -> nil | \
+             add 1 -> nil; add 3 -> 3; add 1 -> true; add 3 -> false; remove 1 -> nil; \
+             remove 3 -> true; remove 1 -> false; contains 1 -> true; read 3 -> false; \
+             read nil -> []; read nil -> [3]; read nil -> [1 3]; add@k 1 -> nil; \
+             contains@k 1 -> true; read@k nil -> [1 3] | \
              add 1 -> nil; add 2 -> nil; read nil -> [1 3]; read nil -> [3]; read nil -> [2 3]; \
              read nil -> [1 2 3]",
             "[3]",
