@@ -13,12 +13,16 @@
 //! 2.1; the names used here: *placed* (linearized), *cover* (tau), *hide* (insert just before the
 //! last write), *dead* (R5), *doomed* (R6), *open* (crashed, outcome unknown).
 //!
-//! With look-ahead, what is still to come is used to drop configurations that cannot be completed
-//! (R5, R6): faster, but a violation is noticed before the return that makes it one. Without, the
-//! return at which the set becomes empty is the end of the shortest prefix that has no order.
+//! With look-ahead, configurations that cannot be completed with what is still to come are dropped
+//! (R6): faster, but a violation is noticed before the return that makes it one. Without, the
+//! return at which the set becomes empty is the end of the shortest prefix that has no order. That
+//! nobody will ever see a value (R4, R5) may be used in both cases: what is not seen in the whole
+//! history is not seen in any prefix. A [`Stream`] knows nothing of what is to come.
 
+mod closure;
 mod config;
 mod engine;
+mod force;
 mod order;
 mod prune;
 mod rules;
@@ -42,8 +46,8 @@ use crate::search::{Decision, Fixed, Mask, Progress, Search, Spilled};
 /// How to decide.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Options {
-    /// Whether what is still to come may be used: faster, but the event of a violation is then
-    /// only real, not the first.
+    /// Whether configurations that cannot be completed are dropped: faster, but the event of a
+    /// violation is then where it was noticed, before the return that makes it one.
     pub look_ahead: bool,
     /// At most so many configurations are kept, the most promising ones: a history found
     /// linearizable is, one that is not may stay undecided.
@@ -65,7 +69,8 @@ impl Options {
 
     fn rules(&self) -> Rules {
         Rules {
-            look_ahead: self.look_ahead,
+            look_ahead: true,
+            dooms: self.look_ahead,
             #[cfg(test)]
             dropped: self.dropped,
         }

@@ -220,6 +220,7 @@ mod tests {
     fn only_the_best_of_a_kind_is_kept() {
         let rules = Rules {
             look_ahead: true,
+            dooms: true,
             dropped: None,
         };
         let mut supply = Supply::new();

@@ -3,8 +3,12 @@
 /// The rules of one run.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rules {
-    /// R5 and R6: what is still to come is known, and may be used to give up early.
+    /// R4 and R5: what is still to come is known, so that what nobody will see can be forgotten.
+    /// The same prefixes of the history have an order as without.
     pub look_ahead: bool,
+    /// R6: configurations that cannot be completed are dropped, so that violations are noticed
+    /// early.
+    pub dooms: bool,
     /// A condition that is left out, to show that a test notices.
     #[cfg(test)]
     pub dropped: Option<Condition>,

@@ -73,6 +73,7 @@ impl Stream {
     pub(crate) fn new(starts: &[u64], budget: &Budget) -> Self {
         let rules = Rules {
             look_ahead: false,
+            dooms: false,
             #[cfg(test)]
             dropped: None,
         };
