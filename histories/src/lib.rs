@@ -9,6 +9,8 @@ mod event;
 mod events;
 mod fault;
 mod formats;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
 mod history;
 mod json;
 mod operations;

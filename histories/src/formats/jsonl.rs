@@ -62,6 +62,13 @@ pub(crate) fn read(mut source: impl Read + Seek + Send, length: u64) -> Result<H
     Ok(history)
 }
 
+/// Whether the plain reader, where it reads the bytes at all, reads what the exact one does.
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) fn ways_agree(bytes: &[u8]) -> bool {
+    let plain = threads::read(bytes, bytes.len() as u64).unwrap_or_default();
+    plain.is_none_or(|plain| lines::read(bytes).is_ok_and(|exact| exact == plain))
+}
+
 fn unreadable(error: io::Error) -> ReadError {
     ReadErrorKind::Unreadable(error).nowhere()
 }

@@ -1,0 +1,7 @@
+//! Any bytes as a history in the format `edn`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    histories::fuzz::survive(histories::Format::Edn, bytes);
+});
