@@ -112,7 +112,7 @@ fn simulated(chance: &mut Stream) -> Vec<Interval<MutexOp>> {
         match busy[client] {
             None if operations > 0 => {
                 operations -= 1;
-                let acquires = !holds[client] != chance.chance(wrong_percent, 300);
+                let acquires = holds[client] == chance.chance(wrong_percent, 300);
                 let op = if acquires {
                     Acquire(owner)
                 } else {
