@@ -338,15 +338,16 @@ fn a_broken_observer() {
 const RECORD_TO: &str = "HISTORIES_TEST_RECORD_TO";
 
 /// A process that records is killed in the middle of it, several times at another moment: at most
-/// the last line is torn, and what is left is a beginning of the history.
+/// the last line or chunk is torn, and what is left is a beginning of the history.
 #[test]
 fn killed() {
     if let Some(path) = std::env::var_os(RECORD_TO) {
         record_until_killed(Path::new(&path));
     }
     let folder = tempfile::tempdir().expect("a folder");
-    for round in 1..=8 {
-        let path = folder.path().join(format!("{round}.jsonl"));
+    for round in 1..=10 {
+        let ending = if round > 8 { "bin" } else { "jsonl" };
+        let path = folder.path().join(format!("{round}.{ending}"));
         let mut child = Command::new(std::env::current_exe().expect("this program"))
             .args(["--exact", "recorder::killed"])
             .env(RECORD_TO, &path)
@@ -382,7 +383,12 @@ const EVENTS_MAX: usize = 500_000;
 /// Records operations to a file until somebody ends this process.
 fn record_until_killed(path: &Path) -> ! {
     let file = std::fs::File::create(path).expect("a file");
-    let recorder = Recorder::start(file, &Header::default(), clock(), None).expect("started");
+    let encoding = match path.extension().and_then(|ending| ending.to_str()) {
+        Some("bin") => Encoding::Binary,
+        _ => Encoding::Jsonl,
+    };
+    let recorder = Recorder::start_as(encoding, file, &Header::default(), clock(), None);
+    let recorder = recorder.expect("started");
     for index in 0..EVENTS_MAX {
         // Names of all lengths, so that lines end at all places.
         let f = format!("write{}", "e".repeat(index % 50)).into();

@@ -26,7 +26,7 @@ pub(super) fn chunk(events: &mut Events, count: usize, payload: &[u8]) -> Result
     let nemesis = &mut events.nemesis;
     let mut position = base;
     let column = &mut events.slots;
-    bytes.column(count)?.for_each(|number| {
+    bytes.column(count)?.extend(column, |number| {
         let slot = match number.checked_sub(1) {
             None => {
                 nemesis.push(position);
@@ -35,12 +35,12 @@ pub(super) fn chunk(events: &mut Events, count: usize, payload: &[u8]) -> Result
             Some(at) => find(&slots, at, &mut good),
         };
         position += 1;
-        column.push(slot);
+        slot
     });
     let column = &mut events.fs;
     bytes
         .column(count)?
-        .for_each(|number| column.push(find(&names, number, &mut good)));
+        .extend(column, |number| find(&names, number, &mut good));
     let nameless = events.symbols.find("");
     if nameless.is_some()
         && events.fs[base as usize..]
@@ -52,7 +52,7 @@ pub(super) fn chunk(events: &mut Events, count: usize, payload: &[u8]) -> Result
     for column in [&mut events.keys, &mut events.values] {
         bytes
             .column(count)?
-            .for_each(|number| column.push(packed(&table, number, &mut good)));
+            .extend(column, |number| packed(&table, number, &mut good));
     }
     nodes(events, &mut bytes, base, count, &names)?;
     rare(events, &mut bytes, base, count, &names)?;
@@ -154,9 +154,9 @@ fn stamps(events: &mut Events, bytes: &mut Bytes<'_>, count: usize) -> Result<()
     let mut time_ns = bytes.fixed()?;
     let times = &mut events.times;
     times.push(time_ns);
-    bytes.column(count - 1)?.for_each(|difference| {
+    bytes.column(count - 1)?.extend(times, |difference| {
         time_ns = time_ns.wrapping_add(difference);
-        times.push(time_ns);
+        time_ns
     });
     Ok(())
 }
@@ -175,11 +175,9 @@ fn nodes(
     let mut good = true;
     let nodes = &mut events.nodes;
     nodes.resize(base as usize, 0);
-    column.for_each(|number| {
-        nodes.push(match number.checked_sub(1) {
-            None => 0,
-            Some(at) => find(names, at, &mut good).0 + 1,
-        });
+    column.extend(nodes, |number| match number.checked_sub(1) {
+        None => 0,
+        Some(at) => find(names, at, &mut good).0 + 1,
     });
     good.then_some(()).ok_or("the number of a node")
 }
@@ -287,18 +285,36 @@ struct Column<'a> {
 impl Column<'_> {
     #[inline]
     fn for_each(&self, mut each: impl FnMut(u64)) {
-        match self.width {
-            0 => (0..self.count).for_each(|_| each(0)),
-            1 => self.bytes.iter().for_each(|byte| each(u64::from(*byte))),
-            2 => self.of(|bytes: [u8; 2]| each(u64::from(u16::from_le_bytes(bytes)))),
-            4 => self.of(|bytes: [u8; 4]| each(u64::from(u32::from_le_bytes(bytes)))),
-            _ => self.of(|bytes: [u8; 8]| each(u64::from_le_bytes(bytes))),
-        }
+        let mut done: Vec<()> = Vec::new();
+        self.extend(&mut done, |number| each(number));
     }
 
+    /// Adds to `out` what `of` makes of each number.
     #[inline]
-    fn of<const N: usize>(&self, each: impl FnMut([u8; N])) {
-        let (numbers, _) = self.bytes.as_chunks::<N>();
-        numbers.iter().copied().for_each(each);
+    fn extend<T>(&self, out: &mut Vec<T>, mut of: impl FnMut(u64) -> T) {
+        match self.width {
+            0 => out.extend((0..self.count).map(|_| of(0))),
+            1 => out.extend(self.bytes.iter().map(|byte| of(u64::from(*byte)))),
+            2 => {
+                let (numbers, _) = self.bytes.as_chunks::<2>();
+                out.extend(
+                    numbers
+                        .iter()
+                        .map(|n| of(u64::from(u16::from_le_bytes(*n)))),
+                );
+            }
+            4 => {
+                let (numbers, _) = self.bytes.as_chunks::<4>();
+                out.extend(
+                    numbers
+                        .iter()
+                        .map(|n| of(u64::from(u32::from_le_bytes(*n)))),
+                );
+            }
+            _ => {
+                let (numbers, _) = self.bytes.as_chunks::<8>();
+                out.extend(numbers.iter().map(|n| of(u64::from_le_bytes(*n))));
+            }
+        }
     }
 }

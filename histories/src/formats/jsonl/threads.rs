@@ -13,6 +13,9 @@ use crate::formats::HISTORY_BYTES_MAX;
 use crate::formats::blocks::{BlockError, Blocks};
 use crate::formats::error::ReadError;
 
+/// About how long a line is, so that columns are made room for at once.
+const USUAL_LINE_BYTES: usize = 80;
+
 /// How many threads read one file, at most: beyond that, putting together takes longer.
 const THREADS_MAX: usize = 8;
 
@@ -96,6 +99,7 @@ fn read_blocks(blocks: &Mutex<(Blocks<impl Read>, usize)>, parts: &SyncSender<Pa
             Ok(false) => return,
             Ok(true) => {
                 let mut lines = Lines::new(false);
+                lines.assembly.reserve(block.len() / USUAL_LINE_BYTES);
                 Ok(lines.read(&block, true).is_ok().then_some(lines))
             }
             Err(error) => Err(error),
