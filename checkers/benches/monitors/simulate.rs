@@ -271,6 +271,8 @@ impl Simulation<'_> {
         match self.state.holder {
             None => self.state.holder = Some((client, false)),
             Some((_, false)) if goes_wrong => self.faulty = false,
+            // At the end nobody gives it back any more, and those who wait never get it.
+            Some(_) if self.operations.len() == self.load.operations => return,
             Some(_) => {
                 let again_ns = time_ns + 1 + self.chance.exponential(LATENCY_MEAN_NS);
                 self.agenda
