@@ -251,6 +251,14 @@ impl<'a, T: Symbol> Sources<'a, T> {
             symbols_left: SYMBOLS_MAX,
             possible: FxHashMap::default(),
         };
+        // Half of the operations or so name a state of their own.
+        let (least, _) = steps.size_hint();
+        sources.numbers.reserve(least / 2);
+        sources.names.reserve(least / 2);
+        sources.named.reserve(least / 2);
+        sources.first.reserve(least);
+        sources.tokens.reserve(least / 2);
+        sources.needed.reserve(least / 2);
         sources.left(start, None)?;
         for (place, (step, is_open)) in (0_u32..).zip(steps) {
             let first = match step {
