@@ -1,7 +1,9 @@
 //! Histories of plain registers, straight from the columns: no operation is put together, no value
 //! copied, so that reading the file stays the greater part of the work.
 
-use histories::{Operations, Outcome, Packed, PackedOperation, Value};
+use std::ops::Range;
+
+use histories::{Operations, Outcome, Packed, Value};
 use rustc_hash::FxHashMap;
 
 use crate::normalise::{Stamped, order_moments};
@@ -60,9 +62,11 @@ pub(crate) fn register_parts(
     let Reader {
         mut parts, numbers, ..
     } = reader;
-    let tied = put_in_order(&mut parts, operations, &placed);
-    for (part, _) in parts.iter_mut().zip(tied).filter(|(_, tied)| *tied) {
-        part.widen_at_ties(operations);
+    for (part, tied) in put_in_order(&mut parts, operations, &placed) {
+        parts[part as usize].widen_at_tie(tied, operations);
+    }
+    for part in &mut parts {
+        part.number_by_beginning();
     }
     let mut local = vec![(u32::MAX, 0); numbers.count as usize];
     for (number, part) in (0..).zip(&mut parts) {
@@ -73,52 +77,48 @@ pub(crate) fn register_parts(
 
 impl RegisterPart {
     /// Takes of two events of one time and different processes the beginning as the first, as
-    /// [`order_moments`] says.
-    fn widen_at_ties(&mut self, operations: &Operations<'_>) {
-        let mut stamped = Vec::with_capacity(self.history.moments.len());
-        for (index, &moment) in (0..).zip(&self.history.moments) {
+    /// [`order_moments`] says: all moments in `tied` have the same time.
+    fn widen_at_tie(&mut self, tied: Range<usize>, operations: &Operations<'_>) {
+        let from = tied.start;
+        let stamped = (0..).zip(&self.history.moments[tied.clone()]);
+        let stamped = stamped.map(|(index, &moment)| {
             let source = self.sources[(moment >> 1) as usize];
-            let operation = operations.packed(source as usize);
-            let at = match moment & 1 {
-                0 => Some(operation.invoked),
-                _ => operation.ended,
-            };
-            stamped.push(Stamped {
+            Stamped {
                 index,
-                time_ns: at.map_or(u64::MAX, |at| at.time_ns),
+                time_ns: 0,
                 moment,
-                process: operation.process,
-            });
-        }
-        let moments = order_moments(stamped);
-        let (calls, sources) = (&self.history.calls, &self.sources);
-        let mut number = vec![0_u32; calls.len()];
-        let mut ordered = RegisterPart {
-            key: self.key.take(),
-            sources: Vec::with_capacity(sources.len()),
-            history: RegisterHistory {
-                calls: Vec::with_capacity(calls.len()),
-                moments: Vec::with_capacity(moments.len()),
-                values: 0,
-                starts: Vec::new(),
-            },
-        };
-        for (position, moment) in (0..).zip(moments) {
-            let old = (moment >> 1) as usize;
-            if moment & 1 == 0 {
-                number[old] = ordered.sources.len() as u32;
-                ordered.sources.push(sources[old]);
-                ordered.history.calls.push(RegisterCall {
-                    begins: position,
-                    ..calls[old]
-                });
-            } else {
-                ordered.history.calls[number[old] as usize].returns = position;
+                process: operations.packed(source as usize).process,
             }
-            let moments = &mut ordered.history.moments;
-            moments.push(number[old] << 1 | (moment & 1));
+        });
+        let moments = order_moments(stamped.collect());
+        for (position, &moment) in (from as u32..).zip(&moments) {
+            let call = &mut self.history.calls[(moment >> 1) as usize];
+            match moment & 1 {
+                0 => call.begins = position,
+                _ => call.returns = position,
+            }
         }
-        *self = ordered;
+        self.history.moments[tied].copy_from_slice(&moments);
+    }
+
+    /// Numbers the calls in order of beginning again, if ties changed that.
+    fn number_by_beginning(&mut self) {
+        let RegisterHistory { calls, moments, .. } = &mut self.history;
+        if calls.is_sorted_by_key(|call| call.begins) {
+            return;
+        }
+        let mut order: Vec<u32> = (0..calls.len() as u32).collect();
+        order.sort_unstable_by_key(|&call| calls[call as usize].begins);
+        let mut number = vec![0_u32; calls.len()];
+        for (new, &old) in (0..).zip(&order) {
+            number[old as usize] = new;
+        }
+        for moment in moments {
+            *moment = number[(*moment >> 1) as usize] << 1 | (*moment & 1);
+        }
+        *calls = order.iter().map(|&old| calls[old as usize]).collect();
+        let sources = &mut self.sources;
+        *sources = order.iter().map(|&old| sources[old as usize]).collect();
     }
 }
 
@@ -172,20 +172,18 @@ impl Reader<'_> {
     fn read(&mut self) -> Option<Placed> {
         let mut placed = vec![NOWHERE; self.operations.len()];
         for (source, placed) in placed.iter_mut().enumerate() {
-            let operation = self.operations.packed(source);
-            if operation
-                .ended
-                .is_some_and(|ended| ended.position < operation.invoked.position)
-            {
+            let (invoked, ended) = self.operations.positions(source);
+            if ended.is_some_and(|ended| ended < invoked) {
                 return None;
             }
-            if operation.outcome == Outcome::Fail {
+            let (outcome, output) = self.operations.outcome(source);
+            if outcome == Outcome::Fail {
                 continue;
             }
-            let Some(access) = self.access(&operation)? else {
+            let Some(access) = self.access(invoked, outcome, output)? else {
                 continue;
             };
-            let number = self.part(operation.key);
+            let number = self.part(self.operations.events().keys()[invoked]);
             let part = &mut self.parts[number as usize];
             *placed = (number, part.sources.len() as u32);
             part.sources.push(source as u32);
@@ -193,39 +191,40 @@ impl Reader<'_> {
                 access,
                 begins: 0,
                 // Whether it returns at all; where comes with the order.
-                returns: if operation.outcome == Outcome::Ok {
-                    0
-                } else {
-                    OPEN
-                },
+                returns: if outcome == Outcome::Ok { 0 } else { OPEN },
             });
         }
         Some(placed)
     }
 
-    /// What the operation does, if it constrains anything.
-    fn access(&mut self, operation: &PackedOperation) -> Option<Option<Access<u32>>> {
-        let known = operation.outcome == Outcome::Ok;
+    /// What the operation invoked at a position does, if it constrains anything.
+    fn access(
+        &mut self,
+        invoked: usize,
+        outcome: Outcome,
+        output: Packed,
+    ) -> Option<Option<Access<u32>>> {
+        let known = outcome == Outcome::Ok;
+        let events = self.operations.events();
+        let input = events.values()[invoked];
         let numbers = &mut self.numbers;
-        Some(match self.roles[operation.f.number()] {
+        Some(match self.roles[events.fs()[invoked].number()] {
             Role::Read if !known => None,
-            Role::Read if operation.output.is_nil() && self.register.nil_reads == NilReads::Any => {
-                None
-            }
-            Role::Read => Some(Access::Read(numbers.of(operation.output))),
-            Role::Write => Some(Access::Write(numbers.of(operation.input))),
+            Role::Read if output.is_nil() && self.register.nil_reads == NilReads::Any => None,
+            Role::Read => Some(Access::Read(numbers.of(output))),
+            Role::Write => Some(Access::Write(numbers.of(input))),
             Role::Cas => {
-                let (old, new) = match operation.input.as_pair() {
+                let (old, new) = match input.as_pair() {
                     Some((old, new)) => (numbers.of_int(old), numbers.of_int(new)),
                     None => {
-                        let input = self.operations.value_of(operation.input);
+                        let input = self.operations.value_of(input);
                         let [old, new] = input.as_list()? else {
                             return None;
                         };
                         (numbers.of_value(old), numbers.of_value(new))
                     }
                 };
-                match operation.output.as_bool() {
+                match output.as_bool() {
                     Some(false) if known => Some(Access::Not(old)),
                     Some(true) => Some(Access::Cas(old, new)),
                     _ if !known => Some(Access::Cas(old, new)),
@@ -260,13 +259,13 @@ impl Reader<'_> {
     }
 }
 
-/// Fills the parts' moments from the order of the events. Says of each part whether two events of
-/// it that follow each other have the same time.
+/// Fills the parts' moments from the order of the events. Says where events of a part that follow
+/// each other have the same time.
 fn put_in_order(
     parts: &mut [RegisterPart],
     operations: &Operations<'_>,
     placed: &[(u32, u32)],
-) -> Vec<bool> {
+) -> Vec<(u32, Range<usize>)> {
     let times_ns = operations.events().times_ns();
     // The operation that each event is of.
     let mut of_event = vec![u32::MAX; times_ns.len()];
@@ -286,7 +285,9 @@ fn put_in_order(
     // second time is its end.
     let mut begun = vec![0_u32; parts.len()];
     let mut last_ns = vec![u64::MAX; parts.len()];
-    let mut tied = vec![false; parts.len()];
+    let mut tied: Vec<(u32, Range<usize>)> = Vec::new();
+    // For each part the place in `tied` of its last.
+    let mut last_tie = vec![usize::MAX; parts.len()];
     for (&number, &time_ns) in of_event.iter().zip(times_ns) {
         if number == u32::MAX {
             continue;
@@ -306,7 +307,17 @@ fn put_in_order(
         }
         moments.push(number << 1 | u32::from(!begins));
         let last_ns = &mut last_ns[part as usize];
-        tied[part as usize] |= *last_ns == time_ns;
+        if *last_ns == time_ns {
+            let position = position as usize;
+            let last = &mut last_tie[part as usize];
+            match tied.get_mut(*last) {
+                Some((_, range)) if range.end == position => range.end += 1,
+                _ => {
+                    *last = tied.len();
+                    tied.push((part, position - 1..position + 1));
+                }
+            }
+        }
         *last_ns = time_ns;
     }
     tied

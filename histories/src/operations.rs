@@ -228,6 +228,20 @@ impl<'a> Operations<'a> {
         (invoked as usize, (ended != NONE).then_some(ended as usize))
     }
 
+    /// How an operation ended, and its result (nil unless the outcome is `Ok`).
+    ///
+    /// # Panics
+    ///
+    /// When there is no such operation, as a slice does.
+    #[inline]
+    pub fn outcome(&self, number: usize) -> (Outcome, Packed) {
+        let (invoked, ended) = self.positions(number);
+        match ended {
+            Some(ended) => self.result(self.events.fs[invoked], ended),
+            None => (Outcome::Info, Packed::NIL),
+        }
+    }
+
     /// An operation without its texts.
     ///
     /// # Panics
@@ -238,10 +252,7 @@ impl<'a> Operations<'a> {
         let (invoked, ended) = self.positions(number);
         let events = self.events;
         let f = events.fs[invoked];
-        let (outcome, output) = match ended {
-            Some(ended) => self.result(f, ended),
-            None => (Outcome::Info, Packed::NIL),
-        };
+        let (outcome, output) = self.outcome(number);
         PackedOperation {
             process: events.processes.client(events.slots[invoked]),
             f,

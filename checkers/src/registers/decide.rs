@@ -3,7 +3,7 @@
 
 use super::overwrite::{self, Options};
 use super::zones::{self, Zones};
-use super::{Excerpt, RegisterHistory};
+use super::{Access, Excerpt, OPEN, RegisterCall, RegisterHistory};
 use crate::limits::{Budget, Exhausted};
 use crate::search::Decision;
 
@@ -38,6 +38,9 @@ pub(crate) fn decide(
     let nodes = (history.moments.len() as u64)
         .saturating_mul(SET_NODES_PER_MOMENT)
         .max(SET_NODES_MIN);
+    // Open compare-and-sets over few values are what the set alone has most trouble with.
+    let has_open_cas = || history.calls.iter().any(is_open_cas);
+    let nodes = if has_open_cas() { SET_NODES_MIN } else { nodes };
     let first = budget.with_nodes(nodes.min(budget.nodes));
     let by_zones = || zones::decide(history);
     let by_set = || overwrite::decide(history, &Options::exact(true), &first);
@@ -58,6 +61,10 @@ pub(crate) fn decide(
         | (Some(Zones::Violated { .. }), Decision::Linearizable) => Opinion::Disagreement,
     };
     (opinion, set.nodes)
+}
+
+fn is_open_cas(call: &RegisterCall) -> bool {
+    call.returns == OPEN && matches!(call.access, Access::Cas(..))
 }
 
 /// Whether an excerpt has an order. The event of a violation is one at which it shows.

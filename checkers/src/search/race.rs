@@ -15,6 +15,8 @@ const TURN_GROWTH: u64 = 4;
 /// The first turn, per moment of the history: enough for the set search to end most histories.
 const TURN_NODES_PER_MOMENT: u64 = 16;
 const TURN_NODES_MIN: u64 = 4096;
+/// The same where the history is known to be a hard one, and either engine may be hopeless.
+const HARD_TURN_NODES_PER_MOMENT: u64 = 4;
 
 /// Which engines to use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,7 +43,12 @@ pub(crate) fn decide_with<M: Model>(
         searches.push(sets(problem, reductions, budget));
     }
     let waits = (engines != Engines::Sets).then_some(|| depth(problem, reductions, budget));
-    race(searches, waits, problem.moments.len(), budget)
+    race(
+        searches,
+        waits,
+        problem.moments.len() as u64 * TURN_NODES_PER_MOMENT,
+        budget,
+    )
 }
 
 /// Decides with an engine of another kind and the depth-first search of `problem`.
@@ -51,7 +58,12 @@ pub(crate) fn race_with<'s, M: Model>(
     budget: &Budget,
 ) -> (Decision, u64) {
     let waits = || depth(problem, Reductions::ALL, budget);
-    race(vec![engine], Some(waits), problem.moments.len(), budget)
+    race(
+        vec![engine],
+        Some(waits),
+        problem.moments.len() as u64 * HARD_TURN_NODES_PER_MOMENT,
+        budget,
+    )
 }
 
 /// The set search with the masks the width asks for.
@@ -95,12 +107,10 @@ pub(crate) trait Search {
 fn race<'s>(
     mut searches: Vec<Box<dyn Search + 's>>,
     mut waits: Option<impl FnOnce() -> Box<dyn Search + 's>>,
-    moments: usize,
+    first_turn: u64,
     budget: &Budget,
 ) -> (Decision, u64) {
-    let mut turn = (moments as u64)
-        .saturating_mul(TURN_NODES_PER_MOMENT)
-        .max(TURN_NODES_MIN);
+    let mut turn = first_turn.max(TURN_NODES_MIN);
     let (mut spent, mut explained, mut limit) = (0, 0, Exhausted::Cancelled);
     loop {
         let mut number = 0;
