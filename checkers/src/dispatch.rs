@@ -13,8 +13,9 @@ use crate::search::{self, Decision};
 use crate::subject::Subject;
 use crate::{Model, Monitored};
 
-/// What the general search may do to cross-check a monitor, per moment.
-const CROSS_CHECK_NODES_PER_MOMENT: u64 = 16;
+/// What the general search may do to cross-check a monitor: all of a small history, the beginning
+/// of a large one, where the monitor is chosen for being so much faster.
+const CROSS_CHECK_NODES_MAX: u64 = 10_000;
 
 /// What is known of a part.
 #[derive(Debug)]
@@ -96,11 +97,8 @@ pub(crate) fn decide<M: Model>(
         (None, None) => by_search(budget),
         (None, Some(finding)) => finding,
         (Some(monitored), None) => {
-            let nodes = CROSS_CHECK_NODES_PER_MOMENT * subject.moments().len() as u64;
-            agree(
-                monitored,
-                by_search(&budget.with_nodes(nodes.min(budget.nodes))),
-            )
+            let nodes = CROSS_CHECK_NODES_MAX.min(budget.nodes);
+            agree(monitored, by_search(&budget.with_nodes(nodes)))
         }
         (Some(monitored), Some(finding)) => agree(monitored, finding),
     }

@@ -1,6 +1,8 @@
 //! The engines for registers one by one, for whoever wants to compare or to time them.
 //! [`linearizability`](crate::linearizability) uses them all.
 
+mod agree;
+
 use histories::Operations;
 
 use crate::columns::{self, RegisterPart};
@@ -9,6 +11,8 @@ use crate::registers::overwrite::{self, Options};
 use crate::registers::zones::{self, Zones};
 use crate::search::Decision;
 use crate::{Cancel, Limits, ModelOptions, Verdict};
+
+pub use agree::disagreement;
 
 /// An engine that decides histories of registers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -14,7 +14,7 @@ mod window;
 pub(crate) use depth::order;
 pub(crate) use mask::{Fixed, Mask, Spilled};
 pub(crate) use problem::{Call, Moment, Problem, Timeline};
-pub(crate) use race::{Search, decide, race_with};
+pub(crate) use race::{Engines, Search, decide, decide_with, race_with};
 pub(crate) use stream::{Stream, StreamLimits, Ticket};
 
 use crate::limits::Exhausted;
