@@ -155,8 +155,8 @@ impl Recorder {
     }
 
     /// Starts a history in `out`, which should not buffer: each call of `write` is a batch of whole
-    /// lines, or a chunk. `clock` gives nanoseconds since the run's start. The header is written before this
-    /// returns.
+    /// lines, or a chunk. `clock` gives nanoseconds since the run's start. The header is written
+    /// before this returns.
     ///
     /// # Errors
     ///

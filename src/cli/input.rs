@@ -1,12 +1,12 @@
 //! Histories as commands read them: a file or a run folder, in a format that is named or found
 //! out, with keys where they are.
 
-use std::fs::File;
-use std::io::Read;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use histories::{FailedCas, Format, History, Tuples};
+use histories::{FailedCas, Format, HISTORY_BYTES_MAX, History, Tuples};
 
 use super::args::{FailedCasArg, KeysArg};
 use crate::plan::nearest;
@@ -36,11 +36,11 @@ impl Source<'_> {
     /// In words, with file and line.
     pub fn read(&self) -> Result<(History, Option<Format>), String> {
         let file = history_file(self.file);
-        let format = match self.format {
-            "auto" => recognised(&file),
+        let named = match self.format {
+            "auto" => None,
             name => Some(format_named(name)?),
         };
-        let mut history = histories::read_file(&file, format).map_err(|error| error.to_string())?;
+        let (mut history, format) = read(&file, named)?;
         match self.failed_cas {
             Some(FailedCasArg::Observed) => history.failed_cas = FailedCas::Observed,
             Some(FailedCasArg::NoEffect) => history.failed_cas = FailedCas::NoEffect,
@@ -82,6 +82,29 @@ impl Source<'_> {
     }
 }
 
+/// Reads a file in a format, or in the one it is recognised to be, and says which.
+fn read(file: &Path, named: Option<Format>) -> Result<(History, Option<Format>), String> {
+    let is_file = fs::metadata(file).is_ok_and(|metadata| metadata.is_file());
+    if is_file || named.is_some() {
+        let format = named.or_else(|| recognised(file));
+        let history = histories::read_file(file, format).map_err(|error| error.to_string())?;
+        return Ok((history, format));
+    }
+    // What is read from a pipe to recognise it is gone: so all of it is kept.
+    let name = file.display().to_string();
+    let unreadable = |error: io::Error| format!("{name}: cannot be read: {error}");
+    let mut bytes = Vec::new();
+    let source = File::open(file).map_err(unreadable)?;
+    let mut source = source.take(HISTORY_BYTES_MAX);
+    source.read_to_end(&mut bytes).map_err(unreadable)?;
+    if source.limit() == 0 {
+        return Err(format!("{name}: is longer than {HISTORY_BYTES_MAX} bytes"));
+    }
+    let format = histories::detect(&bytes).ok();
+    let history = histories::read(&name, &bytes, format).map_err(|error| error.to_string())?;
+    Ok((history, format))
+}
+
 /// The format of this name.
 ///
 /// # Errors
@@ -115,11 +138,6 @@ fn history_file(file: &Path) -> PathBuf {
 /// The format that the beginning of a file shows. When it shows none, or cannot be read, the reader
 /// says so, and better.
 fn recognised(file: &Path) -> Option<Format> {
-    let is_file = std::fs::metadata(file).is_ok_and(|metadata| metadata.is_file());
-    if !is_file {
-        // What is read from a pipe to recognise it is gone.
-        return None;
-    }
     let mut beginning = Vec::new();
     File::open(file)
         .ok()?

@@ -147,6 +147,25 @@ fn a_binary_history_torn_or_damaged() {
         .says(&[text(&output), "chunk 0, events 0 to 3, is damaged"]);
 }
 
+/// A pipe is read once, and is recognised all the same: in Porcupine's histories a missing key reads
+/// as the empty text.
+#[test]
+fn a_pipe() {
+    let folder = store();
+    let pipe = folder.path().join("pipe");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let history = "{:process 0, :type :invoke, :f :get, :key \"0\", :value nil}\n\
+                   {:process 0, :type :ok, :f :get, :key \"0\", :value \"\"}\n\
+                   {:process 0, :type :invoke, :f :put, :key \"0\", :value \"x\"}\n\
+                   {:process 0, :type :ok, :f :put, :key \"0\", :value \"x\"}\n";
+    let writer = std::thread::spawn({
+        let pipe = pipe.clone();
+        move || fs::write(pipe, history)
+    });
+    whitewater(&["check", text(&pipe), "--model", "kv"]).expect(0);
+    writer.join().unwrap().unwrap();
+}
+
 /// Values that can only be tuples of key and value are taken for that, and it is said; where they
 /// can be something else, the option is named.
 #[test]

@@ -11,8 +11,8 @@ const LINE_BYTES_MAX: usize = 64 << 20;
 /// Turns the bytes of a history in JSON lines, or of a binary one, into events, in pieces that may
 /// end anywhere.
 ///
-/// It takes the lines and chunks as they come: whether the events are consistent with each other is for
-/// whoever reads the whole history ([`crate::read`]).
+/// It takes the lines and chunks as they come: whether the events are consistent with each other is
+/// for whoever reads the whole history ([`crate::read`]).
 #[derive(Debug, Default)]
 pub struct Tail {
     /// The beginning of a line whose end has not come yet.

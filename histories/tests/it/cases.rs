@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use histories::{FailedCas, Format, Outcome, Process, read_file, write_jsonl};
+use histories::{FailedCas, Format, History, Outcome, Process, compare, read_file, write_jsonl};
 
 /// File; invocations, ok, fail, info of clients; events of the nemesis.
 const COUNTS: [(&str, [usize; 5]); 16] = [
@@ -96,6 +96,9 @@ fn counts(path: &Path, format: Format) -> [usize; 5] {
     assert!(!history.torn);
     assert_eq!(crate::lines(&history).len(), history.events.len());
 
+    for written in Format::ALL {
+        there_and_back(&history, written);
+    }
     let mut ours = Vec::new();
     write_jsonl(&history, &mut ours).expect("memory takes it");
     let again = histories::read("ours", &ours, None).unwrap_or_else(|error| panic!("{error}"));
@@ -135,6 +138,21 @@ fn counts(path: &Path, format: Format) -> [usize; 5] {
         by_kind("info"),
         nemesis,
     ]
+}
+
+/// Writes a history in a format that can express it, and reads that again.
+fn there_and_back(history: &History, format: Format) {
+    let mut bytes = Vec::new();
+    if histories::write(history, format, &mut bytes).is_err() {
+        let ours = matches!(format, Format::Jsonl | Format::Binary);
+        assert!(!ours, "{format} can express everything");
+        return;
+    }
+    let again = histories::read("h", &bytes, Some(format));
+    let again = again.unwrap_or_else(|error| panic!("{format}: {error}"));
+    if let Err(error) = compare(history, &again, format) {
+        panic!("{error}");
+    }
 }
 
 /// The folder of cases; it may be absent, but not where everything must be tested.
