@@ -1,8 +1,8 @@
 //! The check while the history is being made: how many events a second it takes, and how much
 //! memory, over ten million operations of clients that never rest.
 //!
-//! `cargo bench -p checkers --bench online` (`-- N` for another number of operations). To compare
-//! with what the recorder can bear: `cargo bench -p histories --bench recorder`, its events a second
+//! `cargo bench -p checkers --bench online` (`-- N` for another number of operations, `-- WORD` for
+//! the loads that have the word in their name). To compare with what the recorder can bear: `cargo bench -p histories --bench recorder`, its events a second
 //! at most.
 //!
 //! The history is made as it is judged and is not kept. Only the judging is timed.
@@ -68,9 +68,19 @@ const LOADS: [Load; 4] = [
 ];
 
 fn main() {
-    let asked = std::env::args().skip(1).find_map(|word| word.parse().ok());
-    let operations = asked.unwrap_or(OPERATIONS);
-    for load in &LOADS {
+    let mut operations = OPERATIONS;
+    let mut words = Vec::new();
+    for word in std::env::args()
+        .skip(1)
+        .filter(|word| !word.starts_with('-'))
+    {
+        match word.parse() {
+            Ok(number) => operations = number,
+            Err(_) => words.push(word),
+        }
+    }
+    let is_asked = |load: &&Load| words.iter().all(|word| load.name.contains(word.as_str()));
+    for load in LOADS.iter().filter(is_asked) {
         run(load, operations);
     }
 }

@@ -5,8 +5,8 @@ use std::hash::Hash;
 
 use histories::{Operation, Outcome, Value};
 
-use crate::RegisterView;
 use crate::oracle::Interval;
+use crate::{Access, RegisterView};
 
 /// The longest value shown whole in a sentence, in characters.
 const BRIEF_MAX: usize = 60;
@@ -161,6 +161,17 @@ pub trait Model: Send + Sync {
         _initial: &Self::State,
         _history: &[Interval<Self::Op>],
     ) -> Option<RegisterView> {
+        None
+    }
+
+    /// What the operation does to a single register, for a model of which every part is a register
+    /// and every operation an access to it ([`Model::held`] names its value).
+    fn access(&self, _op: &Self::Op) -> Option<Access<Value>> {
+        None
+    }
+
+    /// The value of the register in this state, for such a model.
+    fn held(&self, _state: &Self::State) -> Option<Value> {
         None
     }
 

@@ -3,7 +3,8 @@
 //! Events come in one by one. An operation is judged as soon as it and all that began before it
 //! have ended, so what is known lags behind by the oldest operation under way: by no more than a
 //! client's timeout. Parts (keys) are judged on their own, by the search of configuration sets
-//! (`search/stream.rs`), which holds what is under way and not what came before.
+//! (`search/stream.rs`, and `registers/overwrite/stream.rs` where the model is a register), which
+//! holds what is under way and not what came before.
 //!
 //! A violation found here is one: the events up to it have no order, whatever comes after. That
 //! none is found up to a point means that the events up to there have an order. What cannot be
@@ -11,6 +12,7 @@
 
 mod judge;
 mod release;
+mod search;
 #[cfg(test)]
 mod tests;
 
@@ -35,16 +37,20 @@ pub struct OnlineLimits {
     pub memory_bytes: u64,
     /// Events that wait for the oldest operation under way to end.
     pub waiting_events_max: usize,
+    /// Parts kept with nothing under way. Beyond these, the ones that were not used for longest are
+    /// forgotten: a part that is used again after that is given up.
+    pub resting_parts_max: usize,
 }
 
 impl Default for OnlineLimits {
-    /// 65,536 steps, 4,096 configurations, 256 MiB, a million events.
+    /// 65,536 steps, 4,096 configurations, 256 MiB, a million events, 4,096 parts.
     fn default() -> Self {
         OnlineLimits {
             nodes_per_return_max: 1 << 16,
             configurations_max: 1 << 12,
             memory_bytes: 256 << 20,
             waiting_events_max: 1 << 20,
+            resting_parts_max: 1 << 12,
         }
     }
 }
@@ -67,6 +73,12 @@ pub enum OnlineLimit {
     /// An operation touches several parts, and parts were judged on their own until then.
     #[error("an operation touches several keys")]
     TiedParts,
+    /// [`OnlineLimits::resting_parts_max`] was reached, and the part was forgotten.
+    #[error("used again after too long a rest")]
+    Forgotten,
+    /// The model contradicts itself, or a search does.
+    #[error("a defect of the model or of the checker")]
+    Defect,
 }
 
 /// An operation whose return leaves no order.
@@ -91,9 +103,10 @@ pub struct OnlineUndecided {
 
 /// A check that consumes events while the history is being made.
 ///
-/// The memory it takes is bounded by what is under way together, and by what stays with a part for
-/// ever: its key, and those updates of unknown outcome that no one has observed yet, counted by
-/// kind. It does not grow with the number of operations.
+/// The memory it takes is bounded by what is under way together, and by what stays with the parts
+/// that were used last: their keys and states, and those updates of unknown outcome that no one has
+/// observed yet, counted by kind. It does not grow with the number of operations; of a part
+/// forgotten long ago some twenty bytes are left.
 ///
 /// ```
 /// use checkers::{ModelKind, ModelOptions, Online, OnlineLimits};

@@ -168,6 +168,19 @@ impl Model for Register {
         })
     }
 
+    fn access(&self, op: &RegisterOp) -> Option<Access<Value>> {
+        Some(match op.clone() {
+            RegisterOp::Read(value) => Access::Read(value),
+            RegisterOp::Write(value) => Access::Write(value),
+            RegisterOp::Cas(old, new) => Access::Cas(old, new),
+            RegisterOp::Mismatch(value) => Access::Not(value),
+        })
+    }
+
+    fn held(&self, state: &Value) -> Option<Value> {
+        Some(state.clone())
+    }
+
     fn describe(&self, op: &RegisterOp) -> String {
         match op {
             RegisterOp::Read(value) => format!("read of {}", show(value)),

@@ -1,18 +1,22 @@
 //! The parts of a history that is being made, each with its search.
 
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use histories::{Event, Operation, Outcome, Point, Value};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use super::release::{Queue, Rules, Waiting, What};
+use super::search::{Engines, Search, Ticket};
 use super::{OnlineLimit, OnlineLimits, OnlineUndecided, OnlineViolation, UNDECIDED_NAMED_MAX};
 use crate::limits::Budget;
-use crate::search::{Reductions, Stream, StreamLimits, Ticket};
+use crate::search::StreamLimits;
 use crate::{Model, ModelError};
 
-/// After so many events the parts that were not touched since the last time give memory back.
+/// After so many events, or new parts, the parts that were not touched since the last time give
+/// memory back.
 const EVENTS_PER_SWEEP_MIN: u64 = 1 << 16;
+const PARTS_PER_SWEEP_MIN: usize = 1 << 10;
 
 /// So many things a search remembers before it is worth forgetting.
 const REMEMBERED_MIN: usize = 256;
@@ -44,8 +48,11 @@ pub(super) struct Findings {
 struct Part<M: Model + 'static> {
     key: Option<Value>,
     /// Its search, until it is in violation or given up.
-    search: Option<Stream<M>>,
-    touched: bool,
+    search: Option<Search<M>>,
+    /// The last sweep before something happened to it.
+    touched: u64,
+    /// How many calls are under way.
+    under_way: u32,
     bytes: usize,
 }
 
@@ -79,12 +86,18 @@ pub(super) struct Judging<M: Model + 'static> {
     model: Arc<M>,
     limits: OnlineLimits,
     stream_limits: StreamLimits,
+    engines: Engines,
     budget: Budget,
     queue: Queue,
     /// Known with the first operation.
     division: Option<Division>,
     parts: Vec<Part<M>>,
     numbers: FxHashMap<Value, u32>,
+    /// Places in `parts` that are free.
+    free: Vec<u32>,
+    /// Of the parts that were forgotten the hashes of their keys, and whether they were over. A new
+    /// key of the same hash counts as forgotten too: that is not wrong, only less.
+    forgotten: FxHashMap<u64, bool>,
     /// By number.
     under_way: FxHashMap<u64, UnderWay>,
     /// What is taken out of the queue.
@@ -92,7 +105,9 @@ pub(super) struct Judging<M: Model + 'static> {
     findings: Findings,
     /// Nothing more is judged.
     is_over: bool,
+    sweeps: u64,
     events_to_sweep: u64,
+    parts_to_sweep: usize,
 }
 
 impl<M: Model + Send + 'static> Judge for Judging<M> {
@@ -126,6 +141,7 @@ impl<M: Model + Send + 'static> Judge for Judging<M> {
             + parts
             + self.parts.capacity() * size_of::<Part<M>>()
             + self.numbers.capacity() * (size_of::<(Value, u32)>() + 1)
+            + self.forgotten.capacity() * (size_of::<(u64, bool)>() + 1)
             + self.under_way.capacity() * (size_of::<(u64, UnderWay)>() + 1)
             + self.under_way.len() * size_of::<Operation>()
     }
@@ -133,7 +149,7 @@ impl<M: Model + Send + 'static> Judge for Judging<M> {
 
 impl<M: Model + Send + 'static> Judging<M> {
     pub(super) fn new(model: M, limits: OnlineLimits) -> Self {
-        Judging::with(model, limits, Rules::ALL, REMEMBERED_MIN)
+        Judging::with(model, limits, Rules::ALL, REMEMBERED_MIN, Engines::Fastest)
     }
 
     pub(super) fn with(
@@ -141,10 +157,12 @@ impl<M: Model + Send + 'static> Judging<M> {
         limits: OnlineLimits,
         rules: Rules,
         remembered_min: usize,
+        engines: Engines,
     ) -> Self {
         Judging {
             model: Arc::new(model),
             limits,
+            engines,
             stream_limits: StreamLimits {
                 nodes_per_return_max: limits.nodes_per_return_max,
                 configurations_max: limits.configurations_max,
@@ -155,11 +173,15 @@ impl<M: Model + Send + 'static> Judging<M> {
             division: None,
             parts: Vec::new(),
             numbers: FxHashMap::default(),
+            free: Vec::new(),
+            forgotten: FxHashMap::default(),
             under_way: FxHashMap::default(),
             group: Vec::new(),
             findings: Findings::default(),
             is_over: false,
+            sweeps: 0,
             events_to_sweep: EVENTS_PER_SWEEP_MIN,
+            parts_to_sweep: PARTS_PER_SWEEP_MIN,
         }
     }
 
@@ -189,7 +211,7 @@ impl<M: Model + Send + 'static> Judging<M> {
     /// Judges the events of one time.
     fn judge(&mut self, group: &mut Vec<Waiting>) -> Result<(), ModelError> {
         self.events_to_sweep = self.events_to_sweep.saturating_sub(group.len() as u64);
-        if self.events_to_sweep == 0 {
+        if self.events_to_sweep == 0 || self.parts_to_sweep == 0 {
             self.sweep();
         }
         if group.len() > 1 {
@@ -294,20 +316,39 @@ impl<M: Model + Send + 'static> Judging<M> {
         if let Some(known) = known {
             return known;
         }
-        let number = self.parts.len() as u32;
-        if let Some(key) = &key {
-            self.numbers.insert(key.clone(), number);
+        let hash = FxBuildHasher.hash_one(&key);
+        let was_over = self.forgotten.remove(&hash);
+        if was_over == Some(false) {
+            let at = self.findings.checked_through.unwrap_or_default();
+            self.findings
+                .give_up(key.clone(), OnlineLimit::Forgotten, at);
         }
-        let start = self.model.initial(key.as_ref());
-        let model = Arc::clone(&self.model);
-        let limits = self.stream_limits;
-        let search = Stream::new(model, start, Reductions::ALL, limits, &self.budget);
-        self.parts.push(Part {
-            key,
-            bytes: search.bytes(),
-            search: Some(search),
-            touched: true,
+        let search = was_over.is_none().then(|| {
+            let start = self.model.initial(key.as_ref());
+            let limits = self.stream_limits;
+            Search::new(&self.model, start, self.engines, limits, &self.budget)
         });
+        let part = Part {
+            key: key.clone(),
+            bytes: search.as_ref().map_or(0, Search::bytes),
+            search,
+            touched: self.sweeps,
+            under_way: 0,
+        };
+        let number = match self.free.pop() {
+            Some(number) => {
+                self.parts[number as usize] = part;
+                number
+            }
+            None => {
+                self.parts.push(part);
+                self.parts.len() as u32 - 1
+            }
+        };
+        if let Some(key) = key {
+            self.numbers.insert(key, number);
+        }
+        self.parts_to_sweep = self.parts_to_sweep.saturating_sub(1);
         number
     }
 
@@ -324,18 +365,23 @@ impl<M: Model + Send + 'static> Judging<M> {
         let Some(search) = &mut in_part.search else {
             return;
         };
-        in_part.touched = true;
+        in_part.touched = self.sweeps;
         match (operation.outcome, operation.ended) {
             (Outcome::Ok, Some(ended)) => {
-                let ticket = search.begins(op, ended.index);
-                let under_way = UnderWay {
-                    part,
-                    ticket,
-                    operation,
-                };
-                self.under_way.insert(number, under_way);
+                if let Some(ticket) = search.begins(&self.model, op, ended.index) {
+                    let under_way = UnderWay {
+                        part,
+                        ticket,
+                        operation,
+                    };
+                    self.under_way.insert(number, under_way);
+                    in_part.under_way += 1;
+                }
             }
-            _ => search.begins_open(op),
+            _ => search.begins_open(&self.model, op),
+        }
+        if search.is_lost() {
+            self.give_up_all(OnlineLimit::Defect);
         }
     }
 
@@ -346,10 +392,11 @@ impl<M: Model + Send + 'static> Judging<M> {
         let Some(part) = self.parts.get_mut(ended.part as usize) else {
             return;
         };
+        part.under_way = part.under_way.saturating_sub(1);
         let Some(search) = &mut part.search else {
             return;
         };
-        part.touched = true;
+        part.touched = self.sweeps;
         let passed = search.returns(ended.ticket);
         part.bytes = search.bytes();
         match passed {
@@ -372,10 +419,7 @@ impl<M: Model + Send + 'static> Judging<M> {
 
     /// Judges nothing more.
     fn give_up_all(&mut self, limit: OnlineLimit) {
-        let at = self.findings.checked_through.unwrap_or(Point {
-            index: 0,
-            time_ns: 0,
-        });
+        let at = self.findings.checked_through.unwrap_or_default();
         self.findings.give_up(None, limit, at);
         self.is_over = true;
         self.parts = Vec::new();
@@ -383,19 +427,37 @@ impl<M: Model + Send + 'static> Judging<M> {
         self.queue = Queue::new(Rules::ALL);
     }
 
-    /// Parts that nothing happens to give memory back.
+    /// Parts that nothing happens to give memory back; of too many the first are forgotten.
     fn sweep(&mut self) {
-        for part in &mut self.parts {
-            if let Some(search) = &mut part.search
-                && !part.touched
-                && !search.is_resting()
-            {
+        let mut resting: Vec<(u64, u32)> = Vec::new();
+        for (number, part) in (0..).zip(&mut self.parts) {
+            if part.touched == self.sweeps || part.under_way > 0 {
+                continue;
+            }
+            if let Some(search) = &mut part.search {
                 search.rest();
                 part.bytes = search.bytes();
             }
-            part.touched = false;
+            if part.key.is_some() {
+                resting.push((part.touched, number));
+            }
         }
+        resting.sort_unstable();
+        let surplus = resting.len().saturating_sub(self.limits.resting_parts_max);
+        for &(_, number) in &resting[..surplus] {
+            let part = &mut self.parts[number as usize];
+            if let Some(key) = part.key.take() {
+                self.numbers.remove(&key);
+                let hash = FxBuildHasher.hash_one(Some(&key));
+                self.forgotten.insert(hash, part.search.is_none());
+            }
+            part.search = None;
+            part.bytes = 0;
+            self.free.push(number);
+        }
+        self.sweeps += 1;
         self.events_to_sweep = EVENTS_PER_SWEEP_MIN.max(self.parts.len() as u64);
+        self.parts_to_sweep = PARTS_PER_SWEEP_MIN.max(self.parts.len() / 2);
     }
 }
 

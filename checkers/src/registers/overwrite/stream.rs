@@ -12,7 +12,7 @@ use crate::registers::Access;
 use crate::search::{Fixed, Mask, Spilled};
 
 /// Up to so many values are known without looking for ones no longer needed.
-const VALUES_MIN: usize = 1024;
+const VALUES_MIN: usize = 64;
 /// The widths with masks of a fixed size.
 const NARROW: usize = 64;
 const WIDE: usize = 256;
@@ -51,6 +51,7 @@ trait Live: Debug + Send {
     fn begin(&mut self, access: Access<u32>, ends: u64) -> Option<u32>;
     fn begin_open(&mut self, access: Access<u32>);
     fn end(&mut self, slot: u32) -> Result<bool, StreamError>;
+    fn begin_turn(&mut self, nodes: u64);
     fn configurations(&self) -> usize;
     fn bytes(&self) -> usize;
     /// Says every value that is needed.
@@ -112,6 +113,16 @@ impl Stream {
             self.violated = !self.live.end(ticket.0)?;
         }
         Ok(!self.violated)
+    }
+
+    /// From here on so much work may be done in one go.
+    pub(crate) fn begin_turn(&mut self, nodes: u64) {
+        self.live.begin_turn(nodes);
+    }
+
+    /// Whether it still has to do with this value.
+    pub(crate) fn knows(&self, value: u64) -> bool {
+        self.values.numbers.contains_key(&value)
     }
 
     /// How many configurations there are.
@@ -199,6 +210,10 @@ impl<M: Mask + 'static> Live for Engine<M, Untold> {
             self.compact(std::iter::empty());
         }
         Ok(left)
+    }
+
+    fn begin_turn(&mut self, nodes: u64) {
+        self.nodes_turn = self.nodes.saturating_add(nodes);
     }
 
     fn configurations(&self) -> usize {

@@ -51,7 +51,7 @@ impl Default for Supply {
 }
 
 /// So many sets are kept without looking for ones no longer in use.
-const SETS_MIN: usize = 256;
+const SETS_MIN: usize = 64;
 
 impl Supply {
     pub(super) fn new() -> Self {
