@@ -9,13 +9,22 @@ use histories::Operations;
 use crate::limits::{Budget, Exhausted};
 use crate::normalise::Part;
 use crate::registers::{self, Opinion, overwrite, zones};
-use crate::search::{self, Decision};
+use crate::search::{self, Decision, Moment, Problem};
 use crate::subject::Subject;
 use crate::{Model, Monitored};
 
 /// What the general search may do to cross-check a monitor: all of a small history, the beginning
 /// of a large one, where the monitor is chosen for being so much faster.
 const CROSS_CHECK_NODES_MAX: u64 = 10_000;
+
+/// What the general search may do, per moment and at least, before a local contradiction is looked
+/// for.
+const SEARCH_NODES_PER_MOMENT: u64 = 64;
+const SEARCH_NODES_MIN: u64 = 1_000_000;
+/// How far before the moment where the search is stuck that begins, in moments.
+const LOCAL_MOMENTS: [usize; 4] = [16, 64, 256, 1024];
+/// What may be done about each.
+const LOCAL_NODES_MAX: u64 = 200_000;
 
 /// What is known of a part.
 #[derive(Debug)]
@@ -39,8 +48,34 @@ pub(crate) struct Violation {
     pub hint: Option<Vec<u32>>,
     /// Whether the part was decided as a register, and weakened parts may be as that register.
     pub in_registers: bool,
+    /// The moments of [`Excised`], if it was found so.
+    pub excised: Option<Excised>,
     /// The work it took.
     pub nodes: u64,
+}
+
+/// A few moments that have no order by themselves, whatever state was there before: numbers of
+/// moments of the problem without what nobody could tell of.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Excised {
+    /// What returned before is left out.
+    pub from: usize,
+    /// The return with which they end.
+    pub event: usize,
+}
+
+impl Excised {
+    /// Those moments (`checker.md` section 5, local refutation); `None` where the model cannot name
+    /// the states that may be there, or the call that returns at the end began too early.
+    pub(crate) fn of<'m, M: Model>(self, problem: &Problem<'m, M>) -> Option<Problem<'m, M>> {
+        let last = problem.moments.get(self.event)?;
+        let source = problem.calls[last.call as usize].source;
+        let local = problem.without_before(self.from)?;
+        let is_last =
+            |moment: &Moment| moment.returns && local.calls[moment.call as usize].source == source;
+        let end = local.moments.iter().position(is_last)?;
+        Some(local.weakened(end + 1, |_| true))
+    }
 }
 
 /// Decides a part. With `side_by_side` engines may run at once.
@@ -131,7 +166,28 @@ fn agree(monitored: Monitored, second: Finding) -> Finding {
 /// Decides by the general search.
 fn search_alone<M: Model>(model: &M, part: &Part<M::Op>, budget: &Budget) -> Finding {
     let problem = part.problem(model, true);
-    let (decision, nodes) = search::decide(&problem, budget);
+    let nodes = (problem.moments.len() as u64 * SEARCH_NODES_PER_MOMENT).max(SEARCH_NODES_MIN);
+    let (mut decision, mut nodes) =
+        search::decide(&problem, &budget.with_nodes(nodes.min(budget.nodes)));
+    if let Decision::Undecided {
+        limit: Exhausted::Nodes,
+        event,
+    } = decision
+        && nodes < budget.nodes
+    {
+        // A contradiction near to where both searches are stuck may be plain to see without all that
+        // came before.
+        if let Some(excised) = refuted_locally(&problem, event, budget) {
+            return Finding::Violated(Violation {
+                excised: Some(excised),
+                nodes,
+                ..Violation::default()
+            });
+        }
+        let more;
+        (decision, more) = search::decide(&problem, budget);
+        nodes += more;
+    }
     // The search leaves calls out, so its moments are others.
     let position = |event: usize| {
         let Some(moment) = problem.moments.get(event) else {
@@ -155,4 +211,19 @@ fn search_alone<M: Model>(model: &M, part: &Part<M::Op>, budget: &Budget) -> Fin
             event: position(event),
         },
     }
+}
+
+/// The fewest moments up to `event` of some that have no order by themselves.
+fn refuted_locally<M: Model>(
+    problem: &Problem<'_, M>,
+    event: usize,
+    budget: &Budget,
+) -> Option<Excised> {
+    let budget = budget.with_nodes(LOCAL_NODES_MAX);
+    LOCAL_MOMENTS.into_iter().find_map(|moments| {
+        let from = event.saturating_sub(moments);
+        let excised = Excised { from, event };
+        let (decision, _) = search::decide(&excised.of(problem)?, &budget);
+        matches!(decision, Decision::NotLinearizable { .. }).then_some(excised)
+    })
 }

@@ -68,9 +68,16 @@ pub(crate) fn explain<'m, M: Model>(
             (again(problem, &budget), exact)
         }
         None => {
-            let problem = subject.part(model, operations).problem(model, false);
+            let part = subject.part(model, operations);
+            let local = violation
+                .excised
+                .and_then(|excised| excised.of(&part.problem(model, true)));
             let event = violation.event;
-            (shrink_from(problem, event, hint, nodes, &budget), event)
+            let shrunk = match local {
+                Some(local) => again(local, &budget),
+                None => shrink_from(part.problem(model, false), event, hint, nodes, &budget),
+            };
+            (shrunk, event)
         }
     };
     let oracle = ask_oracle(&shrunk.core);

@@ -162,10 +162,13 @@ pub struct CheckArgs {
     /// A history's file, or a run folder
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
-    /// The consistency model: register, cas-register, multi-register or kv [default: the one that
-    /// a history of ours names]
+    /// The consistency model, e.g. register, cas-register, kv, append-list, fifo-queue, mutex
+    /// (docs/histories.md lists them) [default: the one that a history of ours names]
     #[arg(long, value_name = "MODEL")]
     pub model: Option<String>,
+    /// Go on after the first key that is not linearizable, and name every one
+    #[arg(long, conflicts_with = "verify")]
+    pub all: bool,
     /// The file's format: auto, jsonl, binary, jepsen-log, edn, elle-json or porcupine-kv
     #[arg(long, value_name = "FORMAT", default_value = "auto")]
     pub format: String,

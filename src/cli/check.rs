@@ -35,7 +35,11 @@ pub fn check(args: &CheckArgs) -> Exit {
     if let Some(certificate) = &args.verify {
         return verify(args, certificate, &history, &model);
     }
-    match judge(&history, &model, &limits(&args.limits), &Cancel::new()) {
+    let limits = Limits {
+        all: args.all,
+        ..limits(&args.limits)
+    };
+    match judge(&history, &model, &limits, &Cancel::new()) {
         Ok(judged) => {
             if args.output.json {
                 print_json(&Document::of_check(&judged));
