@@ -5,7 +5,6 @@
 
 use petgraph::algo::kosaraju_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
-use rustc_hash::FxHashMap;
 
 use super::facts::Write;
 use crate::limits::Budget;
@@ -70,18 +69,14 @@ fn on_circles(
 ) -> Vec<usize> {
     let some: Vec<usize> = some.into_iter().collect();
     let mut graph: DiGraph<(), ()> = DiGraph::with_capacity(some.len(), 2 * some.len());
-    let mut nodes: FxHashMap<u32, NodeIndex> = FxHashMap::default();
+    let mut nodes = Nodes::new(some.iter().map(|&number| edges[number]));
     for &number in &some {
         let Edge { from, to } = edges[number];
-        let [from, to] = [from, to].map(|thing| {
-            let node = nodes.entry(thing);
-            *node.or_insert_with(|| graph.add_node(()))
-        });
+        let [from, to] = [from, to].map(|thing| nodes.node(thing, &mut graph));
         graph.add_edge(from, to, ());
     }
     if let Some(writes) = writes {
-        let nodes = nodes.iter().map(|(&thing, &node)| (thing, node));
-        add_real_time(&mut graph, nodes, writes);
+        add_real_time(&mut graph, nodes.things, writes);
     }
     let mut component = vec![0_u32; graph.node_count()];
     let mut sizes = Vec::new();
@@ -94,23 +89,47 @@ fn on_circles(
     some.into_iter()
         .filter(|&number| {
             let Edge { from, to } = edges[number];
-            let [from, to] = [from, to].map(|thing| component[nodes[&thing].index()]);
+            let [from, to] = [from, to].map(|thing| component[nodes.places[thing as usize]]);
             from == to && sizes[from as usize] > 1
         })
         .collect()
 }
 
+/// The things that are nodes of a graph, in the order in which they became that.
+struct Nodes {
+    things: Vec<u32>,
+    /// For each thing its place among them; past the end for others.
+    places: Vec<usize>,
+}
+
+impl Nodes {
+    fn new(edges: impl Iterator<Item = Edge>) -> Self {
+        let last = edges.map(|edge| edge.from.max(edge.to)).max();
+        let count = last.map_or(0, |last| last as usize + 1);
+        Nodes {
+            things: Vec::new(),
+            places: vec![usize::MAX; count],
+        }
+    }
+
+    /// The node of a thing, which it gets now if it has none.
+    fn node(&mut self, thing: u32, graph: &mut DiGraph<(), ()>) -> NodeIndex {
+        let place = &mut self.places[thing as usize];
+        if *place == usize::MAX {
+            *place = graph.add_node(()).index();
+            self.things.push(thing);
+        }
+        NodeIndex::new(*place)
+    }
+}
+
 /// Ties every write to those that are after it in real time, by way of nodes that stand for moments:
 /// a write comes before the moment after its end, each moment before the next, and the moment
 /// before a write's beginning before it.
-fn add_real_time(
-    graph: &mut DiGraph<(), ()>,
-    nodes: impl Iterator<Item = (u32, NodeIndex)>,
-    writes: &[Write],
-) {
+fn add_real_time(graph: &mut DiGraph<(), ()>, things: Vec<u32>, writes: &[Write]) {
     let mut stamped: Vec<(u32, bool, NodeIndex)> = Vec::new();
-    for (number, node) in nodes {
-        let write = writes[number as usize];
+    for (place, number) in things.into_iter().enumerate() {
+        let (write, node) = (writes[number as usize], NodeIndex::new(place));
         stamped.push((write.begins, false, node));
         if write.ends != OPEN {
             stamped.push((write.ends, true, node));

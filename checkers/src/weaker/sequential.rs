@@ -158,7 +158,10 @@ impl Known {
                 let Some(to) = self.blocks[second as usize] else {
                     continue;
                 };
-                if let Some((first, from)) = last {
+                // A read after a read of the same block asks for nothing.
+                if let Some((first, from)) = last
+                    && (from != to || facts.calls[second as usize].write.is_some())
+                {
                     steps.push(Step {
                         first,
                         second,
@@ -169,7 +172,7 @@ impl Known {
                 last = Some((second, to));
             }
         }
-        steps.sort_by_key(|step| facts.calls[step.second as usize].ends);
+        steps.sort_unstable_by_key(|step| (facts.calls[step.second as usize].ends, step.second));
         steps
     }
 }

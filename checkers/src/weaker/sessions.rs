@@ -54,7 +54,10 @@ pub(super) fn check(facts: &Facts, guarantee: Guarantee, budget: &Budget) -> Ans
             }
         }
     }
-    demands.sort_by_key(|demand| demand.since);
+    // What real time says by itself is no demand.
+    let write = |number: u32| &facts.writes[number as usize];
+    demands.retain(|demand| !write(demand.edge.from).is_before(write(demand.edge.to)));
+    demands.sort_unstable_by_key(|demand| (demand.since, demand.second, demand.first));
     let broken = first_broken(facts, &demands, budget);
     let causes = from_nothing.map(|(ends, read)| (ends, Cause::FromNothing(read)));
     match causes
@@ -130,15 +133,9 @@ fn first_broken(facts: &Facts, demands: &[Demand], budget: &Budget) -> Option<(u
         .iter()
         .position(|demand| write(demand.edge.to).is_before(write(demand.edge.from)));
     let before = &demands[..direct.unwrap_or(demands.len())];
-    // What real time says by itself is no demand.
-    let (edges, numbers): (Vec<Edge>, Vec<usize>) = before
-        .iter()
-        .enumerate()
-        .filter(|(_, demand)| !write(demand.edge.from).is_before(write(demand.edge.to)))
-        .map(|(number, demand)| (demand.edge, number))
-        .unzip();
+    let edges: Vec<Edge> = before.iter().map(|demand| demand.edge).collect();
     let number = match first_closing(&edges, Some(&facts.writes), |_| false, budget) {
-        Closing::Edge(edge) => numbers[edge],
+        Closing::Edge(edge) => edge,
         Closing::Nothing => direct?,
         Closing::Unknown => return Some((u32::MAX, Cause::Somewhere)),
     };
