@@ -85,10 +85,10 @@ fn certify(
     match certificates::write(file, &certificate, &operations, model) {
         Ok(accepted) => {
             say(format_args!(
-                "whitewater: {} orders {} operations on {} keys, and is verified",
+                "whitewater: {} orders {} operations on {}, and is verified",
                 file.display(),
                 accepted.placed,
-                accepted.parts
+                keys(accepted.parts)
             ));
             exit
         }
@@ -147,17 +147,23 @@ struct Verified {
 
 impl std::fmt::Display for Verified {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (placed, keys) = (self.placed.unwrap_or(0), self.keys.unwrap_or(0));
+        let (placed, count) = (self.placed.unwrap_or(0), self.keys.unwrap_or(0));
         match (&self.reason, self.line) {
             (Some(reason), Some(line)) => {
                 writeln!(f, "certificate refused: line {line}: {reason}")
             }
             _ => writeln!(
                 f,
-                "certificate accepted: it orders {placed} operations on {keys} keys"
+                "certificate accepted: it orders {placed} operations on {}",
+                keys(count)
             ),
         }
     }
+}
+
+/// `1 key`, `2 keys`.
+fn keys(count: u64) -> String {
+    format!("{count} {}", if count == 1 { "key" } else { "keys" })
 }
 
 fn print_json(document: &impl Serialize) {
