@@ -92,7 +92,8 @@ const fn row(name: &'static str, load: Load, targets_ms: [Option<u64>; 3]) -> Ro
     let model = match load.object {
         Object::Register { .. } => ModelKind::CasRegister,
         Object::Kv { .. } => ModelKind::Kv,
-        Object::Queue | Object::Set => ModelKind::Kv,
+        Object::Queue => ModelKind::FifoQueue,
+        Object::Set => ModelKind::Set,
     };
     Row {
         name,
@@ -220,6 +221,16 @@ pub const ROWS: &[Row] = &[
         "kv 1M, 100 keys, 10 clients",
         of(Object::Kv { keys: 100 }, MILLION, 10),
         check(1_000),
+    ),
+    row(
+        "fifo-queue 100k, 20 clients",
+        of(Object::Queue, 100_000, 20),
+        check(300),
+    ),
+    row(
+        "set 100k, 20 clients",
+        of(Object::Set, 100_000, 20),
+        check(300),
     ),
 ];
 
