@@ -9,7 +9,7 @@ use histories::Operations;
 use crate::limits::{Budget, Exhausted};
 use crate::normalise::Part;
 use crate::registers::{self, Opinion, overwrite, zones};
-use crate::search::{self, Decision, Moment, Problem};
+use crate::search::{self, Decision, Engines, Moment, Problem, Reductions};
 use crate::subject::Subject;
 use crate::{Model, Monitored};
 
@@ -21,6 +21,8 @@ const CROSS_CHECK_NODES_MAX: u64 = 10_000;
 /// for.
 const SEARCH_NODES_PER_MOMENT: u64 = 64;
 const SEARCH_NODES_MIN: u64 = 1_000_000;
+/// What may be done to find out where a part probably goes wrong, per moment.
+const LIKELY_NODES_PER_MOMENT: u64 = 16;
 /// How far before the moment where the search is stuck that begins, in moments.
 const LOCAL_MOMENTS: [usize; 4] = [16, 64, 256, 1024];
 /// What may be done about each.
@@ -188,29 +190,48 @@ fn search_alone<M: Model>(model: &M, part: &Part<M::Op>, budget: &Budget) -> Fin
         (decision, more) = search::decide(&problem, budget);
         nodes += more;
     }
-    // The search leaves calls out, so its moments are others.
-    let position = |event: usize| {
-        let Some(moment) = problem.moments.get(event) else {
-            return part.moments.len();
-        };
-        let source = problem.calls[moment.call as usize].source;
-        let member = part.members.iter().position(|m| m.source == source);
-        let wanted = member.map(|member| (member as u32) << 1 | u32::from(moment.returns));
-        let found = part.moments.iter().position(|m| Some(*m) == wanted);
-        found.unwrap_or(part.moments.len())
-    };
     match decision {
         Decision::Linearizable => Finding::Linearizable,
         Decision::NotLinearizable { event } => Finding::Violated(Violation {
-            event: Some(position(event)),
+            event: Some(moment_of(part, &problem, event)),
             nodes,
             ..Violation::default()
         }),
         Decision::Undecided { limit, event } => Finding::Undecided {
             limit,
-            event: position(event),
+            event: moment_of(part, &problem, event),
         },
     }
+}
+
+/// Where a part that has no order probably goes wrong: the furthest that the depth-first search
+/// comes, which finds an order of what has one sooner than any other.
+pub(crate) fn likely_event<M: Model>(
+    model: &M,
+    part: &Part<M::Op>,
+    budget: &Budget,
+) -> Option<usize> {
+    let problem = part.problem(model, true);
+    let nodes = problem.moments.len() as u64 * LIKELY_NODES_PER_MOMENT;
+    let budget = budget.with_nodes(nodes.min(budget.nodes));
+    match search::decide_with(&problem, &budget, Reductions::ALL, Engines::Depth).0 {
+        Decision::NotLinearizable { event } | Decision::Undecided { event, .. } => {
+            Some(moment_of(part, &problem, event))
+        }
+        Decision::Linearizable => None,
+    }
+}
+
+/// The moment of the part that is this moment of a problem, which leaves calls out.
+fn moment_of<M: Model>(part: &Part<M::Op>, problem: &Problem<'_, M>, event: usize) -> usize {
+    let Some(moment) = problem.moments.get(event) else {
+        return part.moments.len();
+    };
+    let source = problem.calls[moment.call as usize].source;
+    let member = part.members.iter().position(|m| m.source == source);
+    let wanted = member.map(|member| (member as u32) << 1 | u32::from(moment.returns));
+    let found = part.moments.iter().position(|m| Some(*m) == wanted);
+    found.unwrap_or(part.moments.len())
 }
 
 /// The fewest moments up to `event` of some that have no order by themselves.

@@ -13,7 +13,7 @@ pub use lanes::lanes;
 
 use shrink::{Shrunk, Weaken};
 
-use crate::dispatch::Violation;
+use crate::dispatch::{self, Violation};
 use crate::limits::{Budget, Limits};
 use crate::linearizability::{disagreement, name_of, violated};
 use crate::oracle::{self, Interval};
@@ -62,8 +62,21 @@ pub(crate) fn explain<'m, M: Model>(
             let exact = violation
                 .event
                 .or_else(|| registers::shortest_bad_prefix(&history, &budget));
+            let likely = match (exact, hint) {
+                (None, None) => {
+                    dispatch::likely_event(model, &subject.part(model, operations), &budget)
+                }
+                _ => None,
+            };
             let excerpt = Excerpt::whole(history.into_owned(), subject.names_states(model));
-            let core = shrink_from(excerpt, exact, hint, nodes, &budget).core;
+            let local = likely.and_then(|event| {
+                let upto = excerpt.weakened(event + 1, |_| true);
+                shrink::shrink_end(upto, nodes, &budget)
+            });
+            let core = match local {
+                Some(local) => local.core,
+                None => shrink_from(excerpt, exact, hint, nodes, &budget).core,
+            };
             let problem = subject.excerpt(model, operations, &core);
             (again(problem, &budget), exact)
         }

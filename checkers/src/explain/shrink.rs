@@ -50,6 +50,12 @@ pub(crate) trait Weaken: Sized {
     fn decide(&self, budget: &Budget) -> Decision;
 }
 
+/// Shrinks what is perhaps not linearizable to its end, without what came before, if that is not
+/// linearizable.
+pub(crate) fn shrink_end<P: Weaken>(whole: P, nodes: u64, budget: &Budget) -> Option<Shrunk<P>> {
+    Shrinker::new(whole, nodes, budget).shrink_locally()
+}
+
 /// Which calls are to be weakened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Only {
@@ -75,13 +81,7 @@ pub(crate) fn shrink<P: Weaken>(
     nodes: u64,
     budget: &Budget,
 ) -> Shrunk<P> {
-    let check_nodes = nodes.saturating_mul(CHECK_COST_FACTOR).max(CHECK_NODES_MIN);
-    let budget = budget.with_nodes(check_nodes);
-    let mut shrinker = Shrinker {
-        current: whole,
-        budget,
-        undecided: false,
-    };
+    let mut shrinker = Shrinker::new(whole, nodes, budget);
     if let Some(hint) = hint
         && shrinker.keep_only(hint)
     {
@@ -120,6 +120,15 @@ struct Shrinker<P> {
 }
 
 impl<P: Weaken> Shrinker<P> {
+    fn new(current: P, nodes: u64, budget: &Budget) -> Self {
+        let check_nodes = nodes.saturating_mul(CHECK_COST_FACTOR).max(CHECK_NODES_MIN);
+        Shrinker {
+            current,
+            budget: budget.with_nodes(check_nodes),
+            undecided: false,
+        }
+    }
+
     /// Another one that begins where this one stands.
     fn again(&self) -> Self {
         Shrinker {

@@ -16,6 +16,9 @@ const SET_NODES_MIN: u64 = 100_000;
 /// only whether they do, which is faster.
 const EXACT_MOMENTS_MAX: usize = 4_096;
 
+/// What may be done to find out where a history goes wrong, per moment.
+const PREFIX_NODES_PER_MOMENT: u64 = 32;
+
 /// What is known of a register history.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Opinion {
@@ -38,9 +41,11 @@ pub(crate) fn decide(
     let nodes = (history.moments.len() as u64)
         .saturating_mul(SET_NODES_PER_MOMENT)
         .max(SET_NODES_MIN);
-    // Open compare-and-sets over few values are what the set alone has most trouble with.
-    let has_open_cas = || history.calls.iter().any(is_open_cas);
-    let nodes = if has_open_cas() { SET_NODES_MIN } else { nodes };
+    let nodes = if has_open_cas(history) {
+        SET_NODES_MIN
+    } else {
+        nodes
+    };
     let first = budget.with_nodes(nodes.min(budget.nodes));
     let by_zones = || zones::decide(history);
     let by_set = || overwrite::decide(history, &Options::exact(true), &first);
@@ -63,8 +68,11 @@ pub(crate) fn decide(
     (opinion, set.nodes)
 }
 
-fn is_open_cas(call: &RegisterCall) -> bool {
-    call.returns == OPEN && matches!(call.access, Access::Cas(..))
+/// Open compare-and-sets over few values are what the set alone has most trouble with.
+fn has_open_cas(history: &RegisterHistory) -> bool {
+    let is_one =
+        |call: &RegisterCall| call.returns == OPEN && matches!(call.access, Access::Cas(..));
+    history.calls.iter().any(is_one)
 }
 
 /// Whether an excerpt has an order. The event of a violation is one at which it shows.
@@ -84,10 +92,20 @@ pub(crate) fn decide_excerpt(excerpt: &Excerpt, budget: &Budget) -> Decision {
     }
 }
 
-/// The moment with which the shortest prefix that has no order ends, if that can be found out.
+/// The moment with which the shortest prefix that has no order ends, if that can be found out in
+/// time.
 pub(crate) fn shortest_bad_prefix(history: &RegisterHistory, budget: &Budget) -> Option<usize> {
-    match overwrite::shortest_bad_prefix(history, budget).decision {
+    let nodes = prefix_nodes(history).min(budget.nodes);
+    match overwrite::shortest_bad_prefix(history, &budget.with_nodes(nodes)).decision {
         Decision::NotLinearizable { event } => Some(event),
         Decision::Linearizable | Decision::Undecided { .. } => None,
+    }
+}
+
+fn prefix_nodes(history: &RegisterHistory) -> u64 {
+    let moments = history.moments.len() as u64;
+    match has_open_cas(history) {
+        true => SET_NODES_MIN,
+        false => SET_NODES_MIN.max(moments.saturating_mul(PREFIX_NODES_PER_MOMENT)),
     }
 }
