@@ -11,6 +11,8 @@ use crate::search::Problem;
 
 /// How many sentences are given at most.
 const REASONS_MAX: usize = 8;
+/// Of larger cores no reason is given.
+const CALLS_MAX: usize = 500;
 /// How many ways to end are looked for.
 const ENDS_MAX: usize = 64;
 /// How many sets of placed operations are looked at for them.
@@ -26,6 +28,12 @@ pub(crate) fn reasons<M: Model>(
         let invoked = operations.packed(number).invoked;
         invoked.time_ns != invoked.index
     });
+    if core.calls.len() > CALLS_MAX {
+        let calls = core.calls.len();
+        return vec![format!(
+            "too many operations ({calls}) are left in the contradiction for a reason in words"
+        )];
+    }
     let recorded = core.calls.iter();
     let (writers, knows_all_writers) = writers(core, operations, key);
     let story = Story {

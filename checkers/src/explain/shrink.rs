@@ -39,6 +39,9 @@ pub(crate) trait Weaken: Sized {
     /// Where this call returns.
     fn return_of(&self, call: u32) -> u32;
 
+    /// Whether the call changes something and observes nothing.
+    fn is_blind(&self, call: u32) -> bool;
+
     /// Only the moments before `end`, with only the `bounded` calls returning.
     fn weakened(&self, end: usize, bounded: impl Fn(u32) -> bool) -> Self;
 
@@ -185,9 +188,10 @@ impl<P: Weaken> Shrinker<P> {
         while window < most {
             window = (window * 2).min(most);
             let cut = returns[returns.len() - window] as usize;
-            if let Some(candidate) = self.current.without_before(cut)
-                && self.replace(candidate)
-            {
+            let Some(candidate) = self.current.without_before(cut) else {
+                return false;
+            };
+            if self.replace(against_updates(&candidate)) || self.replace(candidate) {
                 return true;
             }
         }
@@ -255,6 +259,15 @@ impl<P: Weaken> Shrinker<P> {
     }
 }
 
+/// The call that returns last against the updates that observe nothing: a stale observation is a
+/// contradiction by itself, and much less is left to decide.
+fn against_updates<P: Weaken>(whole: &P) -> P {
+    let last = whole.moments().saturating_sub(1) as u32;
+    whole.weakened(whole.moments(), |call| {
+        whole.return_of(call) == last || whole.is_blind(call)
+    })
+}
+
 impl<M: Model> Weaken for Problem<'_, M> {
     fn moments(&self) -> usize {
         self.moments.len()
@@ -278,6 +291,12 @@ impl<M: Model> Weaken for Problem<'_, M> {
 
     fn return_of(&self, call: u32) -> u32 {
         self.returns[call as usize]
+    }
+
+    fn is_blind(&self, call: u32) -> bool {
+        let class = self.calls[call as usize].class as usize;
+        let op = &self.classes[class];
+        !self.observers[class] && self.model.observed(op).is_none()
     }
 
     fn weakened(&self, end: usize, bounded: impl Fn(u32) -> bool) -> Self {
@@ -340,6 +359,10 @@ impl Weaken for Excerpt {
 
     fn return_of(&self, call: u32) -> u32 {
         self.history.calls[call as usize].returns
+    }
+
+    fn is_blind(&self, call: u32) -> bool {
+        matches!(self.history.calls[call as usize].access, Access::Write(_))
     }
 
     fn weakened(&self, end: usize, bounded: impl Fn(u32) -> bool) -> Self {

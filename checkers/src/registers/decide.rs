@@ -95,17 +95,14 @@ pub(crate) fn decide_excerpt(excerpt: &Excerpt, budget: &Budget) -> Decision {
 /// The moment with which the shortest prefix that has no order ends, if that can be found out in
 /// time.
 pub(crate) fn shortest_bad_prefix(history: &RegisterHistory, budget: &Budget) -> Option<usize> {
-    let nodes = prefix_nodes(history).min(budget.nodes);
+    if has_open_cas(history) {
+        return None;
+    }
+    let moments = history.moments.len() as u64;
+    let nodes = SET_NODES_MIN.max(moments.saturating_mul(PREFIX_NODES_PER_MOMENT));
+    let nodes = nodes.min(budget.nodes);
     match overwrite::shortest_bad_prefix(history, &budget.with_nodes(nodes)).decision {
         Decision::NotLinearizable { event } => Some(event),
         Decision::Linearizable | Decision::Undecided { .. } => None,
-    }
-}
-
-fn prefix_nodes(history: &RegisterHistory) -> u64 {
-    let moments = history.moments.len() as u64;
-    match has_open_cas(history) {
-        true => SET_NODES_MIN,
-        false => SET_NODES_MIN.max(moments.saturating_mul(PREFIX_NODES_PER_MOMENT)),
     }
 }
