@@ -269,8 +269,8 @@ fn put_in_order(
     let times_ns = operations.events().times_ns();
     // The operation that each event is of.
     let mut of_event = vec![u32::MAX; times_ns.len()];
-    for number in 0..operations.len() {
-        if placed[number] != NOWHERE {
+    for (number, placed) in placed.iter().enumerate() {
+        if *placed != NOWHERE {
             let (invoked, ended) = operations.positions(number);
             of_event[invoked] = number as u32;
             if let Some(ended) = ended {

@@ -84,7 +84,7 @@ fn begin(chance: &mut Stream, process: u64, invoked: Point) -> Operation {
     Operation {
         process,
         f: f.into(),
-        key: chance.chance(1, 2).then(|| Value::Int(1)),
+        key: chance.chance(1, 2).then_some(Value::Int(1)),
         input,
         output: Value::Nil,
         outcome: Outcome::Info,

@@ -12,7 +12,7 @@ use crate::search::Problem;
 /// How many sentences are given at most.
 const REASONS_MAX: usize = 8;
 /// Of larger cores no reason is given.
-const CALLS_MAX: usize = 500;
+const CALLS_MAX: usize = 64;
 /// How many ways to end are looked for.
 const ENDS_MAX: usize = 64;
 /// How many sets of placed operations are looked at for them.
@@ -393,7 +393,11 @@ fn writers<M: Model>(
         knows_all &= value.is_some();
         let value = value?;
         let wanted = all || observed.contains(&value);
-        (wanted || core.calls.iter().any(|call| call.source == source)).then(|| Writer {
+        let in_core = || core.calls.iter().any(|call| call.source == source);
+        if !wanted && !in_core() {
+            return None;
+        }
+        Some(Writer {
             source,
             operation: Operation {
                 outcome,

@@ -284,9 +284,9 @@ struct Column<'a> {
 
 impl Column<'_> {
     #[inline]
-    fn for_each(&self, mut each: impl FnMut(u64)) {
+    fn for_each(&self, each: impl FnMut(u64)) {
         let mut done: Vec<()> = Vec::new();
-        self.extend(&mut done, |number| each(number));
+        self.extend(&mut done, each);
     }
 
     /// Adds to `out` what `of` makes of each number.
