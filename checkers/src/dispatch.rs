@@ -22,7 +22,7 @@ const CROSS_CHECK_NODES_MAX: u64 = 10_000;
 const SEARCH_NODES_PER_MOMENT: u64 = 64;
 const SEARCH_NODES_MIN: u64 = 1_000_000;
 /// What may be done to find out where a part probably goes wrong, per moment.
-const LIKELY_NODES_PER_MOMENT: u64 = 16;
+const LIKELY_NODES_PER_MOMENT: u64 = 12;
 /// How far before the moment where the search is stuck that begins, in moments.
 const LOCAL_MOMENTS: [usize; 4] = [16, 64, 256, 1024];
 /// What may be done about each.
@@ -121,7 +121,8 @@ pub(crate) fn decide<M: Model>(
                 let part = subject.part(model, operations);
                 let problem = part.problem(model, true);
                 let set = overwrite::widening(&history, budget);
-                match search::race_with(set, &problem, budget).0 {
+                match search::race_with(set, &problem, registers::has_open_cas(&history), budget).0
+                {
                     Decision::Linearizable => Finding::Linearizable,
                     Decision::NotLinearizable { .. } => violated(None),
                     Decision::Undecided { limit, event } => Finding::Undecided { limit, event },

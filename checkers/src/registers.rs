@@ -11,7 +11,7 @@ mod reveal;
 mod weaken;
 pub(crate) mod zones;
 
-pub(crate) use decide::{Opinion, decide, decide_excerpt, shortest_bad_prefix};
+pub(crate) use decide::{Opinion, decide, decide_excerpt, has_open_cas, shortest_bad_prefix};
 
 pub(crate) use reveal::{Step, view as revealed};
 pub(crate) use weaken::Excerpt;

@@ -12,6 +12,8 @@ const CALLS_ALONE_MAX: usize = 20_000;
 /// What the set of configurations may do at first, per moment: enough for all but the hard ones.
 const SET_NODES_PER_MOMENT: u64 = 64;
 const SET_NODES_MIN: u64 = 100_000;
+/// The same where it is likely to be hopeless.
+const SET_NODES_HARD: u64 = 10_000;
 /// Of shorter excerpts the set of configurations tells at which moment they go wrong; of longer ones
 /// only whether they do, which is faster.
 const EXACT_MOMENTS_MAX: usize = 4_096;
@@ -41,10 +43,9 @@ pub(crate) fn decide(
     let nodes = (history.moments.len() as u64)
         .saturating_mul(SET_NODES_PER_MOMENT)
         .max(SET_NODES_MIN);
-    let nodes = if has_open_cas(history) {
-        SET_NODES_MIN
-    } else {
-        nodes
+    let nodes = match has_open_cas(history) {
+        true => SET_NODES_HARD,
+        false => nodes,
     };
     let first = budget.with_nodes(nodes.min(budget.nodes));
     let by_zones = || zones::decide(history);
@@ -68,8 +69,9 @@ pub(crate) fn decide(
     (opinion, set.nodes)
 }
 
-/// Open compare-and-sets over few values are what the set alone has most trouble with.
-fn has_open_cas(history: &RegisterHistory) -> bool {
+/// Whether there are open compare-and-sets: over few values they are what the set alone has most
+/// trouble with.
+pub(crate) fn has_open_cas(history: &RegisterHistory) -> bool {
     let is_one =
         |call: &RegisterCall| call.returns == OPEN && matches!(call.access, Access::Cas(..));
     history.calls.iter().any(is_one)

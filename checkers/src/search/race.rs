@@ -51,19 +51,20 @@ pub(crate) fn decide_with<M: Model>(
     )
 }
 
-/// Decides with an engine of another kind and the depth-first search of `problem`.
+/// Decides with an engine of another kind and the depth-first search of `problem`, which gets the
+/// first turn if it is `likely` to be the better one.
 pub(crate) fn race_with<'s, M: Model>(
     engine: Box<dyn Search + 's>,
     problem: &'s Problem<'_, M>,
+    likely: bool,
     budget: &Budget,
 ) -> (Decision, u64) {
+    let turn = problem.moments.len() as u64 * HARD_TURN_NODES_PER_MOMENT;
     let waits = || depth(problem, Reductions::ALL, budget);
-    race(
-        vec![engine],
-        Some(waits),
-        problem.moments.len() as u64 * HARD_TURN_NODES_PER_MOMENT,
-        budget,
-    )
+    match likely {
+        true => race(vec![waits(), engine], None::<fn() -> _>, turn, budget),
+        false => race(vec![engine], Some(waits), turn, budget),
+    }
 }
 
 /// The set search with the masks the width asks for.
