@@ -35,7 +35,8 @@ pub(crate) struct Explained<'m, M: Model> {
     core: Problem<'m, M>,
     /// Whether every further weakening was tried and is linearizable.
     minimal: bool,
-    /// What the oracle says of the core, when it could be asked.
+    /// What the oracle says of the core when it could be asked, else whether the search found an
+    /// order after all.
     oracle: Option<bool>,
     prefix_events: u64,
 }
@@ -93,7 +94,7 @@ pub(crate) fn explain<'m, M: Model>(
             (shrunk, event)
         }
     };
-    let oracle = ask_oracle(&shrunk.core);
+    let oracle = ask_oracle(&shrunk.core).or(shrunk.contradicted.then_some(true));
     Explained {
         core: shrunk.core,
         minimal: shrunk.minimal,
@@ -125,10 +126,12 @@ fn again<'m, M: Model>(problem: Problem<'m, M>, budget: &Budget) -> Shrunk<Probl
         (Decision::NotLinearizable { event }, nodes) => {
             shrink_from(problem, Some(event), None, nodes, &budget)
         }
-        // Linearizable after all? The oracle has the last word.
-        (Decision::Linearizable | Decision::Undecided { .. }, _) => Shrunk {
+        // Linearizable after all? The oracle has the last word, where it can be asked; else two
+        // engines contradict each other.
+        (decision, _) => Shrunk {
             core: problem,
             minimal: false,
+            contradicted: decision == Decision::Linearizable,
         },
     }
 }

@@ -74,6 +74,8 @@ pub(crate) struct Shrunk<P> {
     pub core: P,
     /// Whether weakening any one more operation was tried, and found to make it linearizable.
     pub minimal: bool,
+    /// Whether the general search found an order of what a faster engine says has none.
+    pub contradicted: bool,
 }
 
 /// Shrinks what is not linearizable, as far as the budget goes. `hint` are calls that may be
@@ -145,6 +147,7 @@ impl<P: Weaken> Shrinker<P> {
         Shrunk {
             core: self.current,
             minimal,
+            contradicted: false,
         }
     }
 
