@@ -3,11 +3,12 @@
 //! A plan has nothing optional left in it, the fault schedule included: whoever reads it draws
 //! nothing. It is written to the run folder before anything starts, and `replay` reads it there.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use faults::{Draw, Kind, Name, Schedule};
+use faults::{Kind, Name, Profile, Rhythm, Schedule};
 use serde::{Deserialize, Serialize};
 
 pub use make::{make, reseed};
@@ -114,17 +115,57 @@ pub struct WorkloadPlan {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct FaultPlan {
-    /// The kinds.
-    pub kinds: Vec<Kind>,
+    /// The profile that the rest was filled in from.
+    pub profile: Profile,
     /// Whether the kinds were asked for by name: then a kind that this machine cannot inject ends
     /// the run before it begins, instead of being reported as unavailable.
     pub required: bool,
+    /// Whether the schedule was written by hand: then it is kept, whatever else changes. A schedule
+    /// in a plan file is, unless the file says otherwise.
+    pub explicit: bool,
     /// The mean time between the beginnings of two faults, in milliseconds.
     pub interval_ms: u64,
     /// The mean time that a fault lasts, in milliseconds.
     pub duration_ms: u64,
+    /// How many drawn faults may be in force at once.
+    pub overlap_max: u32,
+    /// Time without drawn faults at the start, in milliseconds.
+    pub quiet_start_ms: u64,
+    /// Time without drawn faults at the end, in milliseconds.
+    pub quiet_end_ms: u64,
     /// Within how long the healed cluster must serve again, in milliseconds.
     pub recovery_limit_ms: u64,
+    /// The kinds, with their weights: how often each comes in a round.
+    pub kinds: BTreeMap<Kind, u32>,
+}
+
+impl FaultPlan {
+    /// What a profile asks for.
+    fn of(profile: Profile) -> Self {
+        let rhythm = profile.rhythm();
+        FaultPlan {
+            profile,
+            required: false,
+            explicit: true,
+            interval_ms: rhythm.mean_interval_ms,
+            duration_ms: rhythm.mean_duration_ms,
+            overlap_max: rhythm.overlap_max,
+            quiet_start_ms: rhythm.quiet_start_ms,
+            quiet_end_ms: rhythm.quiet_end_ms,
+            recovery_limit_ms: 10_000,
+            kinds: profile.kinds(),
+        }
+    }
+
+    fn rhythm(&self) -> Rhythm {
+        Rhythm {
+            mean_interval_ms: self.interval_ms,
+            mean_duration_ms: self.duration_ms,
+            overlap_max: self.overlap_max,
+            quiet_start_ms: self.quiet_start_ms,
+            quiet_end_ms: self.quiet_end_ms,
+        }
+    }
 }
 
 /// How the history is judged.
@@ -187,13 +228,7 @@ impl Default for WorkloadPlan {
 
 impl Default for FaultPlan {
     fn default() -> Self {
-        FaultPlan {
-            kinds: Kind::ALL.to_vec(),
-            required: false,
-            interval_ms: Draw::MEAN_INTERVAL_MS,
-            duration_ms: Draw::MEAN_DURATION_MS,
-            recovery_limit_ms: 10_000,
-        }
+        FaultPlan::of(Profile::default())
     }
 }
 
@@ -256,7 +291,7 @@ impl PlanError {
         self
     }
 
-    fn in_file(mut self, file: &Path, line: Option<usize>) -> Self {
+    pub(crate) fn in_file(mut self, file: &Path, line: Option<usize>) -> Self {
         self.file = Some(file.to_owned());
         self.line = line;
         self
@@ -269,31 +304,17 @@ impl Plan {
         let text = std::fs::read_to_string(file).map_err(|error| {
             PlanError::new(format!("failed to read the plan: {error}")).in_file(file, None)
         })?;
-        let plan = Plan::parse(&text).map_err(|mut error| {
+        let mut plan = Plan::parse(&text).map_err(|mut error| {
             error.file = Some(file.to_owned());
             error
         })?;
+        make::complete(&mut plan);
         plan.validate().map_err(|error| error.in_file(file, None))?;
         Ok(plan)
     }
 
     fn parse(text: &str) -> Result<Self, PlanError> {
-        toml::from_str(text).map_err(|error| {
-            let line = error.span().map(|Range { start, .. }| line_of(text, start));
-            let mut message = error.message().trim().to_owned();
-            let hint = nearest_field(&message).map(|field| format!("did you mean `{field}`?"));
-            if let Some(field) = line.and_then(|line| field_of(text, line))
-                && !message.contains(&format!("`{field}`"))
-            {
-                message = format!("`{field}`: {message}");
-            }
-            PlanError {
-                file: None,
-                line,
-                message,
-                hint,
-            }
-        })
+        parse_toml(text)
     }
 
     /// The plan as TOML.
@@ -342,6 +363,21 @@ impl Plan {
                 1..=86_400_000,
             ),
             (
+                "faults.overlap_max",
+                u64::from(self.faults.overlap_max),
+                1..=1_000,
+            ),
+            (
+                "faults.quiet_start_ms",
+                self.faults.quiet_start_ms,
+                0..=86_400_000,
+            ),
+            (
+                "faults.quiet_end_ms",
+                self.faults.quiet_end_ms,
+                0..=86_400_000,
+            ),
+            (
                 "faults.recovery_limit_ms",
                 self.faults.recovery_limit_ms,
                 1..=3_600_000,
@@ -367,6 +403,26 @@ impl Plan {
         }
         make::validate_names(self)
     }
+}
+
+/// Reads TOML; errors have the line, the field, and what was probably meant.
+fn parse_toml<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, PlanError> {
+    toml::from_str(text).map_err(|error| {
+        let line = error.span().map(|Range { start, .. }| line_of(text, start));
+        let mut message = error.message().trim().to_owned();
+        let hint = nearest_field(&message).map(|field| format!("did you mean `{field}`?"));
+        if let Some(field) = line.and_then(|line| field_of(text, line))
+            && !message.contains(&format!("`{field}`"))
+        {
+            message = format!("`{field}`: {message}");
+        }
+        PlanError {
+            file: None,
+            line,
+            message,
+            hint,
+        }
+    })
 }
 
 /// The line of a byte offset, from 1.

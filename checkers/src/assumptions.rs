@@ -54,6 +54,7 @@ pub fn assumptions(
             .iter()
             .filter_map(|kind| missing(kind, faults, operations)),
     );
+    problems.extend(faults.iter().filter_map(never_begun));
     let details = faults.iter().filter_map(without_effect).collect();
     match problems.is_empty() {
         true => Check::valid(NAME),
@@ -111,8 +112,37 @@ fn overlaps_any(span: &FaultSpan, operations: &Operations<'_>) -> bool {
     })
 }
 
+/// Names a single fault that was asked for at a condition which never came.
+fn never_begun(span: &FaultSpan) -> Option<String> {
+    match (&span.begin, &span.error) {
+        (None, Some((_, why))) => Some(format!(
+            "fault {} ({}) never began: {}",
+            span.id,
+            span.kind,
+            errors(why)
+        )),
+        _ => None,
+    }
+}
+
+/// The errors that an event's evidence lists, in words.
+fn errors(evidence: &Value) -> String {
+    let listed = evidence
+        .get("errors")
+        .and_then(Value::as_list)
+        .unwrap_or(&[]);
+    let texts: Vec<&str> = listed.iter().filter_map(Value::as_text).collect();
+    match texts.is_empty() {
+        true => evidence.to_string(),
+        false => texts.join("; "),
+    }
+}
+
 /// Names a single fault that did nothing.
 fn without_effect(span: &FaultSpan) -> Option<String> {
+    if never_begun(span).is_some() {
+        return None;
+    }
     let targets: Vec<&str> = span.targets.iter().map(|target| &**target).collect();
     let name = format!(
         "fault {} ({} on {})",
@@ -121,7 +151,7 @@ fn without_effect(span: &FaultSpan) -> Option<String> {
         targets.join(", ")
     );
     if let Some((_, why)) = &span.error {
-        Some(format!("{name} failed: {why}"))
+        Some(format!("{name} failed: {}", errors(why)))
     } else if span.effective == Some(false) {
         let evidence = if span.heal_evidence.is_nil() {
             &span.inject_evidence

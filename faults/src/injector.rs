@@ -2,7 +2,8 @@
 
 use histories::{Fault, FaultPhase, Value};
 
-use crate::kind::{Effect, Prepared, Standing};
+use crate::kind::{Effect, Prepared, parameters};
+use crate::standing::Standing;
 use crate::{Action, Kind, Ledger, Name, Planned, Target};
 
 /// The faults under way. The controller's walker calls [`begin`](Injector::begin), then
@@ -31,7 +32,7 @@ impl Active {
             kind: self.action.kind().name().into(),
             phase: if failed { FaultPhase::Error } else { phase },
             targets: self.prepared.targets.clone(),
-            parameters: self.prepared.parameters.clone(),
+            parameters: parameters(&self.action, &self.prepared),
             evidence: if failed {
                 error_evidence(effect)
             } else {
@@ -64,14 +65,13 @@ impl Injector {
                 .iter()
                 .any(|node| &**node == *leader && !self.standing.down.is_held(node))
         });
-        let order = self
-            .standing
-            .preferred(&planned.order, planned.action.kind());
-        let prepared = planned.action.fault().prepare(&order, leader);
-        let undo = planned.action.fault().undo(&prepared);
+        let fault = planned.action.fault();
+        let order = fault.preferred(&planned.order, &self.standing);
+        let prepared = fault.prepare(&order, leader);
+        let undo = fault.undo(&prepared);
         let active = Active {
             id: planned.id,
-            action: planned.action,
+            action: planned.action.clone(),
             prepared,
             injected: None,
         };

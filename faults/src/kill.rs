@@ -1,27 +1,54 @@
 //! Kill: SIGKILL to every process of a node; healed by a restart on the data left behind.
 
 use histories::Value;
+use serde::{Deserialize, Serialize};
 
-use crate::kind::{Effect, FaultKind, Prepared, Standing, choice_parameters, facts};
-use crate::{Name, Role, Target, Undo};
+use crate::draws::Draws;
+use crate::kind::{Effect, FaultKind, Prepared, facts, leader_choice};
+use crate::standing::Standing;
+use crate::{Name, Role, Target, Unavailable, Undo};
 
 /// Kills nodes and starts them again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Kill {
     /// Which nodes.
     pub target: Role,
 }
 
 impl FaultKind for Kill {
+    fn available(_: &dyn Target) -> Result<(), Unavailable> {
+        Ok(())
+    }
+
+    fn draw(draws: &mut Draws<'_>) -> Option<Self> {
+        let target = draws.target("kill")?;
+        Some(Kill { target })
+    }
+
+    fn choice(&self) -> (&'static str, String) {
+        ("target", self.target.to_string())
+    }
+
+    fn takes_majority_down(&self) -> bool {
+        self.target.is_majority()
+    }
+
+    /// One kill in three is healed almost at once: a node that is back within the same election
+    /// shows what it has forgotten.
+    fn own_length_ms(&self, draws: &mut Draws<'_>) -> Option<u64> {
+        (draws.stream.chance(1, 3)).then(|| draws.between(50, 299))
+    }
+
+    fn preferred(&self, order: &[Name], standing: &Standing) -> Vec<Name> {
+        standing.running_first(order)
+    }
+
     fn prepare(&self, order: &[Name], leader: Option<&str>) -> Prepared {
-        let targets = self.target.resolve(order, leader);
-        let name = ("target", self.target.name());
-        let about_leader = self.target.is_about_leader();
-        let parameters = choice_parameters(name, about_leader, leader);
         Prepared {
-            targets,
-            links: Vec::new(),
-            parameters: Value::Map(parameters),
+            targets: self.target.resolve(order, leader),
+            choices: leader_choice(self.target.is_about_leader(), leader),
+            ..Prepared::default()
         }
     }
 
@@ -36,18 +63,7 @@ impl FaultKind for Kill {
         target: &dyn Target,
         standing: &mut Standing,
     ) -> Effect {
-        let mut effect = Effect::on_each(&prepared.targets, |node| {
-            // Held even if the call fails: some of its processes may be gone.
-            standing.down.hold(node, id);
-            let pids = target.kill(node)?;
-            // The stopped processes are gone; those of a restart will run.
-            standing.stopped.release_all(node);
-            Ok(pids)
-        });
-        // A node that was down already has no pids to show.
-        effect.effective =
-            Some(effect.any(|gone| facts(gone).iter().any(|fact| fact.as_int().is_some())));
-        effect
+        kill(id, &prepared.targets, target, standing)
     }
 
     fn heal(
@@ -57,12 +73,43 @@ impl FaultKind for Kill {
         target: &dyn Target,
         standing: &mut Standing,
     ) -> Effect {
-        Effect::on_each(&prepared.targets, |node| {
-            if standing.down.release(node, id) {
-                target.start(node)
-            } else {
-                Ok("kept down by another kill".into())
-            }
-        })
+        start(id, &prepared.targets, target, standing)
     }
+}
+
+/// Kills these nodes, and holds them down for this fault.
+pub(crate) fn kill(
+    id: u64,
+    nodes: &[Name],
+    target: &dyn Target,
+    standing: &mut Standing,
+) -> Effect {
+    let mut effect = Effect::on_each(nodes, |node| {
+        // Held even if the call fails: some of its processes may be gone.
+        standing.down.hold(node, id);
+        let pids = target.kill(node)?;
+        // The stopped processes are gone; those of a restart will run.
+        standing.stopped.release_all(node);
+        Ok(pids)
+    });
+    // A node that was down already has no pids to show.
+    effect.effective =
+        Some(effect.any(|gone| facts(gone).iter().any(|fact| fact.as_int().is_some())));
+    effect
+}
+
+/// Starts those of these nodes that no other fault holds down.
+pub(crate) fn start(
+    id: u64,
+    nodes: &[Name],
+    target: &dyn Target,
+    standing: &mut Standing,
+) -> Effect {
+    Effect::on_each(nodes, |node| {
+        if standing.down.release(node, id) {
+            target.start(node)
+        } else {
+            Ok(Value::from("kept down by another fault"))
+        }
+    })
 }

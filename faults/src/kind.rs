@@ -1,67 +1,77 @@
-//! What every kind of fault has in common: one file per kind implements [`FaultKind`].
-
-use std::collections::{BTreeMap, BTreeSet};
+//! What every kind of fault has in common: one file per kind implements [`FaultKind`], one line
+//! here names it.
 
 use histories::Value;
 use serde::{Deserialize, Serialize};
 
+use crate::draws::Draws;
 use crate::names::named;
+use crate::standing::Standing;
 use crate::{Kill, Link, Name, Partition, Pause, Target, TargetError, Unavailable};
 
-named! {
-    /// The kinds of faults.
-    Kind, "fault" {
-        /// SIGKILL to a node's processes, and a restart on the data left behind.
-        Kill = "kill",
-        /// SIGSTOP to a node's processes, and SIGCONT.
-        Pause = "pause",
-        /// Links between nodes cut, and joined again.
-        Partition = "partition",
-    }
+/// Declares the kinds: the struct that has a kind's parameters, and its name in plans, on command
+/// lines and in histories.
+macro_rules! kinds {
+    ($($(#[$about:meta])* $kind:ident = $name:literal),+ $(,)?) => {
+        named! {
+            /// The kinds of faults.
+            Kind, "fault" {
+                $($(#[$about])* $kind = $name),+
+            }
+        }
+
+        /// A fault with its parameters, before it is known whom it will hit. In a plan: the kind as
+        /// `fault`, its parameters beside it; those left out have their defaults.
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(tag = "fault")]
+        pub enum Action {
+            $($(#[$about])* #[serde(rename = $name)] $kind($kind)),+
+        }
+
+        impl Action {
+            /// Its kind.
+            pub fn kind(&self) -> Kind {
+                match self {
+                    $(Action::$kind(_) => Kind::$kind),+
+                }
+            }
+
+            /// How it is done.
+            pub(crate) fn fault(&self) -> &dyn FaultKind {
+                match self {
+                    $(Action::$kind(fault) => fault),+
+                }
+            }
+        }
+
+        impl Kind {
+            /// Whether this kind can be injected into this cluster at all.
+            ///
+            /// # Errors
+            /// What is missing, and what to do about it.
+            pub fn available(self, target: &dyn Target) -> Result<(), Unavailable> {
+                match self {
+                    $(Kind::$kind => $kind::available(target)),+
+                }
+            }
+
+            /// A fault of this kind for a drawn schedule; `None` where these nodes are too few.
+            pub(crate) fn draw(self, draws: &mut Draws<'_>) -> Option<Action> {
+                match self {
+                    $(Kind::$kind => $kind::draw(draws).map(Action::$kind)),+
+                }
+            }
+        }
+    };
 }
 
-impl Kind {
-    /// Whether this kind can be injected into this cluster at all.
-    ///
-    /// # Errors
-    /// What is missing, and what to do about it.
-    pub fn available(self, target: &dyn Target) -> Result<(), Unavailable> {
-        match self {
-            Kind::Kill | Kind::Pause => Ok(()),
-            Kind::Partition => target.network().map(|_| ()),
-        }
-    }
-}
-
-/// A fault with its parameters, before it is known whom it will hit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Action {
-    /// Kill these nodes.
-    Kill(Kill),
-    /// Pause these nodes.
-    Pause(Pause),
-    /// Divide the nodes in this shape.
-    Partition(Partition),
-}
-
-impl Action {
-    /// Its kind.
-    pub fn kind(&self) -> Kind {
-        match self {
-            Action::Kill(_) => Kind::Kill,
-            Action::Pause(_) => Kind::Pause,
-            Action::Partition(_) => Kind::Partition,
-        }
-    }
-
-    /// How it is done.
-    pub(crate) fn fault(&self) -> &dyn FaultKind {
-        match self {
-            Action::Kill(kill) => kill,
-            Action::Pause(pause) => pause,
-            Action::Partition(partition) => partition,
-        }
-    }
+kinds! {
+    /// SIGKILL to a node's processes, and a restart on the data left behind.
+    Kill = "kill",
+    /// SIGSTOP to a node's processes, and SIGCONT.
+    Pause = "pause",
+    /// Links between nodes cut, and joined again.
+    Partition = "partition",
 }
 
 /// A kind of fault: how to prepare, inject and heal it. Every call blocks until it is done.
@@ -69,8 +79,43 @@ impl Action {
 /// Faults of one kind may overlap. Each notes in [`Standing`] what it holds down, stopped or cut,
 /// and heals only what no other fault still holds.
 pub(crate) trait FaultKind {
-    /// Who will be hit and how, given the plan's order of preference and the leader at this
-    /// moment. Pure: does nothing and draws nothing.
+    /// Whether this kind can be injected into this cluster at all.
+    fn available(target: &dyn Target) -> Result<(), Unavailable>
+    where
+        Self: Sized;
+
+    /// One of this kind for a drawn schedule; `None` where these nodes are too few for any. Draws
+    /// all that its parameters leave open.
+    fn draw(draws: &mut Draws<'_>) -> Option<Self>
+    where
+        Self: Sized;
+
+    /// What is wrong with parameters written by hand: the field, and what it should be.
+    fn problem(&self) -> Option<(&'static str, String)> {
+        None
+    }
+
+    /// The field that says whom it hits, and what stands there.
+    fn choice(&self) -> (&'static str, String);
+
+    /// Whether fewer than a majority of the nodes can serve while it is in force: then it is
+    /// shorter, and some calm follows it.
+    fn takes_majority_down(&self) -> bool {
+        false
+    }
+
+    /// How long it lasts in a drawn schedule, if that is not as long as others do, in milliseconds.
+    fn own_length_ms(&self, _draws: &mut Draws<'_>) -> Option<u64> {
+        None
+    }
+
+    /// The order in which nodes are chosen, given the plan's and what is in force.
+    fn preferred(&self, order: &[Name], _standing: &Standing) -> Vec<Name> {
+        order.to_vec()
+    }
+
+    /// Who will be hit and how, given the order of preference and the leader at this moment. Pure:
+    /// does nothing and draws nothing. Without targets where so few nodes leave nothing to do.
     fn prepare(&self, order: &[Name], leader: Option<&str>) -> Prepared;
 
     /// What will take it back, known before anything is done.
@@ -97,14 +142,15 @@ pub(crate) trait FaultKind {
 }
 
 /// A fault about to be injected: every choice made.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Prepared {
-    /// The nodes it acts on.
+    /// The nodes it acts on; none when there is nothing to do.
     pub targets: Vec<Name>,
-    /// The links it cuts.
+    /// The links it acts on.
     pub links: Vec<Link>,
-    /// What the history records of the choices.
-    pub parameters: Value,
+    /// What the history records of the choices besides the fault's own parameters: names and
+    /// values.
+    pub choices: Vec<(Value, Value)>,
 }
 
 /// What takes a fault back: data, so that it can be written down before the fault is injected.
@@ -168,90 +214,46 @@ pub(crate) fn facts(evidence: &Value) -> Vec<&Value> {
     }
 }
 
-/// What is in force now, and by which faults.
-#[derive(Debug, Default)]
-pub(crate) struct Standing {
-    /// Nodes held down by kills.
-    pub down: Holds<Name>,
-    /// Nodes held stopped by pauses; a node that is killed is not stopped any more.
-    pub stopped: Holds<Name>,
-    /// Links held cut by partitions.
-    pub cut: Holds<Link>,
-    /// For each partition, how many packets its links had dropped before it.
-    pub dropped_before: BTreeMap<u64, u64>,
+/// What a history records of a choice that depended on who led: the leader at that moment. `nil`
+/// means that none was known and the first in the plan's order stood in for it.
+pub(crate) fn leader_choice(about_leader: bool, leader: Option<&str>) -> Vec<(Value, Value)> {
+    match about_leader {
+        true => vec![("leader".into(), leader.map_or(Value::Nil, Value::from))],
+        false => Vec::new(),
+    }
 }
 
-impl Standing {
-    /// The order in which nodes are chosen: for kills and pauses those come last that are down or
-    /// stopped already, for there a fault would have no effect.
-    pub fn preferred(&self, order: &[Name], kind: Kind) -> Vec<Name> {
-        let mut order = order.to_vec();
-        if matches!(kind, Kind::Kill | Kind::Pause) {
-            // Stable, so that the others keep their order.
-            order.sort_by_key(|node| self.down.is_held(node) || self.stopped.is_held(node));
+/// The exact parameters of a fault as a history records them: its own, then what was chosen.
+pub(crate) fn parameters(action: &Action, prepared: &Prepared) -> Value {
+    let mut entries = Vec::new();
+    // Plain data with text keys, which can always be expressed.
+    if let Ok(serde_json::Value::Object(fields)) = serde_json::to_value(action) {
+        let own = fields.into_iter().filter(|(name, _)| name != "fault");
+        entries.extend(own.map(|(name, field)| (name.into(), recorded(field))));
+    }
+    entries.extend(prepared.choices.iter().cloned());
+    Value::Map(entries)
+}
+
+fn recorded(field: serde_json::Value) -> Value {
+    use serde_json::Value as Json;
+    match field {
+        Json::Null => Value::Nil,
+        Json::Bool(truth) => truth.into(),
+        Json::Number(number) => number
+            .as_i64()
+            .map_or_else(|| number.to_string().into(), Value::Int),
+        Json::String(text) => text.into(),
+        Json::Array(elements) => Value::List(elements.into_iter().map(recorded).collect()),
+        Json::Object(fields) => {
+            let entries = fields.into_iter();
+            Value::Map(
+                entries
+                    .map(|(name, field)| (name.into(), recorded(field)))
+                    .collect(),
+            )
         }
-        order
     }
-}
-
-/// Things held in some state, each by one fault or more.
-#[derive(Debug)]
-pub(crate) struct Holds<T>(BTreeMap<T, BTreeSet<u64>>);
-
-impl<T> Default for Holds<T> {
-    fn default() -> Self {
-        Holds(BTreeMap::new())
-    }
-}
-
-impl<T: Ord + Clone> Holds<T> {
-    /// This fault holds this thing, too.
-    pub fn hold(&mut self, thing: &T, fault: u64) {
-        self.0.entry(thing.clone()).or_default().insert(fault);
-    }
-
-    /// This fault holds it no longer. Whether nobody does.
-    pub fn release(&mut self, thing: &T, fault: u64) -> bool {
-        let Some(holders) = self.0.get_mut(thing) else {
-            return true;
-        };
-        holders.remove(&fault);
-        let free = holders.is_empty();
-        if free {
-            self.0.remove(thing);
-        }
-        free
-    }
-
-    /// Nobody holds it any longer.
-    pub fn release_all(&mut self, thing: &T) {
-        self.0.remove(thing);
-    }
-
-    /// Whether anyone holds it.
-    pub fn is_held(&self, thing: &T) -> bool {
-        self.0.contains_key(thing)
-    }
-
-    /// Everything held by anyone.
-    pub fn things(&self) -> Vec<T> {
-        self.0.keys().cloned().collect()
-    }
-}
-
-/// The parameters every fault records: its target or shape, and where that depends on who leads,
-/// the leader at that moment. `nil` means that none was known and the first in the plan's order
-/// stood in for it.
-pub(crate) fn choice_parameters(
-    (what, choice): (&str, &str),
-    about_leader: bool,
-    leader: Option<&str>,
-) -> Vec<(Value, Value)> {
-    let mut parameters = vec![(what.into(), choice.into())];
-    if about_leader {
-        parameters.push(("leader".into(), leader.map_or(Value::Nil, Value::from)));
-    }
-    parameters
 }
 
 #[cfg(test)]

@@ -2,31 +2,49 @@
 
 use histories::Value;
 
-use crate::kind::{Effect, FaultKind, Prepared, Standing, choice_parameters};
-use crate::{Link, Name, Network, Shape, Target, TargetError, Undo};
+use serde::{Deserialize, Serialize};
+
+use crate::draws::Draws;
+use crate::kind::{Effect, FaultKind, Prepared, leader_choice};
+use crate::standing::Standing;
+use crate::{Link, Name, Network, Shape, Target, TargetError, Unavailable, Undo};
 
 /// Divides the nodes. Clients go on reaching every node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Partition {
     /// How.
     pub shape: Shape,
 }
 
 impl FaultKind for Partition {
+    fn available(target: &dyn Target) -> Result<(), Unavailable> {
+        target.network().map(|_| ())
+    }
+
+    fn draw(draws: &mut Draws<'_>) -> Option<Self> {
+        let divides = |shape: &&Shape| !shape.cuts(draws.nodes, None).is_empty();
+        let shapes: Vec<Shape> = Shape::ALL.iter().filter(divides).copied().collect();
+        let shape = draws.deal("partition", &shapes)?;
+        Some(Partition { shape })
+    }
+
+    fn choice(&self) -> (&'static str, String) {
+        ("shape", self.shape.to_string())
+    }
+
     fn prepare(&self, order: &[Name], leader: Option<&str>) -> Prepared {
-        let targets = self.shape.targets(order, leader);
         let links = self.shape.cuts(order, leader);
-        let name = ("shape", self.shape.name());
-        let about_leader = self.shape.is_about_leader();
-        let mut parameters = choice_parameters(name, about_leader, leader);
-        parameters.push((
-            "cut".into(),
-            Value::List(links.iter().map(link_value).collect()),
-        ));
+        if links.is_empty() {
+            return Prepared::default();
+        }
+        let mut choices = leader_choice(self.shape.is_about_leader(), leader);
+        let cut = links.iter().map(link_value).collect();
+        choices.push(("cut".into(), Value::List(cut)));
         Prepared {
-            targets,
+            targets: self.shape.targets(order, leader),
             links,
-            parameters: Value::Map(parameters),
+            choices,
         }
     }
 

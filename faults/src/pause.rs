@@ -2,26 +2,48 @@
 
 use histories::Value;
 
-use crate::kind::{Effect, FaultKind, Prepared, Standing, choice_parameters, facts};
-use crate::{Name, Role, Target, Undo};
+use serde::{Deserialize, Serialize};
+
+use crate::draws::Draws;
+use crate::kind::{Effect, FaultKind, Prepared, facts, leader_choice};
+use crate::standing::Standing;
+use crate::{Name, Role, Target, Unavailable, Undo};
 
 /// Stops nodes and lets them go on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Pause {
     /// Which nodes.
     pub target: Role,
 }
 
 impl FaultKind for Pause {
+    fn available(_: &dyn Target) -> Result<(), Unavailable> {
+        Ok(())
+    }
+
+    fn draw(draws: &mut Draws<'_>) -> Option<Self> {
+        let target = draws.target("pause")?;
+        Some(Pause { target })
+    }
+
+    fn choice(&self) -> (&'static str, String) {
+        ("target", self.target.to_string())
+    }
+
+    fn takes_majority_down(&self) -> bool {
+        self.target.is_majority()
+    }
+
+    fn preferred(&self, order: &[Name], standing: &Standing) -> Vec<Name> {
+        standing.running_first(order)
+    }
+
     fn prepare(&self, order: &[Name], leader: Option<&str>) -> Prepared {
-        let targets = self.target.resolve(order, leader);
-        let name = ("target", self.target.name());
-        let about_leader = self.target.is_about_leader();
-        let parameters = choice_parameters(name, about_leader, leader);
         Prepared {
-            targets,
-            links: Vec::new(),
-            parameters: Value::Map(parameters),
+            targets: self.target.resolve(order, leader),
+            choices: leader_choice(self.target.is_about_leader(), leader),
+            ..Prepared::default()
         }
     }
 

@@ -47,9 +47,21 @@ impl Role {
 }
 
 impl Role {
+    /// Whether a majority of the nodes is meant, or more.
+    pub fn is_majority(self) -> bool {
+        matches!(self, Role::Majority | Role::All)
+    }
+
     /// Whether the nodes meant depend on who leads.
     pub fn is_about_leader(self) -> bool {
         matches!(self, Role::Leader | Role::Follower)
+    }
+}
+
+impl Default for Role {
+    /// One node, whatever its part.
+    fn default() -> Self {
+        Role::One
     }
 }
 

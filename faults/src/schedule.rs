@@ -4,18 +4,23 @@
 //! carries the nodes in an order drawn from the seed, and every later choice takes the first in
 //! that order that fits. So a replay draws nothing.
 
+mod agenda;
 mod draw;
+mod entry;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeSet;
 use std::fmt;
 
+use seeds::{Purpose, Stream};
 use serde::{Deserialize, Serialize};
 
-pub use draw::{Draw, DrawError};
+pub use agenda::{Agenda, Next};
+pub use draw::{Draw, DrawError, Rhythm};
+use entry::Entry;
 
-use crate::{Action, Kill, Kind, Name, Partition, Pause, Role, Shape};
+use crate::{Action, Condition, Name};
 
 /// The faults of a run. In a plan file: an array of tables, `[[schedule]]`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,103 +34,21 @@ pub struct Schedule {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Entry", into = "Entry")]
 pub struct Planned {
-    /// Its number in the run: the history's events of this fault carry it.
+    /// Its number in the run: the history's events of this fault carry it. 0 until
+    /// [`complete`](Schedule::complete) has given one to a fault written without.
     pub id: u64,
-    /// When it begins, in milliseconds after the start of the clients.
+    /// When it begins at the earliest, in milliseconds after the start of the clients.
     pub at_ms: u64,
+    /// What must come about before it begins, in this order.
+    pub after: Vec<Condition>,
+    /// How long after that it begins, in milliseconds.
+    pub delay_ms: u64,
     /// How long it lasts, in milliseconds.
     pub for_ms: u64,
     /// What is done.
     pub action: Action,
     /// The nodes in the order in which they are preferred for it.
     pub order: Vec<Name>,
-}
-
-/// A planned fault as a plan file writes it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Entry {
-    id: u64,
-    at_ms: u64,
-    for_ms: u64,
-    fault: Kind,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    target: Option<Role>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    shape: Option<Shape>,
-    order: Vec<Name>,
-}
-
-impl TryFrom<Entry> for Planned {
-    type Error = String;
-
-    fn try_from(entry: Entry) -> Result<Self, String> {
-        let Entry {
-            id,
-            at_ms,
-            for_ms,
-            fault,
-            target,
-            shape,
-            order,
-        } = entry;
-        let action = match (fault, target, shape) {
-            (Kind::Kill, Some(target), None) => Action::Kill(Kill { target }),
-            (Kind::Pause, Some(target), None) => Action::Pause(Pause { target }),
-            (Kind::Partition, None, Some(shape)) => Action::Partition(Partition { shape }),
-            (Kind::Kill | Kind::Pause, _, _) => {
-                return Err(format!(
-                    "fault {id}: a {fault} needs `target`, and takes no `shape`"
-                ));
-            }
-            (Kind::Partition, _, _) => {
-                return Err(format!(
-                    "fault {id}: a {fault} needs `shape`, and takes no `target`"
-                ));
-            }
-        };
-        Ok(Planned {
-            id,
-            at_ms,
-            for_ms,
-            action,
-            order,
-        })
-    }
-}
-
-impl From<Planned> for Entry {
-    fn from(planned: Planned) -> Entry {
-        let Planned {
-            id,
-            at_ms,
-            for_ms,
-            action,
-            order,
-        } = planned;
-        let (target, shape) = match action {
-            Action::Kill(Kill { target }) | Action::Pause(Pause { target }) => (Some(target), None),
-            Action::Partition(Partition { shape }) => (None, Some(shape)),
-        };
-        Entry {
-            id,
-            at_ms,
-            for_ms,
-            fault: action.kind(),
-            target,
-            shape,
-            order,
-        }
-    }
-}
-
-/// What a schedule's walker does at a moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step<'a> {
-    /// Begin and inject this fault.
-    Inject(&'a Planned),
-    /// Heal this fault.
-    Heal(&'a Planned),
 }
 
 /// Everything that is wrong with a schedule.
@@ -157,20 +80,20 @@ pub struct Problem {
 }
 
 impl Schedule {
-    /// What to do when, in order: times in milliseconds. What ends comes before what begins at the
-    /// same time.
-    pub fn steps(&self) -> Vec<(u64, Step<'_>)> {
-        let mut steps = Vec::with_capacity(self.faults.len() * 2);
-        for planned in &self.faults {
-            steps.push((planned.at_ms, Step::Inject(planned)));
-            steps.push((
-                planned.at_ms.saturating_add(planned.for_ms),
-                Step::Heal(planned),
-            ));
+    /// Fills in what a schedule written by hand leaves open: numbers by position, and from the seed
+    /// the order of the nodes that an entry does not name. Changes nothing that is there.
+    pub fn complete(&mut self, seed: u64, nodes: &[Name]) {
+        for (number, planned) in (1..).zip(&mut self.faults) {
+            if planned.id == 0 {
+                planned.id = number;
+            }
+            // A stream for each entry: what one says of its nodes changes nothing for the others.
+            let mut stream = Stream::new(seed, Purpose::Schedule, number as u32);
+            let mut rest: Vec<Name> = nodes.to_vec();
+            rest.retain(|node| !planned.order.contains(node));
+            stream.shuffle(&mut rest);
+            planned.order.append(&mut rest);
         }
-        // A fault of no length must begin before it ends; validation refuses those.
-        steps.sort_by_key(|(at_ms, step)| (*at_ms, matches!(step, Step::Inject(_))));
-        steps
     }
 
     /// Checks a schedule, which may have been edited by hand, against the run it is for.
@@ -183,27 +106,28 @@ impl Schedule {
         for (entry, planned) in self.faults.iter().enumerate() {
             let mut problem = |field, why| problems.push(Problem { entry, field, why });
             if !ids.insert(planned.id) {
-                problem(
-                    "id",
-                    format!("{} is the id of an earlier fault too", planned.id),
-                );
+                let id = planned.id;
+                problem("id", format!("{id} is the id of an earlier fault too"));
             }
-            if planned.for_ms == 0 {
-                problem("for_ms", "a fault must last at least 1 ms".to_owned());
+            planned.check_times(duration_ms, &mut problem);
+            for condition in &planned.after {
+                let (Condition::Injected(id) | Condition::Healed(id)) = condition else {
+                    continue;
+                };
+                if *id == planned.id {
+                    problem("after", "a fault cannot wait for itself".to_owned());
+                } else if !self.faults.iter().any(|other| other.id == *id) {
+                    problem("after", format!("there is no fault {id}"));
+                }
             }
-            let end_ms = planned.at_ms.saturating_add(planned.for_ms);
-            if planned.at_ms >= duration_ms {
-                problem("at_ms", format!("begins after the run's {duration_ms} ms"));
-            } else if end_ms > duration_ms {
-                problem(
-                    "for_ms",
-                    format!("ends at {end_ms} ms, after the run's {duration_ms} ms"),
-                );
+            let fault = planned.action.fault();
+            if let Some((field, why)) = fault.problem() {
+                problem(field, why);
             }
             if let Some(why) = why_no_permutation(&planned.order, nodes) {
                 problem("order", why);
             } else if planned.hits_nothing() {
-                let (field, choice) = planned.choice();
+                let (field, choice) = fault.choice();
                 problem(
                     field,
                     format!("{choice} acts on nothing with {} nodes", nodes.len()),
@@ -219,25 +143,27 @@ impl Schedule {
 }
 
 impl Planned {
-    /// Whether it would do nothing with these nodes, whoever leads.
-    fn hits_nothing(&self) -> bool {
-        match self.action {
-            Action::Kill(Kill { target }) | Action::Pause(Pause { target }) => {
-                let leader = self.order.first().map(|node| &**node);
-                target.resolve(&self.order, leader).is_empty()
-            }
-            Action::Partition(Partition { shape }) => shape.cuts(&self.order, None).is_empty(),
+    fn check_times(&self, duration_ms: u64, problem: &mut impl FnMut(&'static str, String)) {
+        if self.for_ms == 0 {
+            problem("for_ms", "a fault must last at least 1 ms".to_owned());
+        }
+        let begin_ms = self.at_ms.saturating_add(self.delay_ms);
+        let end_ms = begin_ms.saturating_add(self.for_ms);
+        if begin_ms >= duration_ms {
+            problem("at_ms", format!("begins after the run's {duration_ms} ms"));
+        } else if end_ms > duration_ms {
+            problem(
+                "for_ms",
+                format!("ends at {end_ms} ms, after the run's {duration_ms} ms"),
+            );
         }
     }
 
-    /// The field that says whom it hits, and what stands there.
-    fn choice(&self) -> (&'static str, &'static str) {
-        match self.action {
-            Action::Kill(Kill { target }) | Action::Pause(Pause { target }) => {
-                ("target", target.name())
-            }
-            Action::Partition(Partition { shape }) => ("shape", shape.name()),
-        }
+    /// Whether it would do nothing with these nodes, whoever leads.
+    fn hits_nothing(&self) -> bool {
+        let leader = self.order.first().map(|node| &**node);
+        let prepared = self.action.fault().prepare(&self.order, leader);
+        prepared.targets.is_empty()
     }
 }
 

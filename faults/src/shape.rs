@@ -109,6 +109,13 @@ impl Shape {
     }
 }
 
+impl Default for Shape {
+    /// One node alone.
+    fn default() -> Self {
+        Shape::One
+    }
+}
+
 /// Whether two nodes are joined in the majorities ring: a Harary graph (Harary, "The Maximum
 /// Connectivity of a Graph", 1962) in which every node has as many neighbours as a majority has
 /// members besides itself.

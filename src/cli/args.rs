@@ -100,15 +100,26 @@ pub struct PlanArgs {
     /// The number that everything random is drawn from [default: a fresh one, printed]
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
-    /// Kinds of faults, separated by commas, or none [default: kill,pause,partition]
+    /// What drawn faults are for: gentle, default or hostile [default: default]
+    #[arg(long, value_name = "NAME")]
+    pub profile: Option<String>,
+    /// Kinds of faults, separated by commas, with a weight where one is to come more often
+    /// (kill,partition:3), or none [default: the profile's]
     #[arg(long, value_name = "KINDS")]
     pub faults: Option<String>,
-    /// Mean time between the beginnings of faults [default: 2s]
+    /// Faults written by hand, in a TOML file of [[schedule]] tables (docs/faults.md), instead of
+    /// drawn ones
+    #[arg(long, value_name = "FILE")]
+    pub schedule: Option<PathBuf>,
+    /// Mean time between the beginnings of faults [default: the profile's]
     #[arg(long, value_name = "TIME", value_parser = time_ms)]
     pub fault_interval: Option<u64>,
-    /// Mean time that a fault lasts [default: 1800ms]
+    /// Mean time that a fault lasts [default: the profile's]
     #[arg(long, value_name = "TIME", value_parser = time_ms)]
     pub fault_duration: Option<u64>,
+    /// How many faults may be in force at once [default: the profile's]
+    #[arg(long, value_name = "N")]
+    pub fault_overlap: Option<u32>,
     /// Switch on a bug of raft-kv (repeatable; `whitewater raft-kv --list-bugs` names them)
     #[arg(long = "bug", value_name = "NAME")]
     pub bugs: Vec<String>,

@@ -48,7 +48,7 @@ pub fn fresh_seed() -> u64 {
 }
 
 fn announce(plan: &Plan) {
-    let kinds: Vec<&str> = plan.faults.kinds.iter().map(|kind| kind.name()).collect();
+    let kinds: Vec<&str> = plan.faults.kinds.keys().map(|kind| kind.name()).collect();
     let faults = if kinds.is_empty() {
         "no faults".to_owned()
     } else {

@@ -38,7 +38,7 @@ fn line(folder: &RunFolder, store: &std::path::Path) -> String {
     let faults = folder.plan().map_or_else(
         |_| "?".to_owned(),
         |plan| {
-            let kinds: Vec<&str> = plan.faults.kinds.iter().map(|kind| kind.name()).collect();
+            let kinds: Vec<&str> = plan.faults.kinds.keys().map(|kind| kind.name()).collect();
             if kinds.is_empty() {
                 "none".to_owned()
             } else {

@@ -8,7 +8,7 @@ use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
 use cluster::{Cluster, Mode};
-use faults::{Injector, Kind, Ledger, Target};
+use faults::{Injector, Kind, Ledger, Observed, Target};
 use histories::{Fault, FaultPhase, Recorder, Value};
 use workloads::clients::raft_kv::{Node, RaftKv, RaftKvOptions};
 use workloads::{Client, KeyRing, Workload};
@@ -255,6 +255,12 @@ impl Run<'_> {
             start: self.start,
             signal: &self.signal,
             leader: &|| self.view.leader().map(|leader| leader.node.to_string()),
+            observed: &|| Observed {
+                leaders: self.view.changes(),
+                ok_writes: self.tally.ok_writes.load(Ordering::Relaxed),
+                ok_reads: self.tally.ok_reads.load(Ordering::Relaxed),
+                ..Observed::default()
+            },
             record: &|fault| self.record(&fault),
         };
         walker::walk(&walk, injector);
@@ -305,8 +311,11 @@ impl Run<'_> {
     }
 
     fn progress(&self, rate: &mut Rate) -> Progress {
-        let [ok, fail, info] = [&self.tally.ok, &self.tally.fail, &self.tally.info]
-            .map(|count| count.load(Ordering::Relaxed));
+        let tally = &self.tally;
+        let [reads, writes, fail, info] =
+            [&tally.ok_reads, &tally.ok_writes, &tally.fail, &tally.info]
+                .map(|count| count.load(Ordering::Relaxed));
+        let ok = reads + writes;
         let faults = self.active.lock().unwrap_or_else(PoisonError::into_inner);
         Progress {
             at_ms: ms(self.start.elapsed()),

@@ -49,8 +49,10 @@ pub struct Drive {
 /// What came of the operations so far.
 #[derive(Debug, Default)]
 pub struct Tally {
-    /// They took effect.
-    pub ok: AtomicU64,
+    /// Reads that were answered.
+    pub ok_reads: AtomicU64,
+    /// Updates that took effect.
+    pub ok_writes: AtomicU64,
     /// They certainly did not.
     pub fail: AtomicU64,
     /// Nobody knows.
@@ -163,7 +165,14 @@ impl ClientLoop {
         })?;
         let completion = self.client.invoke(invocation).await;
         let (outcome, value, count) = match &completion.outcome {
-            workloads::Outcome::Ok(value) => (Outcome::Ok, value.clone(), &drive.tally.ok),
+            workloads::Outcome::Ok(value) => {
+                let is_read = &*invocation.f == drive.workload.read();
+                let reads_or_writes = match is_read {
+                    true => &drive.tally.ok_reads,
+                    false => &drive.tally.ok_writes,
+                };
+                (Outcome::Ok, value.clone(), reads_or_writes)
+            }
             workloads::Outcome::Fail => (Outcome::Fail, histories::Value::Nil, &drive.tally.fail),
             workloads::Outcome::Info => (Outcome::Info, histories::Value::Nil, &drive.tally.info),
         };

@@ -53,7 +53,7 @@ pub(super) fn sort_kinds(
     cluster: &Cluster,
 ) -> Result<(Vec<Kind>, Vec<UnavailableFault>), String> {
     let (mut available, mut unavailable) = (Vec::new(), Vec::new());
-    for kind in &plan.faults.kinds {
+    for kind in plan.faults.kinds.keys() {
         match kind.available(cluster) {
             Ok(()) => available.push(*kind),
             Err(why) if plan.faults.required => {

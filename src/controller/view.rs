@@ -1,6 +1,6 @@
 //! The controller's own view of the cluster: who leads, as the nodes themselves say.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use workloads::clients::raft_kv::{Node, Status, status};
@@ -12,7 +12,14 @@ const POLL_MS: u64 = 100;
 
 /// Who leads, as far as known.
 #[derive(Debug, Clone, Default)]
-pub struct View(Arc<Mutex<Option<Leader>>>);
+pub struct View(Arc<Mutex<Seen>>);
+
+#[derive(Debug, Default)]
+struct Seen {
+    leader: Option<Leader>,
+    /// How often a newer leader was seen.
+    changes: u64,
+}
 
 /// A leader, with its term.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,23 +33,34 @@ pub struct Leader {
 impl View {
     /// A view in which this node leads.
     pub fn of(leader: Leader) -> Self {
-        View(Arc::new(Mutex::new(Some(leader))))
+        View(Arc::new(Mutex::new(Seen {
+            leader: Some(leader),
+            changes: 0,
+        })))
     }
 
     /// The newest known leader.
     pub fn leader(&self) -> Option<Leader> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.seen().leader.clone()
+    }
+
+    /// How often a newer leader was seen since the view was made.
+    pub fn changes(&self) -> u64 {
+        self.seen().changes
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes over a newer leader; tells whether it is news.
     fn update(&self, newest: &Leader) -> bool {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let news = known.as_ref().is_none_or(|known| known.term < newest.term);
+        let mut seen = self.seen();
+        let known = seen.leader.as_ref();
+        let news = known.is_none_or(|known| known.term < newest.term);
         if news {
-            *known = Some(newest.clone());
+            seen.leader = Some(newest.clone());
+            seen.changes += 1;
         }
         news
     }

@@ -1,13 +1,16 @@
 //! From what was typed to what it means.
 
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::str::FromStr;
 
 use checkers::ModelKind;
-use faults::{Draw, Kind, Name, Schedule};
+use faults::{Draw, Kind, Name, Profile, Schedule};
 use raft_kv::Bug;
+use serde::Deserialize;
 use workloads::{Values, by_name};
 
-use super::{Plan, PlanError, SandboxMode, nearest};
+use super::{FaultPlan, Plan, PlanError, SandboxMode, nearest, parse_toml};
 use crate::cli::args::PlanArgs;
 
 /// The systems there are definitions for.
@@ -42,20 +45,81 @@ pub fn make(args: &PlanArgs, time_ms: Option<u64>, fresh_seed: u64) -> Result<Pl
     if let Ok(workload) = by_name(&plan.workload.name) {
         plan.check.model = workload.model().to_owned();
     }
-    plan.validate()?;
-    if !from_file || drawn_for != self::drawn_for(&plan) {
+    if let Some(file) = &args.schedule {
+        plan.schedule = read_schedule(file)?;
+        plan.faults.explicit = true;
+        complete(&mut plan);
+    }
+    let written_by_hand = plan.faults.explicit && !plan.schedule.faults.is_empty();
+    if written_by_hand {
+        refuse_rhythm(args)?;
+    } else if !from_file || drawn_for != self::drawn_for(&plan) {
+        // What it was drawn for is gone; what remains must be sound before anything is drawn.
+        plan.schedule = Schedule::default();
+        plan.validate()?;
         draw(&mut plan)?;
     }
+    plan.validate()?;
     Ok(plan)
 }
 
-/// The same plan for another seed: its schedule is drawn anew.
+/// Fills in what a schedule written by hand leaves open, and what kinds of faults it has.
+pub(super) fn complete(plan: &mut Plan) {
+    plan.schedule.complete(plan.seed, &plan.system.nodes);
+    if plan.faults.explicit && !plan.schedule.faults.is_empty() {
+        let kinds = plan.schedule.faults.iter().map(|fault| fault.action.kind());
+        plan.faults.kinds = kinds.map(|kind| (kind, 1)).collect();
+        plan.faults.required = true;
+    }
+}
+
+/// A file with `[[schedule]]` tables, and nothing else.
+fn read_schedule(file: &Path) -> Result<Schedule, PlanError> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct File {
+        schedule: Schedule,
+    }
+    let text = std::fs::read_to_string(file).map_err(|error| {
+        PlanError::new(format!("failed to read the schedule: {error}")).in_file(file, None)
+    })?;
+    let read: File = parse_toml(&text).map_err(|error| {
+        let line = error.line;
+        error.in_file(file, line)
+    })?;
+    Ok(read.schedule)
+}
+
+/// Options that say how faults are drawn mean nothing beside a schedule written by hand.
+fn refuse_rhythm(args: &PlanArgs) -> Result<(), PlanError> {
+    let typed = [
+        ("--profile", args.profile.is_some()),
+        ("--faults", args.faults.is_some()),
+        ("--fault-interval", args.fault_interval.is_some()),
+        ("--fault-duration", args.fault_duration.is_some()),
+        ("--fault-overlap", args.fault_overlap.is_some()),
+    ];
+    match typed.iter().find(|(_, typed)| *typed) {
+        None => Ok(()),
+        Some((option, _)) => Err(PlanError::new(format!(
+            "{option} says how faults are drawn, and the schedule is written by hand"
+        ))
+        .with_hint(
+            "leave the option out, or the schedule; `explicit = false` under [faults] in a plan \
+             file lets its schedule be drawn anew",
+        )),
+    }
+}
+
+/// The same plan for another seed: its schedule is drawn anew, unless it was written by hand.
 pub fn reseed(plan: &Plan, seed: u64) -> Result<Plan, PlanError> {
     let mut plan = Plan {
         seed,
         ..plan.clone()
     };
-    draw(&mut plan)?;
+    if !plan.faults.explicit || plan.schedule.faults.is_empty() {
+        draw(&mut plan)?;
+    }
     Ok(plan)
 }
 
@@ -75,10 +139,10 @@ fn draw(plan: &mut Plan) -> Result<(), PlanError> {
         kinds: &plan.faults.kinds,
         nodes: &plan.system.nodes,
         duration_ms: plan.duration_ms,
-        mean_interval_ms: plan.faults.interval_ms,
-        mean_duration_ms: plan.faults.duration_ms,
+        rhythm: plan.faults.rhythm(),
     })
     .map_err(|error| PlanError::new(error.to_string()))?;
+    plan.faults.explicit = false;
     Ok(())
 }
 
@@ -123,22 +187,54 @@ fn overlay_workload(plan: &mut Plan, args: &PlanArgs) -> Result<(), PlanError> {
 }
 
 fn overlay_faults(plan: &mut Plan, args: &PlanArgs) -> Result<(), PlanError> {
-    if let Some(kinds) = &args.faults {
-        let kinds = kinds
-            .split(',')
-            .map(str::trim)
-            .filter(|kind| !kind.is_empty());
-        plan.faults.kinds = kinds
-            .filter(|&kind| kind != "none")
-            .map(Kind::from_str)
-            .collect::<Result<_, _>>()
-            .map_err(|error| PlanError::new(error.to_string()))?;
-        plan.faults.required = true;
+    let faults = &mut plan.faults;
+    if let Some(name) = &args.profile {
+        let profile = name
+            .parse()
+            .map_err(|error| PlanError::new(format!("{error}")))?;
+        *faults = FaultPlan {
+            recovery_limit_ms: faults.recovery_limit_ms,
+            explicit: faults.explicit,
+            ..FaultPlan::of(profile)
+        };
     }
-    set(&mut plan.faults.interval_ms, args.fault_interval);
-    set(&mut plan.faults.duration_ms, args.fault_duration);
-    set(&mut plan.faults.recovery_limit_ms, args.recovery_limit);
+    if let Some(kinds) = &args.faults {
+        faults.kinds = kinds_of(kinds)?;
+        faults.required = true;
+    }
+    set(&mut faults.interval_ms, args.fault_interval);
+    set(&mut faults.duration_ms, args.fault_duration);
+    set(&mut faults.overlap_max, args.fault_overlap);
+    set(&mut faults.recovery_limit_ms, args.recovery_limit);
     Ok(())
+}
+
+/// `kill,partition:2`: kinds with their weights (where none is said, that of the default profile),
+/// or `none`.
+fn kinds_of(text: &str) -> Result<BTreeMap<Kind, u32>, PlanError> {
+    let usual = Profile::default().kinds();
+    let mut kinds = BTreeMap::new();
+    let words = text.split(',').map(str::trim);
+    for word in words.filter(|word| !word.is_empty() && *word != "none") {
+        let (name, weight) = match word.split_once(':') {
+            Some((name, weight)) => (name, Some(weight)),
+            None => (word, None),
+        };
+        let kind = Kind::from_str(name).map_err(|error| PlanError::new(error.to_string()))?;
+        let usual = usual.get(&kind).copied().unwrap_or(1);
+        let weight = weight.map_or(Ok(usual), str::parse).ok();
+        let weight = weight.filter(|weight| (1..=100).contains(weight));
+        let weight = weight.ok_or_else(|| {
+            PlanError::new(format!(
+                "--faults has {word:?}, expected a weight of 1 to 100"
+            ))
+            .with_hint(format!(
+                "e.g. {name}:3, which comes three times as often as others"
+            ))
+        })?;
+        kinds.insert(kind, weight);
+    }
+    Ok(kinds)
 }
 
 /// Refuses names that nothing is known by, suggesting the nearest one.

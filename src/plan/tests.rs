@@ -136,3 +136,112 @@ fn no_faults_is_a_plan_with_an_empty_schedule() {
         (0, 0)
     );
 }
+
+/// A file of this text in a folder of its own.
+fn file(text: &str) -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("file.toml");
+    std::fs::write(&path, text).expect("written");
+    (folder, path)
+}
+
+const SCENARIO: &str = "[[schedule]]\nat = \"3s\"\nfault = \"partition\"\n\
+     shape = \"leader-alone\"\nfor = \"5s\"\n\n[[schedule]]\nwhen = \"leader elected\"\n\
+     fault = \"kill\"\ntarget = \"leader\"\nfor = \"1s\"\n";
+
+#[test]
+fn a_schedule_written_by_hand_is_kept_whatever_the_seed() {
+    let (_folder, path) = file(SCENARIO);
+    let as_schedule = PlanArgs {
+        schedule: Some(path.clone()),
+        ..PlanArgs::default()
+    };
+    let as_plan = PlanArgs {
+        plan: Some(path),
+        ..PlanArgs::default()
+    };
+    for args in [as_schedule, as_plan] {
+        let plan = make(&args, None, 1).expect("a plan");
+        let kinds: Vec<&str> = plan.faults.kinds.keys().map(|kind| kind.name()).collect();
+        assert_eq!(kinds, ["kill", "partition"]);
+        assert!(plan.faults.explicit && plan.faults.required);
+        assert_eq!(plan.schedule.faults.len(), 2);
+        assert_eq!(Plan::parse(&plan.to_toml()).expect("own output"), plan);
+        let other = PlanArgs {
+            seed: Some(9),
+            ..args.clone()
+        };
+        let other = make(&other, None, 1).expect("a plan");
+        let times = |plan: &Plan| -> Vec<(u64, u64)> {
+            let faults = plan.schedule.faults.iter();
+            faults.map(|fault| (fault.at_ms, fault.for_ms)).collect()
+        };
+        assert_eq!(times(&other), times(&plan));
+        assert_eq!(reseed(&plan, 9).expect("a plan").schedule, plan.schedule);
+        let drawn = PlanArgs {
+            faults: Some("kill".to_owned()),
+            ..args
+        };
+        let error = make(&drawn, None, 1).expect_err("contradictory");
+        assert!(error.to_string().contains("--faults says how"), "{error}");
+    }
+}
+
+#[test]
+fn a_mistyped_schedule_names_file_line_and_field() {
+    for (text, expected) in [
+        (
+            SCENARIO.replace("shape", "shap"),
+            "file.toml:1: unknown field `shap`",
+        ),
+        (
+            SCENARIO.replace("kill", "kil"),
+            "file.toml:7: unknown variant `kil`",
+        ),
+        (format!("{SCENARIO}\nseed = 3"), "file.toml:"),
+        (
+            SCENARIO.replace("5s", "50s"),
+            "schedule[0].for_ms: ends at 53000 ms",
+        ),
+    ] {
+        let (_folder, path) = file(&text);
+        let args = PlanArgs {
+            schedule: Some(path),
+            ..PlanArgs::default()
+        };
+        let error = make(&args, None, 1).expect_err(&text).to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+}
+
+#[test]
+fn profiles_and_weights_reach_the_plan() {
+    let plan = |profile: &str, faults: Option<&str>| {
+        let args = PlanArgs {
+            profile: Some(profile.to_owned()),
+            faults: faults.map(str::to_owned),
+            ..PlanArgs::default()
+        };
+        make(&args, Some(60_000), 1)
+    };
+    let gentle = plan("gentle", None).expect("a profile");
+    assert_eq!(gentle.faults.overlap_max, 1);
+    let mut ends_ms = 0;
+    for fault in &gentle.schedule.faults {
+        assert!(fault.at_ms >= ends_ms, "no overlap: {:?}", gentle.schedule);
+        ends_ms = fault.at_ms + fault.for_ms;
+    }
+    let hostile = plan("hostile", None).expect("a profile");
+    assert!(hostile.schedule.faults.len() > 2 * gentle.schedule.faults.len());
+    let weighted = plan("gentle", Some("kill:5,pause")).expect("kinds with weights");
+    let weights: Vec<u32> = weighted.faults.kinds.values().copied().collect();
+    assert_eq!(weights, [5, 1]);
+    for (profile, faults, expected) in [
+        ("gentel", None, "did you mean gentle?"),
+        ("gentle", Some("kill:0"), "expected a weight of 1 to 100"),
+        ("gentle", Some("kil"), "did you mean kill?"),
+    ] {
+        let error = plan(profile, faults).expect_err(expected).to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+}

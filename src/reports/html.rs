@@ -97,7 +97,7 @@ fn heading(run: &Input<'_>, facts: &Facts) -> Markup {
             (fact("clients", &plan.workload.clients.to_string()))
             (fact("seed", &plan.seed.to_string()))
             (fact("bugs switched on", &or_none(&plan.system.bugs)))
-            (fact("kinds of faults", &or_none(&plan.faults.kinds)))
+            (fact("kinds of faults", &or_none(&plan.faults.kinds.keys().collect::<Vec<_>>())))
             div.wide {
                 dt { "operations" }
                 dd {

@@ -287,7 +287,7 @@ fn mistakes_in_a_plan_are_named_with_line_and_suggestion() {
             "[workload]\nname = \"registr\"\n",
             "registr|did you mean `register`?",
         ),
-        ("[faults]\nkinds = [\"kil\"]\n", ":2: |kil"),
+        ("[faults]\nkinds = { kil = 1 }\n", ":2: |kil"),
         ("[system]\nnodes = []\n", "system.nodes|is 0"),
         ("[system]\nnodes = [\"a\", \"a\"]\n", "system.nodes|twice"),
         (

@@ -163,3 +163,37 @@ fn a_fault_without_effect_is_named_even_beside_a_good_one() {
         ["fault 1 (kill on n1) had no effect: \"pid 7 was already gone\""]
     );
 }
+
+#[test]
+fn a_fault_that_waited_for_what_never_came_proves_nothing() {
+    let run = run(&["kill"]);
+    let effective = FaultSpan {
+        begin: Some(histories::Point::default()),
+        ..fault("kill", Some((0, Some(3))), Some(true))
+    };
+    let why = Value::List(vec!["what it waits for never came: leader elected".into()]);
+    let error = Value::Map(vec![("errors".into(), why)]);
+    let never_begun = FaultSpan {
+        id: 2,
+        error: Some((histories::Point::default(), error)),
+        ..fault("kill", None, Some(false))
+    };
+    check(
+        CONTENDED,
+        std::slice::from_ref(&effective),
+        Some(&run),
+        None,
+    );
+    check(
+        CONTENDED,
+        &[effective.clone(), never_begun.clone()],
+        Some(&run),
+        Some("fault 2 (kill) never began: what it waits for never came: leader elected"),
+    );
+    // One that was begun and failed is named, and another of its kind may do its part.
+    let failed = FaultSpan {
+        begin: Some(histories::Point::default()),
+        ..never_begun
+    };
+    check(CONTENDED, &[effective, failed], Some(&run), None);
+}

@@ -21,6 +21,8 @@ fn planned(id: u64, action: Action, cluster: &Fake) -> Planned {
     Planned {
         id,
         at_ms: 0,
+        after: Vec::new(),
+        delay_ms: 0,
         for_ms: 1,
         action,
         order: cluster.nodes(),
@@ -209,7 +211,7 @@ fn partitions_add_up_and_healing_one_leaves_the_other() {
     let halves = Action::Partition(Partition {
         shape: Shape::Halves,
     });
-    let injected = strike(&mut injector, 1, alone, &cluster);
+    let injected = strike(&mut injector, 1, alone.clone(), &cluster);
     assert_eq!((injected.phase, injected.effective), (Inject, None));
     assert_eq!(injected.parameters.get("shape"), Some(&"one".into()));
     let cut = injected
@@ -237,7 +239,7 @@ fn a_cut_that_dropped_nothing_had_no_effect() {
     let cluster = Fake::new(3);
     let mut injector = injector(&cluster);
     let alone = Action::Partition(Partition { shape: Shape::One });
-    strike(&mut injector, 1, alone, &cluster);
+    strike(&mut injector, 1, alone.clone(), &cluster);
     cluster.traffic();
     heal(&mut injector, 1, &cluster);
     // What an earlier partition dropped on the same links is not this one's.
@@ -254,7 +256,7 @@ fn without_a_network_a_partition_is_an_error_that_says_why() {
     assert!(crate::Kind::Kill.available(&cluster).is_ok());
     let mut injector = injector(&cluster);
     let alone = Action::Partition(Partition { shape: Shape::One });
-    let injected = strike(&mut injector, 1, alone, &cluster);
+    let injected = strike(&mut injector, 1, alone.clone(), &cluster);
     assert_eq!((injected.phase, injected.effective), (Error, Some(false)));
     assert!(
         injected
@@ -275,11 +277,11 @@ fn the_leader_is_hit_where_it_is_known_and_recorded_where_not() {
         shape: Shape::LeaderAlone,
     });
     let cases = [
-        (kill, Some("n3"), "n3", Value::from("n3")),
-        (kill, None, "n1", Value::Nil),
+        (kill.clone(), Some("n3"), "n3", Value::from("n3")),
+        (kill.clone(), None, "n1", Value::Nil),
         (kill, Some("n9"), "n1", Value::Nil),
-        (alone, Some("n2"), "n2", Value::from("n2")),
-        (alone, None, "n1", Value::Nil),
+        (alone.clone(), Some("n2"), "n2", Value::from("n2")),
+        (alone.clone(), None, "n1", Value::Nil),
     ];
     for (id, (action, leader, hit, recorded)) in (0..).zip(cases) {
         let begun = injector.begin(&planned(id, action, &cluster), leader);
@@ -436,7 +438,7 @@ proptest! {
             match step {
                 Move::Strike(action, order, leader) => {
                     let order = order.iter().map(|&i| names[i].clone()).collect();
-                    let planned = Planned { id, at_ms: 0, for_ms: 1, action, order };
+                    let planned = Planned { action, order, ..planned(id, KILL_ONE, &cluster) };
                     injector.begin(&planned, leader.map(|leader| &*names[leader]));
                     prop_assert!(injector.inject(id, &cluster).is_some());
                 }

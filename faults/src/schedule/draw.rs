@@ -1,46 +1,57 @@
 //! Drawing a schedule from a seed.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use seeds::{Purpose, Stream};
 
 use super::{Planned, Schedule};
-use crate::{Action, Kill, Kind, Name, Partition, Pause, Role, Shape};
+use crate::draws::Draws;
+use crate::{Action, Kind, Name};
 
 /// What a schedule is drawn from.
 #[derive(Debug, Clone)]
 pub struct Draw<'a> {
     /// The run's seed.
     pub seed: u64,
-    /// The kinds of faults wanted; each occurs, in any run of 5 s or more.
-    pub kinds: &'a [Kind],
+    /// The kinds of faults wanted, with their weights; each occurs, in any run of 5 s or more and
+    /// one second for each kind. A weight of 0 counts as 1.
+    pub kinds: &'a BTreeMap<Kind, u32>,
     /// The cluster's nodes.
     pub nodes: &'a [Name],
     /// How long the clients run, in milliseconds.
     pub duration_ms: u64,
+    /// When, and how many at once.
+    pub rhythm: Rhythm,
+}
+
+/// When drawn faults begin and end, and how many are in force at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rhythm {
     /// The mean time from the beginning of a fault to that of the next, in milliseconds.
     pub mean_interval_ms: u64,
     /// The mean time a fault lasts, in milliseconds; brief restarts and faults that take a
     /// majority down are shorter.
     pub mean_duration_ms: u64,
+    /// Faults that may be in force at once; 1 for no overlap.
+    pub overlap_max: u32,
+    /// Time without faults at the start, in milliseconds, so that something is written; a fifth of
+    /// the run where that is less.
+    pub quiet_start_ms: u64,
+    /// Time without faults at the end, in milliseconds, so that some of it is read under calm
+    /// skies; a fifth of the run where that is less.
+    pub quiet_end_ms: u64,
 }
 
-impl<'a> Draw<'a> {
-    /// The default [`mean_interval_ms`](Self::mean_interval_ms): a few election timeouts, so that
-    /// elections are interrupted and leaders have something to do in between.
-    pub const MEAN_INTERVAL_MS: u64 = 2_000;
-    /// The default [`mean_duration_ms`](Self::mean_duration_ms): longer than an election takes.
-    pub const MEAN_DURATION_MS: u64 = 1_800;
-
-    /// A draw with the default rhythm.
-    pub fn new(seed: u64, kinds: &'a [Kind], nodes: &'a [Name], duration_ms: u64) -> Self {
-        Draw {
-            seed,
-            kinds,
-            nodes,
-            duration_ms,
-            mean_interval_ms: Self::MEAN_INTERVAL_MS,
-            mean_duration_ms: Self::MEAN_DURATION_MS,
+impl Default for Rhythm {
+    /// A few election timeouts from one to the next, so that elections are interrupted and leaders
+    /// have something to do in between; each longer than an election takes.
+    fn default() -> Self {
+        Rhythm {
+            mean_interval_ms: 2_000,
+            mean_duration_ms: 1_800,
+            overlap_max: 2,
+            quiet_start_ms: 1_500,
+            quiet_end_ms: 1_000,
         }
     }
 }
@@ -66,14 +77,8 @@ pub enum DrawError {
 
 /// Faults in a schedule, at most.
 const FAULTS_MAX: usize = 100_000;
-/// Time without faults at the start, so that something is written, and at the end, so that some
-/// of it is read under calm skies; a fifth of the run each where that is less.
-const QUIET_START_MS: u64 = 1_500;
-const QUIET_END_MS: u64 = 1_000;
 /// Ordinary faults last at least this long: an election timeout.
 const LENGTH_MS_MIN: u64 = 500;
-/// Faults that may be in force at once.
-const OVERLAP_MAX: usize = 2;
 /// After a fault that took a majority down nothing begins for this long, so that the cluster
 /// recovers and its recovery is seen.
 const RECOVERY_MS: u64 = 1_000;
@@ -81,20 +86,8 @@ const RECOVERY_MS: u64 = 1_000;
 const GAP_MEANS_MAX: u64 = 2;
 /// A fault lasts at most this many times the mean.
 const LENGTH_MEANS_MAX: u64 = 3;
-
-/// Whom kills and pauses hit, by weight: the leader about half the time, for most of what can go
-/// wrong in Raft goes wrong around a change of leader.
-const TARGETS: [Role; 9] = [
-    Role::Leader,
-    Role::Leader,
-    Role::Leader,
-    Role::Leader,
-    Role::Follower,
-    Role::One,
-    Role::Minority,
-    Role::Majority,
-    Role::All,
-];
+/// Cards of one kind in a deck, at most.
+const WEIGHT_MAX: u32 = 100;
 
 impl Schedule {
     /// Draws a schedule: intervals and lengths from the exponential distribution, kinds, targets
@@ -104,9 +97,9 @@ impl Schedule {
     /// # Errors
     /// A kind cannot act on so few nodes, or the schedule would be beyond all bounds.
     pub fn draw(draw: &Draw<'_>) -> Result<Schedule, DrawError> {
-        let mut dealer = Dealer::new(draw)?;
+        let mut dealer = Dealer::new(draw);
         let mut faults: Vec<Planned> = Vec::new();
-        while let Some(kind) = dealer.kinds.deal(&mut dealer.stream) {
+        while let Some(kind) = dealer.kind() {
             let Some(at_ms) = dealer.next_at_ms(faults.len()) else {
                 break;
             };
@@ -115,14 +108,19 @@ impl Schedule {
                     duration_ms: draw.duration_ms,
                 });
             }
-            let action = dealer.action(kind);
-            let for_ms = dealer.length_ms(action).min(dealer.end_ms - at_ms);
-            dealer.occupy(action, at_ms, for_ms);
+            let action = kind.draw(&mut dealer.draws).ok_or(DrawError::Impossible {
+                kind,
+                nodes: draw.nodes.len(),
+            })?;
+            let for_ms = dealer.length_ms(&action).min(dealer.end_ms - at_ms);
+            dealer.occupy(&action, at_ms, for_ms);
             let mut order = draw.nodes.to_vec();
-            dealer.stream.shuffle(&mut order);
+            dealer.draws.stream.shuffle(&mut order);
             faults.push(Planned {
                 id: faults.len() as u64 + 1,
                 at_ms,
+                after: Vec::new(),
+                delay_ms: 0,
                 for_ms,
                 action,
                 order,
@@ -133,16 +131,15 @@ impl Schedule {
 }
 
 /// The state of a draw.
-struct Dealer {
-    stream: Stream,
-    kinds: Deck<Kind>,
-    kill_targets: Deck<Role>,
-    pause_targets: Deck<Role>,
-    shapes: Deck<Shape>,
+struct Dealer<'a> {
+    draws: Draws<'a>,
+    /// Each kind once, shuffled: the first round.
+    first: Vec<Kind>,
+    /// Each kind as often as its weight says: every later round.
+    full: Vec<Kind>,
+    rhythm: Rhythm,
     /// How many kinds there are: the first so many faults are one of each.
     first_round: usize,
-    mean_interval_ms: u64,
-    mean_duration_ms: u64,
     /// When the last fault began, or the quiet start ended.
     last_ms: u64,
     /// When the quiet end begins: everything is healed by then.
@@ -153,67 +150,48 @@ struct Dealer {
     ends_ms: Vec<u64>,
 }
 
-impl Dealer {
-    fn new(draw: &Draw<'_>) -> Result<Self, DrawError> {
-        let kinds: Vec<Kind> = draw
-            .kinds
-            .iter()
-            .copied()
-            .collect::<BTreeSet<_>>()
-            .into_iter()
-            .collect();
-        let targets: Vec<Role> = TARGETS
-            .into_iter()
-            .filter(|role| {
-                !role
-                    .resolve(draw.nodes, draw.nodes.first().map(|node| &**node))
-                    .is_empty()
-            })
-            .collect();
-        let shapes: Vec<Shape> = Shape::ALL
-            .iter()
-            .copied()
-            .filter(|shape| !shape.cuts(draw.nodes, None).is_empty())
-            .collect();
-        for &kind in &kinds {
-            let possible = match kind {
-                Kind::Kill | Kind::Pause => !targets.is_empty(),
-                Kind::Partition => !shapes.is_empty(),
-            };
-            if !possible {
-                return Err(DrawError::Impossible {
-                    kind,
-                    nodes: draw.nodes.len(),
-                });
-            }
-        }
+impl<'a> Dealer<'a> {
+    fn new(draw: &Draw<'a>) -> Self {
         let mut stream = Stream::new(draw.seed, Purpose::Schedule, 0);
+        let mut first: Vec<Kind> = draw.kinds.keys().copied().collect();
+        stream.shuffle(&mut first);
+        let cards = |(kind, weight): (&Kind, &u32)| {
+            std::iter::repeat_n(*kind, (*weight).clamp(1, WEIGHT_MAX) as usize)
+        };
         let fifth = draw.duration_ms / 5;
-        Ok(Dealer {
-            first_round: kinds.len(),
-            kinds: kinds_deck(kinds, &mut stream),
-            kill_targets: Deck::new(targets.clone()),
-            pause_targets: Deck::new(targets),
-            shapes: Deck::new(shapes),
-            stream,
-            mean_interval_ms: draw.mean_interval_ms,
-            mean_duration_ms: draw.mean_duration_ms.max(1),
-            last_ms: QUIET_START_MS.min(fifth),
-            end_ms: draw.duration_ms - QUIET_END_MS.min(fifth),
+        let rhythm = Rhythm {
+            mean_duration_ms: draw.rhythm.mean_duration_ms.max(1),
+            overlap_max: draw.rhythm.overlap_max.max(1),
+            ..draw.rhythm
+        };
+        Dealer {
+            first_round: first.len(),
+            first,
+            full: draw.kinds.iter().flat_map(cards).collect(),
+            draws: Draws::new(stream, draw.nodes),
+            rhythm,
+            last_ms: rhythm.quiet_start_ms.min(fifth),
+            end_ms: draw.duration_ms - rhythm.quiet_end_ms.min(fifth),
             calm_until_ms: 0,
             ends_ms: Vec::new(),
-        })
+        }
+    }
+
+    /// The next kind: first each once, then by weight; `None` when there are none.
+    fn kind(&mut self) -> Option<Kind> {
+        self.first
+            .pop()
+            .or_else(|| self.draws.deal("kinds", &self.full))
     }
 
     /// When the next fault begins; `None` when there is no time left for one.
     fn next_at_ms(&mut self, drawn: usize) -> Option<u64> {
-        let mean = if drawn == 0 {
-            self.mean_interval_ms / 2
-        } else {
-            self.mean_interval_ms
+        let mean = match drawn {
+            0 => self.rhythm.mean_interval_ms / 2,
+            _ => self.rhythm.mean_interval_ms,
         };
         let gap_max = mean.saturating_mul(GAP_MEANS_MAX);
-        let mut gap_ms = self.stream.exponential(mean).clamp(1, gap_max.max(1));
+        let mut gap_ms = self.draws.stream.exponential(mean).clamp(1, gap_max.max(1));
         // In a short run the kinds still missing share what time there is.
         let missing = self.first_round.saturating_sub(drawn) as u64;
         if missing > 0 {
@@ -222,8 +200,9 @@ impl Dealer {
         let mut at_ms = self.last_ms.saturating_add(gap_ms).max(self.calm_until_ms);
         self.ends_ms.retain(|&end_ms| end_ms > at_ms);
         self.ends_ms.sort_unstable();
-        if self.ends_ms.len() >= OVERLAP_MAX {
-            at_ms = self.ends_ms[self.ends_ms.len() - OVERLAP_MAX];
+        let overlap_max = self.rhythm.overlap_max as usize;
+        if self.ends_ms.len() >= overlap_max {
+            at_ms = self.ends_ms[self.ends_ms.len() - overlap_max];
         }
         if missing > 0 {
             let latest_ms = self
@@ -235,87 +214,25 @@ impl Dealer {
         (at_ms.saturating_add(length_ms_min) <= self.end_ms).then_some(at_ms)
     }
 
-    fn action(&mut self, kind: Kind) -> Action {
-        // The decks were found not to be empty; an empty one would deal its first card for ever.
-        let stream = &mut self.stream;
-        match kind {
-            Kind::Kill => Action::Kill(Kill {
-                target: self.kill_targets.deal(stream).unwrap_or(Role::One),
-            }),
-            Kind::Pause => Action::Pause(Pause {
-                target: self.pause_targets.deal(stream).unwrap_or(Role::One),
-            }),
-            Kind::Partition => Action::Partition(Partition {
-                shape: self.shapes.deal(stream).unwrap_or(Shape::One),
-            }),
+    fn length_ms(&mut self, action: &Action) -> u64 {
+        let fault = action.fault();
+        let mean = self.rhythm.mean_duration_ms;
+        if let Some(length_ms) = fault.own_length_ms(&mut self.draws) {
+            return length_ms;
         }
-    }
-
-    fn length_ms(&mut self, action: Action) -> u64 {
-        let mean = self.mean_duration_ms;
-        // One kill in three is healed almost at once: a node that is back within the same
-        // election shows what it has forgotten.
-        if matches!(action, Action::Kill(_)) && self.stream.chance(1, 3) {
-            return 50 + self.stream.below(250);
-        }
-        if takes_majority_down(action) {
-            return (300 + self.stream.below(700)).min(mean);
+        if fault.takes_majority_down() {
+            return self.draws.between(300, 999).min(mean);
         }
         let least = LENGTH_MS_MIN.min(mean);
-        let length_ms = least.saturating_add(self.stream.exponential(mean - least));
+        let length_ms = least.saturating_add(self.draws.stream.exponential(mean - least));
         length_ms.min(mean.saturating_mul(LENGTH_MEANS_MAX))
     }
 
-    fn occupy(&mut self, action: Action, at_ms: u64, for_ms: u64) {
+    fn occupy(&mut self, action: &Action, at_ms: u64, for_ms: u64) {
         self.last_ms = at_ms;
         self.ends_ms.push(at_ms + for_ms);
-        if takes_majority_down(action) {
+        if action.fault().takes_majority_down() {
             self.calm_until_ms = at_ms + for_ms + RECOVERY_MS;
         }
-    }
-}
-
-fn takes_majority_down(action: Action) -> bool {
-    let target = match action {
-        Action::Kill(kill) => kill.target,
-        Action::Pause(pause) => pause.target,
-        Action::Partition(_) => return false,
-    };
-    matches!(target, Role::Majority | Role::All)
-}
-
-/// First each kind once, then rounds in which partitions, of which there are most sorts, come
-/// twice as often as the others.
-fn kinds_deck(kinds: Vec<Kind>, stream: &mut Stream) -> Deck<Kind> {
-    let mut first = kinds.clone();
-    stream.shuffle(&mut first);
-    let mut full = kinds;
-    if full.contains(&Kind::Partition) {
-        full.push(Kind::Partition);
-    }
-    Deck { full, left: first }
-}
-
-/// Cards dealt from a shuffled deck, which is shuffled anew when it has run out.
-struct Deck<T> {
-    full: Vec<T>,
-    left: Vec<T>,
-}
-
-impl<T: Copy> Deck<T> {
-    fn new(full: Vec<T>) -> Self {
-        Deck {
-            full,
-            left: Vec::new(),
-        }
-    }
-
-    /// The next card; `None` from a deck that has none at all.
-    fn deal(&mut self, stream: &mut Stream) -> Option<T> {
-        if self.left.is_empty() {
-            self.left.clone_from(&self.full);
-            stream.shuffle(&mut self.left);
-        }
-        self.left.pop()
     }
 }

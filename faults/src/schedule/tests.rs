@@ -1,18 +1,42 @@
 //! Schedules: held still by a golden one, bounded by properties, read and refused as a plan's.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
 use super::*;
+use crate::{Kill, Kind, Partition, Pause, Role, Shape};
 
 fn nodes(count: usize) -> Vec<Name> {
     (1..=count).map(|i| format!("n{i}").into()).collect()
 }
 
+/// The kinds that have always been there, with partitions twice as often as the others.
+const KINDS: [Kind; 3] = [Kind::Kill, Kind::Pause, Kind::Partition];
+
+fn weights(kinds: &[Kind]) -> BTreeMap<Kind, u32> {
+    let weight = |kind: &Kind| (*kind, 1 + u32::from(*kind == Kind::Partition));
+    kinds.iter().map(weight).collect()
+}
+
+fn draw<'a>(
+    seed: u64,
+    kinds: &'a BTreeMap<Kind, u32>,
+    nodes: &'a [Name],
+    duration_ms: u64,
+) -> Draw<'a> {
+    Draw {
+        seed,
+        kinds,
+        nodes,
+        duration_ms,
+        rhythm: Rhythm::default(),
+    }
+}
+
 fn drawn(seed: u64, kinds: &[Kind], count: usize, duration_ms: u64) -> Schedule {
-    let nodes = nodes(count);
-    Schedule::draw(&Draw::new(seed, kinds, &nodes, duration_ms)).expect("possible here")
+    let (kinds, nodes) = (weights(kinds), nodes(count));
+    Schedule::draw(&draw(seed, &kinds, &nodes, duration_ms)).expect("possible here")
 }
 
 /// `at+for fault choice order`, a line each.
@@ -29,7 +53,7 @@ fn shorthand(schedule: &Schedule) -> String {
         format!(
             "{id}: {at_ms}+{for_ms} {} {} {order}\n",
             planned.action.kind(),
-            planned.choice().1
+            planned.action.fault().choice().1
         )
     };
     schedule.faults.iter().map(line).collect()
@@ -37,7 +61,7 @@ fn shorthand(schedule: &Schedule) -> String {
 
 #[test]
 fn the_schedule_of_a_seed_never_changes() {
-    assert_eq!(shorthand(&drawn(1, Kind::ALL, 5, 30_000)), GOLDEN);
+    assert_eq!(shorthand(&drawn(1, &KINDS, 5, 30_000)), GOLDEN);
 }
 
 const GOLDEN: &str = "\
@@ -76,7 +100,7 @@ fn a_schedule_is_written_as_tables_and_read_back() {
     }
     let plan = Plan {
         seed: 1,
-        schedule: drawn(1, Kind::ALL, 5, 30_000),
+        schedule: drawn(1, &KINDS, 5, 30_000),
     };
     let text = toml::to_string(&plan).expect("a plan can be written");
     assert_eq!(
@@ -92,6 +116,8 @@ fn a_schedule_is_written_as_tables_and_read_back() {
     let expected = Planned {
         id: 4,
         at_ms: 10,
+        after: Vec::new(),
+        delay_ms: 0,
         for_ms: 5,
         action: Action::Pause(Pause {
             target: Role::Minority,
@@ -115,7 +141,7 @@ fn a_mistyped_plan_is_refused_with_the_line_and_what_is_known() {
     };
     check(
         "fault = \"kil\"\ntarget = \"one\"",
-        "unknown fault \"kil\" (hint: did you mean kill? known: kill, pause, partition)",
+        "unknown variant `kil`, expected one of `kill`, `pause`, `partition`",
     );
     check(
         "fault = \"kill\"\ntarget = \"everyone\"",
@@ -126,24 +152,62 @@ fn a_mistyped_plan_is_refused_with_the_line_and_what_is_known() {
         "did you mean bridge? known: one, halves, ",
     );
     check(
-        "fault = \"partition\"\nshape = \"bride\"",
-        "shape = \"bride\"",
-    );
-    check(
         "fault = \"kill\"\nshape = \"bridge\"",
-        "fault 4: a kill needs `target`",
+        "unknown field `shape`, expected `target`",
     );
     check(
         "fault = \"partition\"\ntarget = \"one\"",
-        "fault 4: a partition needs `shape`",
-    );
-    check(
-        "fault = \"partition\"",
-        "fault 4: a partition needs `shape`",
+        "unknown field `target`, expected ",
     );
     check(
         "fault = \"kill\"\ntarget = \"one\"\nuntil_ms = 3",
         "unknown field `until_ms`",
+    );
+    check("target = \"one\"", "missing field `fault`");
+    check(
+        "fault = \"kill\"\nat = \"10ms\"",
+        "fault 4, a kill: `at_ms` and `at` say the same",
+    );
+    check("fault = \"kill\"\ndelay = \"10\"", "`delay` is \"10\": ");
+    check(
+        "fault = \"kill\"\nwhen = \"soon\"",
+        "\"soon\" is nothing to wait for (hint: known:",
+    );
+    let refused = |entry: &str| read(entry).expect_err(entry);
+    assert!(refused("fault = \"kill\"\nfor = \"1s\"").contains("a kill: when it begins"));
+    assert!(refused("fault = \"kill\"\nat = \"1s\"").contains("a kill: how long it lasts"));
+}
+
+#[test]
+fn a_schedule_written_by_hand_is_completed_from_the_seed() {
+    let mut schedule = read(
+        "at = \"3s\"\nfault = \"partition\"\nshape = \"leader-alone\"\nfor = \"5s\"\n[[schedule]]\n\
+         when = \"leader elected\"\nafter = [\"1000 ok writes\", \"fault 1 healed\"]\ndelay = \"20ms\"\n\
+         fault = \"kill\"\nfor = \"1500ms\"\norder = [\"n3\"]",
+    )
+    .expect("a schedule");
+    schedule.complete(1, &nodes(5));
+    let [cut, kill] = &schedule.faults[..] else {
+        panic!("two faults: {schedule:?}");
+    };
+    assert_eq!((cut.id, cut.at_ms, cut.for_ms), (1, 3_000, 5_000));
+    assert_eq!(
+        (kill.id, kill.at_ms, kill.delay_ms, kill.for_ms),
+        (2, 0, 20, 1_500)
+    );
+    let after = [
+        Condition::Leaders(1),
+        Condition::Writes(1_000),
+        Condition::Healed(1),
+    ];
+    assert_eq!(kill.after, after);
+    assert_eq!((&*kill.order[0], kill.order.len()), ("n3", 5));
+    assert_eq!(schedule.validate(&nodes(5), 30_000), Ok(()));
+    let again = schedule.clone();
+    schedule.complete(2, &nodes(5));
+    assert_eq!(
+        schedule, again,
+        "what is there is not changed by another seed"
     );
 }
 
@@ -166,8 +230,10 @@ fn check_edit(edit: impl Fn(&mut Planned), expected: &str) {
     let entry = |id| Planned {
         id,
         at_ms: id * 1_000,
+        after: Vec::new(),
+        delay_ms: 0,
         for_ms: 500,
-        action,
+        action: action.clone(),
         order: nodes(3),
     };
     let mut schedule = Schedule {
@@ -186,7 +252,7 @@ fn validation_names_the_entry_and_the_field() {
         shape: Shape::Halves,
     });
     check_edit(|_| {}, "");
-    check_edit(|p| p.action = halves, "");
+    check_edit(|p| p.action = halves.clone(), "");
     check_edit(|p| p.for_ms = 8_000, "");
     check_edit(
         |p| p.id = 1,
@@ -213,6 +279,14 @@ fn validation_names_the_entry_and_the_field() {
         "schedule[1].order: no node \"n7\" (known: n1, n2, n3)",
     );
     check_edit(
+        |p| p.after = vec![Condition::Healed(2)],
+        "schedule[1].after: a fault cannot wait for itself",
+    );
+    check_edit(
+        |p| p.after = vec![Condition::Injected(1), Condition::Injected(7)],
+        "schedule[1].after: there is no fault 7",
+    );
+    check_edit(
         |p| drop(p.order.pop()),
         "schedule[1].order: must name every node, and leaves out \"n3\"",
     );
@@ -233,6 +307,8 @@ fn validation_refuses_what_would_do_nothing() {
         let planned = Planned {
             id: 1,
             at_ms: 0,
+            after: Vec::new(),
+            delay_ms: 0,
             for_ms: 1,
             action,
             order: nodes(count),
@@ -274,8 +350,8 @@ fn validation_refuses_what_would_do_nothing() {
 #[test]
 fn one_node_cannot_be_partitioned_and_no_nodes_cannot_be_killed() {
     let impossible = |kind, count: usize| {
-        let nodes = nodes(count);
-        let error = Schedule::draw(&Draw::new(1, &[kind], &nodes, 30_000));
+        let (kinds, nodes) = (weights(&[kind]), nodes(count));
+        let error = Schedule::draw(&draw(1, &kinds, &nodes, 30_000));
         assert_eq!(error, Err(DrawError::Impossible { kind, nodes: count }));
     };
     impossible(Kind::Partition, 1);
@@ -290,13 +366,16 @@ fn one_node_cannot_be_partitioned_and_no_nodes_cannot_be_killed() {
 
 #[test]
 fn a_rhythm_without_end_is_refused() {
-    let nodes = nodes(3);
+    let (kinds, nodes) = (weights(&KINDS), nodes(3));
     let draw = |mean_interval_ms, duration_ms| {
-        let draw = Draw::new(1, Kind::ALL, &nodes, duration_ms);
-        Schedule::draw(&Draw {
+        let rhythm = Rhythm {
             mean_interval_ms,
             mean_duration_ms: 1,
-            ..draw
+            ..Rhythm::default()
+        };
+        Schedule::draw(&Draw {
+            rhythm,
+            ..draw(1, &kinds, &nodes, duration_ms)
         })
     };
     assert_eq!(
@@ -309,53 +388,37 @@ fn a_rhythm_without_end_is_refused() {
     assert!(draw(u64::MAX, 30_000).is_ok_and(|schedule| schedule.faults.len() >= 3));
 }
 
-#[test]
-fn steps_are_in_order_and_ends_come_before_beginnings() {
-    let action = Action::Kill(Kill { target: Role::One });
-    let entry = |id, at_ms, for_ms| Planned {
-        id,
-        at_ms,
-        for_ms,
-        action,
-        order: nodes(3),
-    };
-    let schedule = Schedule {
-        faults: vec![entry(1, 200, 100), entry(2, 100, 100)],
-    };
-    let steps: Vec<(u64, char, u64)> = schedule
-        .steps()
-        .into_iter()
-        .map(|(at_ms, step)| match step {
-            Step::Inject(planned) => (at_ms, 'i', planned.id),
-            Step::Heal(planned) => (at_ms, 'h', planned.id),
-        })
-        .collect();
-    assert_eq!(
-        steps,
-        [(100, 'i', 2), (200, 'h', 2), (200, 'i', 1), (300, 'h', 1)]
-    );
-}
-
 /// How long, of a schedule, fewer than a majority of the nodes run, in milliseconds.
 fn majority_down_ms(schedule: &Schedule, count: usize) -> u64 {
     let mut lost_ms = 0;
     let mut down: Vec<(u64, BTreeSet<Name>)> = Vec::new();
     let mut last_ms = 0;
-    for (at_ms, step) in schedule.steps() {
+    let mut agenda = Agenda::new(schedule, Kind::ALL);
+    let mut at_ms = 0;
+    loop {
+        let step = match agenda.next(at_ms, &crate::Observed::default()) {
+            Next::At(next_ms) => {
+                at_ms = next_ms;
+                continue;
+            }
+            Next::Over => break,
+            step => step,
+        };
         let nodes: BTreeSet<&Name> = down.iter().flat_map(|(_, nodes)| nodes).collect();
         if count - nodes.len() < count / 2 + 1 {
             lost_ms += at_ms - last_ms;
         }
         last_ms = at_ms;
         match step {
-            Step::Heal(planned) => down.retain(|(id, _)| *id != planned.id),
-            Step::Inject(planned) => match planned.action {
+            Next::Heal(planned) => down.retain(|(id, _)| *id != planned.id),
+            Next::Inject(planned) => match planned.action {
                 Action::Kill(Kill { target }) | Action::Pause(Pause { target }) => {
                     let hit = target.resolve(&planned.order, None).into_iter().collect();
                     down.push((planned.id, hit));
                 }
-                Action::Partition(_) => {}
+                _ => {}
             },
+            _ => unreachable!("nothing waits for anything"),
         }
     }
     lost_ms
@@ -368,7 +431,7 @@ proptest! {
     fn a_drawn_schedule_is_valid_and_quiet_at_both_ends(
         seed: u64, count in 1..9_usize, duration_ms in 0..120_000_u64
     ) {
-        let kinds = if count == 1 { &Kind::ALL[..2] } else { Kind::ALL };
+        let kinds = if count == 1 { &KINDS[..2] } else { &KINDS };
         let schedule = drawn(seed, kinds, count, duration_ms);
         prop_assert_eq!(schedule.validate(&nodes(count), duration_ms), Ok(()));
         prop_assert_eq!(&schedule, &drawn(seed, kinds, count, duration_ms));
@@ -387,7 +450,7 @@ proptest! {
 
     #[test]
     fn a_majority_is_never_down_for_most_of_a_run(seed: u64, count in 3..8_usize) {
-        let schedule = drawn(seed, Kind::ALL, count, 30_000);
+        let schedule = drawn(seed, &KINDS, count, 30_000);
         let lost_ms = majority_down_ms(&schedule, count);
         prop_assert!(lost_ms < 15_000, "{} of 30000 ms\n{}", lost_ms, shorthand(&schedule));
     }
@@ -398,16 +461,17 @@ fn runs_of_half_a_minute_have_the_rhythm_and_the_variety_they_should() {
     const RUNS: u64 = 200;
     let (mut faults, mut shapes, mut leader, mut targeted, mut brief) = (0, 0, 0, 0, 0);
     for seed in 0..RUNS {
-        let schedule = drawn(seed, Kind::ALL, 5, 30_000);
+        let schedule = drawn(seed, &KINDS, 5, 30_000);
         faults += schedule.faults.len() as u64;
         let mut shapes_seen = BTreeSet::new();
         for planned in &schedule.faults {
-            match planned.action {
-                Action::Partition(Partition { shape }) => drop(shapes_seen.insert(shape)),
-                Action::Kill(Kill { target }) | Action::Pause(Pause { target }) => {
-                    targeted += 1;
-                    leader += u64::from(target == Role::Leader);
-                }
+            if let Action::Partition(Partition { shape }) = planned.action {
+                shapes_seen.insert(shape);
+            }
+            if let Action::Kill(Kill { target }) | Action::Pause(Pause { target }) = planned.action
+            {
+                targeted += 1;
+                leader += u64::from(target == Role::Leader);
             }
             brief += u64::from(planned.for_ms < 300);
         }

@@ -1,0 +1,199 @@
+//! The agenda: what a schedule asks for next, given the time and what has been seen.
+
+use super::{Planned, Schedule};
+use crate::{Condition, Kind, Observed, Waiting};
+
+/// A schedule on its way. Whoever walks it asks [`next`](Agenda::next) again and again, and does
+/// what it says.
+#[derive(Debug)]
+pub struct Agenda<'a> {
+    waiting: Vec<(&'a Planned, Waiting<'a>)>,
+    /// With the time at which each begins.
+    due: Vec<(u64, &'a Planned)>,
+    /// With the time at which each ends.
+    open: Vec<(u64, &'a Planned)>,
+}
+
+/// What is to be done next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next<'a> {
+    /// Begin and inject this fault, now.
+    Inject(&'a Planned),
+    /// Heal this fault, now.
+    Heal(&'a Planned),
+    /// Nothing before this time, in milliseconds after the start.
+    At(u64),
+    /// Nothing until something waited for has come.
+    Look,
+    /// Nothing any more.
+    Over,
+}
+
+impl<'a> Agenda<'a> {
+    /// For the faults of these kinds; the others are passed over.
+    pub fn new(schedule: &'a Schedule, kinds: &[Kind]) -> Self {
+        let mut agenda = Agenda {
+            waiting: Vec::new(),
+            due: Vec::new(),
+            open: Vec::new(),
+        };
+        for planned in &schedule.faults {
+            if kinds.contains(&planned.action.kind()) {
+                let waiting = Waiting::new(&planned.after);
+                agenda.waiting.push((planned, waiting));
+            }
+        }
+        agenda.look(0, &Observed::default());
+        agenda
+    }
+
+    /// Takes in what has been seen by `now_ms` (milliseconds after the start), and says what to do.
+    /// What ends comes before what begins at the same time.
+    pub fn next(&mut self, now_ms: u64, observed: &Observed) -> Next<'a> {
+        self.look(now_ms, observed);
+        let (heal, inject) = (soonest(&self.open), soonest(&self.due));
+        match (heal, inject) {
+            (Some((at, place)), other) if other.is_none_or(|(begins, _)| at <= begins) => {
+                if at > now_ms {
+                    return Next::At(at);
+                }
+                Next::Heal(self.open.remove(place).1)
+            }
+            (_, Some((at, place))) => {
+                if at > now_ms {
+                    return Next::At(at);
+                }
+                let (_, planned) = self.due.remove(place);
+                self.open.push((at.saturating_add(planned.for_ms), planned));
+                Next::Inject(planned)
+            }
+            _ if self.waiting.is_empty() => Next::Over,
+            _ => Next::Look,
+        }
+    }
+
+    /// Whether something is still waited for, so that it is worth looking again before the next
+    /// time.
+    pub fn is_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// The faults for which what they wait for has not come, with that.
+    pub fn never_begun(&self) -> impl Iterator<Item = (&'a Planned, Condition)> {
+        let next =
+            |(planned, waiting): &(&'a Planned, Waiting<'a>)| Some((*planned, waiting.next()?));
+        self.waiting.iter().filter_map(next)
+    }
+
+    fn look(&mut self, now_ms: u64, observed: &Observed) {
+        let due = &mut self.due;
+        self.waiting.retain_mut(|(planned, waiting)| {
+            let has_come = waiting.look(observed);
+            if has_come {
+                // Without conditions everything has come at time zero.
+                let from_ms = planned
+                    .at_ms
+                    .max(now_ms * u64::from(!planned.after.is_empty()));
+                due.push((from_ms.saturating_add(planned.delay_ms), *planned));
+            }
+            !has_come
+        });
+    }
+}
+
+/// The earliest time, the first of its kind, and where it stands.
+fn soonest(entries: &[(u64, &Planned)]) -> Option<(u64, usize)> {
+    let times = entries.iter().enumerate();
+    times.map(|(place, (at, _))| (*at, place)).min()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Action, Kill};
+
+    fn planned(id: u64, at_ms: u64, after: &[&str], delay_ms: u64, for_ms: u64) -> Planned {
+        Planned {
+            id,
+            at_ms,
+            after: after
+                .iter()
+                .map(|text| text.parse().expect("a condition"))
+                .collect(),
+            delay_ms,
+            for_ms,
+            action: Action::Kill(Kill::default()),
+            order: Vec::new(),
+        }
+    }
+
+    /// Walks the faults with a leader elected at each of these times, and faults injected and
+    /// healed as told; `i`nject or `h`eal with the time and the number, then what never began.
+    fn walk(faults: Vec<Planned>, leaders_ms: &[u64], end_ms: u64) -> String {
+        let schedule = Schedule { faults };
+        let mut agenda = Agenda::new(&schedule, Kind::ALL);
+        let (mut log, mut observed, mut now_ms) = (Vec::new(), Observed::default(), 0);
+        while now_ms <= end_ms {
+            observed.leaders = leaders_ms.iter().filter(|at| **at <= now_ms).count() as u64;
+            match agenda.next(now_ms, &observed) {
+                Next::Inject(planned) => {
+                    observed.injected.insert(planned.id);
+                    log.push(format!("{now_ms}i{}", planned.id));
+                }
+                Next::Heal(planned) => {
+                    observed.healed.insert(planned.id);
+                    log.push(format!("{now_ms}h{}", planned.id));
+                }
+                Next::At(at) => now_ms = if agenda.is_waiting() { now_ms + 1 } else { at },
+                Next::Look => now_ms += 1,
+                Next::Over => break,
+            }
+        }
+        let never = agenda.never_begun();
+        log.extend(never.map(|(planned, condition)| format!("{} never: {condition}", planned.id)));
+        log.join(" ")
+    }
+
+    #[test]
+    fn times_are_kept_and_ends_come_before_beginnings() {
+        let faults = vec![planned(1, 200, &[], 0, 100), planned(2, 100, &[], 0, 100)];
+        assert_eq!(walk(faults, &[], 1_000), "100i2 200h2 200i1 300h1");
+        assert_eq!(
+            walk(vec![planned(1, 50, &[], 7, 3)], &[], 1_000),
+            "57i1 60h1"
+        );
+    }
+
+    #[test]
+    fn conditions_delays_and_chains_of_faults() {
+        let elected = &["leader elected"][..];
+        assert_eq!(
+            walk(vec![planned(1, 0, elected, 0, 10)], &[40], 200),
+            "40i1 50h1"
+        );
+        assert_eq!(
+            walk(vec![planned(1, 100, elected, 0, 10)], &[40], 200),
+            "100i1 110h1"
+        );
+        assert_eq!(
+            walk(vec![planned(1, 0, elected, 5, 10)], &[40], 200),
+            "45i1 55h1"
+        );
+        assert_eq!(
+            walk(vec![planned(1, 0, elected, 0, 10)], &[], 200),
+            "1 never: leader elected"
+        );
+        let after_heal = &["fault 1 healed", "leader elected"][..];
+        let faults = vec![planned(1, 20, &[], 0, 30), planned(2, 0, after_heal, 0, 5)];
+        assert_eq!(walk(faults, &[10, 70], 200), "20i1 50h1 70i2 75h2");
+    }
+
+    #[test]
+    fn kinds_that_are_not_there_are_passed_over() {
+        let schedule = Schedule {
+            faults: vec![planned(1, 0, &[], 0, 10)],
+        };
+        let mut agenda = Agenda::new(&schedule, &[Kind::Pause]);
+        assert_eq!(agenda.next(5, &Observed::default()), Next::Over);
+    }
+}

@@ -1,0 +1,74 @@
+//! What is in force now, and by which faults: so that faults that overlap are healed apart.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{Link, Name};
+
+/// What is in force now, and by which faults.
+#[derive(Debug, Default)]
+pub(crate) struct Standing {
+    /// Nodes held down by kills.
+    pub down: Holds<Name>,
+    /// Nodes held stopped by pauses; a node that is killed is not stopped any more.
+    pub stopped: Holds<Name>,
+    /// Links held cut by partitions.
+    pub cut: Holds<Link>,
+    /// For each partition, how many packets its links had dropped before it.
+    pub dropped_before: BTreeMap<u64, u64>,
+}
+
+impl Standing {
+    /// These nodes, but those last that are down or stopped already: there another fault of
+    /// processes would have no effect.
+    pub fn running_first(&self, order: &[Name]) -> Vec<Name> {
+        let mut order = order.to_vec();
+        // Stable, so that the others keep their order.
+        order.sort_by_key(|node| self.down.is_held(node) || self.stopped.is_held(node));
+        order
+    }
+}
+
+/// Things held in some state, each by one fault or more.
+#[derive(Debug)]
+pub(crate) struct Holds<T>(BTreeMap<T, BTreeSet<u64>>);
+
+impl<T> Default for Holds<T> {
+    fn default() -> Self {
+        Holds(BTreeMap::new())
+    }
+}
+
+impl<T: Ord + Clone> Holds<T> {
+    /// This fault holds this thing, too.
+    pub fn hold(&mut self, thing: &T, fault: u64) {
+        self.0.entry(thing.clone()).or_default().insert(fault);
+    }
+
+    /// This fault holds it no longer. Whether nobody does.
+    pub fn release(&mut self, thing: &T, fault: u64) -> bool {
+        let Some(holders) = self.0.get_mut(thing) else {
+            return true;
+        };
+        holders.remove(&fault);
+        let free = holders.is_empty();
+        if free {
+            self.0.remove(thing);
+        }
+        free
+    }
+
+    /// Nobody holds it any longer.
+    pub fn release_all(&mut self, thing: &T) {
+        self.0.remove(thing);
+    }
+
+    /// Whether anyone holds it.
+    pub fn is_held(&self, thing: &T) -> bool {
+        self.0.contains_key(thing)
+    }
+
+    /// Everything held by anyone.
+    pub fn things(&self) -> Vec<T> {
+        self.0.keys().cloned().collect()
+    }
+}
