@@ -5,6 +5,7 @@ use std::time::Instant;
 use checkers::{Cancel, Check, JudgeError, Limits, ModelOptions, Report, Verdict};
 use histories::{Event, History, Value};
 
+use crate::coverage::{KindCoverage, coverage};
 use crate::plan::Plan;
 use crate::units::ms;
 
@@ -20,7 +21,9 @@ pub const RECOVERY: &str = "recovery";
 pub struct Judged {
     /// What the checks say.
     pub report: Report,
-    /// How long they took, in milliseconds.
+    /// What each kind of fault exercised; empty where the history is not ours, or had none.
+    pub coverage: Vec<KindCoverage>,
+    /// How long the checks took, in milliseconds.
     pub elapsed_ms: u64,
 }
 
@@ -60,7 +63,11 @@ pub fn judge(
         judgement.counterexample,
     );
     let elapsed_ms = ms(start.elapsed());
-    Ok(Judged { report, elapsed_ms })
+    Ok(Judged {
+        report,
+        coverage: coverage(history),
+        elapsed_ms,
+    })
 }
 
 /// Judges a run's history by the limits and the model of its plan.

@@ -9,6 +9,7 @@ pub mod campaign;
 pub mod certificates;
 pub mod cli;
 pub mod controller;
+pub mod coverage;
 pub mod interrupt;
 pub mod judge;
 pub mod online;

@@ -287,15 +287,15 @@ pub fn confirm(judged: Judged, findings: &Findings) -> Judged {
     let Some(violation) = &findings.violation else {
         return judged;
     };
-    let Judged { report, elapsed_ms } = judged;
-    let whole = report
+    let whole = judged
+        .report
         .checks
         .iter()
         .find(|check| check.name == "linearizability")
         .map_or(Verdict::Unknown, |check| check.verdict);
     let found = format!("while the run went on a violation was found ({violation})");
     let check = match whole {
-        Verdict::Invalid => return Judged { report, elapsed_ms },
+        Verdict::Invalid => return judged,
         Verdict::Valid => Check::unknown(
             "online",
             format!("{found}, but the check of the whole history found an order"),
@@ -307,6 +307,7 @@ pub fn confirm(judged: Judged, findings: &Findings) -> Judged {
         )
         .with_hint("check the run folder again with higher limits (--check-time, --check-memory)"),
     };
+    let report = judged.report;
     let mut checks = report.checks;
     checks.push(check);
     Judged {
@@ -316,7 +317,7 @@ pub fn confirm(judged: Judged, findings: &Findings) -> Judged {
             checks,
             report.counterexample,
         ),
-        elapsed_ms,
+        ..judged
     }
 }
 

@@ -15,6 +15,7 @@ use histories::{History, Outcome};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::text::still_holds;
+use crate::coverage::coverage;
 use crate::plan::Plan;
 use facts::{Facts, plain};
 use scale::duration;
@@ -65,6 +66,7 @@ pub fn render(run: &Input<'_>) -> String {
                 h2 { (timeline_title(&facts, found)) }
                 (lanes::timeline(&facts, found))
                 h2 { "Faults" }
+                (tables::coverage(&coverage(run.history)))
                 (tables::faults(&facts))
                 h2 { "Leaders" }
                 (tables::leaders(&facts))

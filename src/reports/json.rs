@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use crate::Outcome;
 use crate::controller::notice::UnavailableFault;
+use crate::coverage::KindCoverage;
 use crate::judge::Judged;
 
 /// The verdict of `run`, `check` and `replay`, and of each run of a `campaign`.
@@ -22,6 +23,8 @@ pub struct Document<'a> {
     pub elapsed_ms: u64,
     /// Each check.
     pub checks: &'a [Check],
+    /// What each kind of fault exercised.
+    pub faults: &'a [KindCoverage],
     /// The operations that contradict each other.
     pub counterexample: Option<&'a Counterexample>,
     /// What is known of the run, for a run.
@@ -59,6 +62,7 @@ impl<'a> Document<'a> {
             keys: report.keys,
             elapsed_ms: judged.elapsed_ms,
             checks: &report.checks,
+            faults: &judged.coverage,
             counterexample: report.counterexample.as_ref(),
             run: None,
         }
@@ -84,6 +88,7 @@ impl<'a> Document<'a> {
                 keys: 0,
                 elapsed_ms: 0,
                 checks: &[],
+                faults: &[],
                 counterexample: None,
                 run: None,
             },

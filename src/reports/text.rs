@@ -6,6 +6,7 @@ use checkers::{Check, Counterexample, Report, Verdict};
 use histories::{History, Operation, Outcome, Point, RunInfo};
 
 use super::context::{describe_fault, describe_operation, faults_between, leader_at, leaders};
+use crate::coverage::KindCoverage;
 use crate::judge::Judged;
 
 /// Columns for the picture of an operation's place in time.
@@ -41,6 +42,7 @@ pub fn render(judged: &Judged, history: &History, context: &Context<'_>) -> Stri
     for check in &report.checks {
         text.push_str(&check_lines(check));
     }
+    text.push_str(&coverage_lines(&judged.coverage));
     let _ = writeln!(
         text,
         "\n{} operations on {} {}, checked in {} ms",
@@ -104,6 +106,43 @@ fn check_lines(check: &Check) -> String {
         let _ = writeln!(text, "  {:<25} {line}", "");
     }
     text
+}
+
+/// What each kind of fault exercised, a row each; nothing where there were none.
+fn coverage_lines(coverage: &[KindCoverage]) -> String {
+    let mut text = String::new();
+    if coverage.is_empty() {
+        return text;
+    }
+    let width = coverage
+        .iter()
+        .map(|kind| kind.kind.len())
+        .max()
+        .unwrap_or(0);
+    let width = width.max("fault".len());
+    let mut row = |[kind, injected, effective, overlapped, changes]: [&str; 5]| {
+        let _ = writeln!(
+            text,
+            "  {kind:<width$}  {injected:>8}  {effective:>9}  {overlapped:>20}  {changes:>14}"
+        );
+    };
+    row([
+        "fault",
+        "injected",
+        "effective",
+        "operations meanwhile",
+        "leader changes",
+    ]);
+    for kind in coverage {
+        row([
+            &kind.kind,
+            &kind.injected.to_string(),
+            &kind.effective.to_string(),
+            &kind.overlapped.to_string(),
+            &kind.leader_changes.to_string(),
+        ]);
+    }
+    format!("\n{text}")
 }
 
 /// The counterexample: its operations, why they contradict each other, what went on around them.

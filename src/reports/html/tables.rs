@@ -6,6 +6,7 @@ use maud::{Markup, html};
 
 use super::facts::{Facts, describe, outcome_name, readable, shorten};
 use super::scale::Unit;
+use crate::coverage::KindCoverage;
 
 /// Longer values are folded away.
 const SHOWN_CHARACTERS_MAX: usize = 160;
@@ -67,6 +68,33 @@ pub(super) fn core(facts: &Facts, found: &Counterexample) -> Markup {
                             @if one.weakened { ", its end does not matter" }
                             @if i == found.culprit { ", cannot be placed" }
                             @if let Some(error) = &operation.error { div.muted { (error) } } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What each kind of fault exercised.
+pub(super) fn coverage(kinds: &[KindCoverage]) -> Markup {
+    html! {
+        @if !kinds.is_empty() {
+            table.narrow {
+                thead {
+                    tr {
+                        th { "kind" } th.number { "injected" } th.number { "effective" }
+                        th.number { "operations meanwhile" } th.number { "leader changes" }
+                    }
+                }
+                tbody {
+                    @for kind in kinds {
+                        tr {
+                            td { (kind.kind) }
+                            td.number { (kind.injected) }
+                            td.number { (kind.effective) }
+                            td.number { (kind.overlapped) }
+                            td.number { (kind.leader_changes) }
+                        }
                     }
                 }
             }
