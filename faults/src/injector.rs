@@ -22,6 +22,8 @@ struct Active {
     prepared: Prepared,
     /// What injecting it did; `None` until it was injected.
     injected: Option<Effect>,
+    /// How many beats it has had since.
+    beats: u64,
 }
 
 impl Active {
@@ -74,6 +76,7 @@ impl Injector {
             action: planned.action.clone(),
             prepared,
             injected: None,
+            beats: 0,
         };
         let noted = if self.active.iter().any(|other| other.id == planned.id) {
             Err(format!(
@@ -113,6 +116,25 @@ impl Injector {
         let event = active.event(FaultPhase::Inject, &effect);
         active.injected = Some(effect);
         Some(event)
+    }
+
+    /// Does again what the fault in force under this number does again and again. Returns an event,
+    /// of phase `Error`, only when something failed.
+    ///
+    /// `None` also when no such fault is in force.
+    pub fn beat(&mut self, id: u64, target: &dyn Target) -> Option<Fault> {
+        let active = self
+            .active
+            .iter_mut()
+            .find(|active| active.id == id && active.injected.is_some())?;
+        let fault = active.action.fault();
+        let standing = &mut self.standing;
+        let effect = fault.beat(id, active.beats, &active.prepared, target, standing);
+        active.beats += 1;
+        if let (Some(true), Some(injected)) = (effect.effective, &mut active.injected) {
+            injected.effective = Some(true);
+        }
+        (!effect.errors.is_empty()).then(|| active.event(FaultPhase::Error, &effect))
     }
 
     /// Takes back the fault begun under this number, as far as no other fault still in force

@@ -109,6 +109,25 @@ pub(crate) trait FaultKind {
         None
     }
 
+    /// How long after it was injected (`beats` is 0), or after that many [beats](Self::beat), the
+    /// next beat is due, in milliseconds; `None` for none.
+    fn next_beat_ms(&self, _beats: u64) -> Option<u64> {
+        None
+    }
+
+    /// Does what is to be done again and again while it is in force. `beats` counts those before.
+    /// An effect that this shows is an effect of the fault.
+    fn beat(
+        &self,
+        _id: u64,
+        _beats: u64,
+        _prepared: &Prepared,
+        _target: &dyn Target,
+        _standing: &mut Standing,
+    ) -> Effect {
+        Effect::default()
+    }
+
     /// The order in which nodes are chosen, given the plan's and what is in force.
     fn preferred(&self, order: &[Name], _standing: &Standing) -> Vec<Name> {
         order.to_vec()

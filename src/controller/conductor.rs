@@ -272,6 +272,8 @@ impl Run<'_> {
         match fault.phase {
             FaultPhase::Begin => {}
             FaultPhase::Inject | FaultPhase::Error => {
+                // One that could not be healed, or whose beats fail, is told of more than once.
+                active.retain(|(id, _)| *id != fault.id);
                 active.push((fault.id, fault.kind.to_string()));
             }
             FaultPhase::Heal => active.retain(|(id, _)| *id != fault.id),

@@ -59,6 +59,11 @@ pub fn walk(walk: &Walk<'_>, injector: &mut Injector) {
                     (walk.record)(fault);
                 }
             }
+            Next::Beat(planned) => {
+                if let Some(fault) = injector.beat(planned.id, walk.target) {
+                    (walk.record)(fault);
+                }
+            }
             Next::Over => break,
             next => {
                 let look = Instant::now() + Duration::from_millis(LOOK_MS);

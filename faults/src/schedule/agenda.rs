@@ -10,8 +10,26 @@ pub struct Agenda<'a> {
     waiting: Vec<(&'a Planned, Waiting<'a>)>,
     /// With the time at which each begins.
     due: Vec<(u64, &'a Planned)>,
-    /// With the time at which each ends.
-    open: Vec<(u64, &'a Planned)>,
+    open: Vec<Open<'a>>,
+}
+
+/// A fault in force.
+#[derive(Debug)]
+struct Open<'a> {
+    planned: &'a Planned,
+    /// When it ends.
+    ends_ms: u64,
+    beats: u64,
+    /// When its next beat is due.
+    beat_ms: Option<u64>,
+}
+
+impl Open<'_> {
+    /// When something is next to be done about it.
+    fn next_ms(&self) -> u64 {
+        let beat_ms = self.beat_ms.unwrap_or(u64::MAX);
+        self.ends_ms.min(beat_ms)
+    }
 }
 
 /// What is to be done next.
@@ -21,6 +39,8 @@ pub enum Next<'a> {
     Inject(&'a Planned),
     /// Heal this fault, now.
     Heal(&'a Planned),
+    /// Let this fault do again what it does again and again, now.
+    Beat(&'a Planned),
     /// Nothing before this time, in milliseconds after the start.
     At(u64),
     /// Nothing until something waited for has come.
@@ -51,25 +71,44 @@ impl<'a> Agenda<'a> {
     /// What ends comes before what begins at the same time.
     pub fn next(&mut self, now_ms: u64, observed: &Observed) -> Next<'a> {
         self.look(now_ms, observed);
-        let (heal, inject) = (soonest(&self.open), soonest(&self.due));
-        match (heal, inject) {
-            (Some((at, place)), other) if other.is_none_or(|(begins, _)| at <= begins) => {
-                if at > now_ms {
-                    return Next::At(at);
+        let open_at = soonest(self.open.iter().map(Open::next_ms));
+        let due_at = soonest(self.due.iter().map(|(at_ms, _)| *at_ms));
+        match (open_at, due_at) {
+            (Some((at_ms, place)), other) if other.is_none_or(|(begins, _)| at_ms <= begins) => {
+                if at_ms > now_ms {
+                    return Next::At(at_ms);
                 }
-                Next::Heal(self.open.remove(place).1)
+                self.end_or_beat(place, now_ms)
             }
-            (_, Some((at, place))) => {
-                if at > now_ms {
-                    return Next::At(at);
+            (_, Some((at_ms, place))) => {
+                if at_ms > now_ms {
+                    return Next::At(at_ms);
                 }
                 let (_, planned) = self.due.remove(place);
-                self.open.push((at.saturating_add(planned.for_ms), planned));
+                let beat_ms = planned.action.fault().next_beat_ms(0);
+                self.open.push(Open {
+                    planned,
+                    ends_ms: at_ms.saturating_add(planned.for_ms),
+                    beats: 0,
+                    beat_ms: beat_ms.map(|wait_ms| now_ms.saturating_add(wait_ms)),
+                });
                 Next::Inject(planned)
             }
             _ if self.waiting.is_empty() => Next::Over,
             _ => Next::Look,
         }
+    }
+
+    fn end_or_beat(&mut self, place: usize, now_ms: u64) -> Next<'a> {
+        let open = &mut self.open[place];
+        if open.ends_ms <= now_ms {
+            return Next::Heal(self.open.remove(place).planned);
+        }
+        open.beats += 1;
+        // Counted from now: a beat that came late does not make the next ones pile up.
+        let wait_ms = open.planned.action.fault().next_beat_ms(open.beats);
+        open.beat_ms = wait_ms.map(|wait_ms| now_ms.saturating_add(wait_ms.max(1)));
+        Next::Beat(open.planned)
     }
 
     /// Whether something is still waited for, so that it is worth looking again before the next
@@ -102,9 +141,9 @@ impl<'a> Agenda<'a> {
 }
 
 /// The earliest time, the first of its kind, and where it stands.
-fn soonest(entries: &[(u64, &Planned)]) -> Option<(u64, usize)> {
-    let times = entries.iter().enumerate();
-    times.map(|(place, (at, _))| (*at, place)).min()
+fn soonest(times: impl Iterator<Item = u64>) -> Option<(u64, usize)> {
+    let places = times.enumerate();
+    places.map(|(place, at_ms)| (at_ms, place)).min()
 }
 
 #[cfg(test)]
@@ -144,6 +183,7 @@ mod tests {
                     observed.healed.insert(planned.id);
                     log.push(format!("{now_ms}h{}", planned.id));
                 }
+                Next::Beat(planned) => log.push(format!("{now_ms}b{}", planned.id)),
                 Next::At(at) => now_ms = if agenda.is_waiting() { now_ms + 1 } else { at },
                 Next::Look => now_ms += 1,
                 Next::Over => break,

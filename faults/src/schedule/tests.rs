@@ -418,6 +418,7 @@ fn majority_down_ms(schedule: &Schedule, count: usize) -> u64 {
                 }
                 _ => {}
             },
+            Next::Beat(_) => {}
             _ => unreachable!("nothing waits for anything"),
         }
     }
