@@ -22,6 +22,7 @@ pub mod sandbox;
 pub mod switch;
 pub mod systems;
 
+mod clock;
 mod cluster;
 mod error;
 mod init;

@@ -1,0 +1,23 @@
+//! The clocks of a node's processes, changed while they run, without their help and without
+//! touching the host's clock.
+//!
+//! Programs read the time by functions of the vDSO, a piece of code that the kernel maps into each
+//! process. We stop a process for a moment (ptrace(2)), put a small [`payload`] into it, and let
+//! those functions jump there. The payload shows the true time bent as its page of parameters says.
+//! When all is healed the bytes of the functions are put back.
+//!
+//! Not reached are programs that make the system call themselves, read the time stamp counter, or
+//! are built for 32 bits; and timers: whatever waits in the kernel waits for true time to pass.
+
+mod error;
+mod payload;
+mod process;
+mod ptrace;
+mod remote;
+mod session;
+mod standing;
+mod vdso;
+
+pub(crate) use error::ClockError;
+pub(crate) use process::{Mappings, Offset, Reading, change, is_current};
+pub(crate) use standing::Standing;
