@@ -3,12 +3,15 @@
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use faults::{CLIENTS, Name, Target, TargetError, Unavailable};
+use faults::{CLIENTS, Clock, Distortion, Name, Target, TargetError, Unavailable};
 use histories::Value;
 
+use crate::clock::Keeper;
+use crate::doctor;
 use crate::error::ClusterError;
 use crate::mode::Mode;
 use crate::network::{Addresses, CONTROL, Entrance, Network};
@@ -40,8 +43,11 @@ pub struct ClusterSpec {
 /// controller sees them, and only the last is an init's.
 pub struct Cluster {
     addresses: Addresses,
-    nodes: Vec<Node>,
+    nodes: Arc<[Node]>,
     network: Option<Network>,
+    clock_keeper: Keeper,
+    /// Whether clocks can be changed here, once it was tried.
+    clocks_tried: OnceLock<Result<(), Unavailable>>,
 }
 
 impl Cluster {
@@ -66,12 +72,14 @@ impl Cluster {
             nodes: nodes.collect(),
             addresses,
             network,
+            clock_keeper: Keeper::default(),
+            clocks_tried: OnceLock::new(),
         };
-        for node in &cluster.nodes {
+        for node in cluster.nodes.iter() {
             node.start()?;
         }
         let deadline = Instant::now() + Duration::from_millis(spec.ready_limit_ms);
-        for node in &cluster.nodes {
+        for node in cluster.nodes.iter() {
             cluster.await_node(node, deadline, spec.ready_limit_ms)?;
         }
         Ok(cluster)
@@ -112,6 +120,24 @@ impl Cluster {
         self.await_node(self.node(node)?, deadline, limit_ms)
     }
 
+    /// Distorts a clock of a node's processes; [`faults::Clocks`] says how. Without asking first
+    /// whether this machine allows it.
+    fn distort(
+        &self,
+        node: &str,
+        clock: Clock,
+        distortions: &[(u64, Distortion)],
+    ) -> Result<Value, ClusterError> {
+        let evidence = self.node(node)?.set_distortions(clock, distortions)?;
+        let kept = self.clock_keeper.look_after(&self.nodes);
+        kept.map_err(|error| ClusterError::Node {
+            action: "look after the clocks of",
+            node: node.into(),
+            error,
+        })?;
+        Ok(evidence)
+    }
+
     /// Ends every process of every node and takes the network down.
     ///
     /// Every node is tried; the first failure is returned.
@@ -121,7 +147,7 @@ impl Cluster {
 
     fn kill_all(&self) -> Result<(), ClusterError> {
         let mut outcome = Ok(());
-        for node in &self.nodes {
+        for node in self.nodes.iter() {
             outcome = outcome.and(node.kill().map(drop));
         }
         outcome
@@ -210,6 +236,22 @@ impl Target for Cluster {
                     .into(),
             }),
         }
+    }
+
+    fn clocks(&self) -> Result<&dyn faults::Clocks, Unavailable> {
+        let tried = self.clocks_tried.get_or_init(doctor::try_clocks);
+        tried.clone().map(|()| self as &dyn faults::Clocks)
+    }
+}
+
+impl faults::Clocks for Cluster {
+    fn set_distortions(
+        &self,
+        node: &str,
+        clock: Clock,
+        distortions: &[(u64, Distortion)],
+    ) -> Result<Value, TargetError> {
+        Ok(self.distort(node, clock, distortions)?)
     }
 }
 

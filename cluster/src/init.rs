@@ -9,6 +9,8 @@ use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, sigprocmask};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
+use crate::clock;
+
 /// What a signal to the init itself asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Request {
@@ -18,9 +20,22 @@ pub(crate) enum Request {
     HangUp,
 }
 
+/// How a program begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Begin {
+    /// At once.
+    Running,
+    /// Stopped as by SIGSTOP before its first instruction.
+    Stopped,
+}
+
 /// Runs `command` as the only own child and returns its exit code, 128 + the signal's number if a
 /// signal ended it. `on_request` says what to do when a signal asks something of the init.
-pub(crate) fn run(command: &mut Command, on_request: impl Fn(Request, Pid)) -> io::Result<u8> {
+pub(crate) fn run(
+    command: &mut Command,
+    begin: Begin,
+    on_request: impl Fn(Request, Pid),
+) -> io::Result<u8> {
     // Blocked before the child exists, so that none of its signals is missed.
     let mut signals = SigSet::empty();
     signals.add(Signal::SIGCHLD);
@@ -31,7 +46,13 @@ pub(crate) fn run(command: &mut Command, on_request: impl Fn(Request, Pid)) -> i
     // SAFETY: between fork and exec the closure makes one system call (rt_sigprocmask), which is
     // async-signal-safe; it allocates nothing and takes no lock.
     unsafe { command.pre_exec(unblock) };
+    if begin == Begin::Stopped {
+        clock::stop_at_exec(command);
+    }
     let program = pid_of(&command.spawn()?);
+    if begin == Begin::Stopped {
+        clock::leave_stopped(program)?;
+    }
     loop {
         if let Some(code) = reap(program)? {
             return Ok(code);

@@ -44,4 +44,6 @@ pub use schedule::{
     Agenda, Draw, DrawError, Next, Planned, Problem, Rhythm, Schedule, ScheduleError,
 };
 pub use shape::Shape;
-pub use target::{CLIENTS, Link, Name, Network, Target, TargetError, Unavailable};
+pub use target::{
+    CLIENTS, Clock, Clocks, Distortion, Link, Name, Network, Target, TargetError, Unavailable,
+};

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use histories::Value;
 use serde::{Deserialize, Serialize};
 
+use crate::names::named;
+
 /// The name of a node, or of another port of the network such as [`CLIENTS`].
 pub type Name = Arc<str>;
 
@@ -41,6 +43,9 @@ pub trait Target: Send + Sync {
 
     /// The network between the nodes, or why it cannot be touched here.
     fn network(&self) -> Result<&dyn Network, Unavailable>;
+
+    /// The clocks of the nodes' processes, or why they cannot be changed here.
+    fn clocks(&self) -> Result<&dyn Clocks, Unavailable>;
 }
 
 /// One direction of the connection between two ports of the network.
@@ -60,6 +65,67 @@ pub trait Network {
 
     /// How many packets have been dropped on these links because they were cut, since the start.
     fn dropped_packets(&self, links: &[Link]) -> u64;
+}
+
+named! {
+    /// A class of clocks of a process.
+    Clock, "clock" {
+        /// The time of day: `CLOCK_REALTIME` and its relatives, `gettimeofday`, `time`.
+        Realtime = "realtime",
+        /// Elapsed time: `CLOCK_MONOTONIC` and its relatives, `CLOCK_BOOTTIME` among them.
+        Monotonic = "monotonic",
+    }
+}
+
+impl Default for Clock {
+    /// What time servers and administrators really change.
+    fn default() -> Self {
+        Clock::Realtime
+    }
+}
+
+/// One way in which a clock is wrong. Several at once add up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Distortion {
+    /// It is ahead by so many milliseconds, or behind.
+    Offset {
+        /// How far.
+        ms: i64,
+    },
+    /// It gains so many microseconds in every second, or loses them.
+    Drift {
+        /// Parts per million.
+        ppm: i64,
+    },
+    /// It stands still.
+    Freeze,
+    /// It is ahead in the first half of every period, and right in the second. Of several strobes
+    /// the last counts.
+    Strobe {
+        /// How far ahead, in milliseconds; behind if negative.
+        offset_ms: i64,
+        /// The whole period, in microseconds.
+        period_us: u64,
+    },
+}
+
+/// The clocks of the nodes' processes.
+pub trait Clocks {
+    /// From now on every process of the node, those included that are started later, sees this
+    /// clock distorted in these ways and in no others; none gives it back the true time. A
+    /// distortion that was in force already, by its fault's number, goes on.
+    ///
+    /// Returns evidence of each process that was changed, read by the process itself from its
+    /// clock: how far that was from the true time before and after the change, how exactly that is
+    /// known, and for how long the process was held meanwhile: `{"processes" [{"pid" 412,
+    /// "before_us" 0, "after_us" 5000000, "within_us" 31, "held_us" 402}]}`. Those that were
+    /// started since the change before stand under `"started_since"`.
+    fn set_distortions(
+        &self,
+        node: &str,
+        clock: Clock,
+        distortions: &[(u64, Distortion)],
+    ) -> Result<Value, TargetError>;
 }
 
 /// Why something could not be done to the cluster: what failed, on what, why.

@@ -11,7 +11,9 @@ pub(crate) enum ClockError {
     #[error("process {0} has ended or runs another program")]
     Ended(Pid),
     /// Only one process at a time can trace another.
-    #[error("process {pid} is traced by process {tracer} already (hint: end that debugger or strace)")]
+    #[error(
+        "process {pid} is traced by process {tracer} already (hint: end that debugger or strace)"
+    )]
     Traced { pid: Pid, tracer: i32 },
     /// The kernel does not let us.
     #[error(
@@ -37,7 +39,11 @@ pub(crate) enum ClockError {
 impl ClockError {
     pub fn stuck(pid: Pid, what: &'static str) -> Self {
         let limit_ms = super::session::LIMIT.as_millis();
-        ClockError::Stuck { pid, what, limit_ms }
+        ClockError::Stuck {
+            pid,
+            what,
+            limit_ms,
+        }
     }
 
     pub fn vdso(pid: Pid, problem: impl ToString) -> Self {
@@ -57,7 +63,10 @@ impl ClockError {
         let errno = error.raw_os_error().unwrap_or_default();
         match nix::errno::Errno::from_raw(errno) {
             nix::errno::Errno::ENOENT => ClockError::Ended(pid),
-            nix::errno::Errno::EACCES => ClockError::Refused { pid, error: nix::errno::Errno::EACCES },
+            nix::errno::Errno::EACCES => ClockError::Refused {
+                pid,
+                error: nix::errno::Errno::EACCES,
+            },
             errno => Self::call(pid, action, errno),
         }
     }

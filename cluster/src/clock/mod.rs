@@ -10,14 +10,19 @@
 //! are built for 32 bits; and timers: whatever waits in the kernel waits for true time to pass.
 
 mod error;
+mod hold;
+mod keeper;
+mod node;
 mod payload;
 mod process;
 mod ptrace;
 mod remote;
 mod session;
 mod standing;
+mod trial;
 mod vdso;
 
-pub(crate) use error::ClockError;
-pub(crate) use process::{Mappings, Offset, Reading, change, is_current};
-pub(crate) use standing::Standing;
+pub(crate) use hold::{leave_stopped, stop_at_exec};
+pub(crate) use keeper::Keeper;
+pub(crate) use node::NodeClocks;
+pub(crate) use trial::attempt;

@@ -114,7 +114,10 @@ impl NodeClocks {
             let mut pending = Vec::new();
             for pid in listed {
                 let program = program_of(pid);
-                if problems.contains_key(&pid) || program.is_none() || self.current.get(&pid) == program.as_ref() {
+                if problems.contains_key(&pid)
+                    || program.is_none()
+                    || self.current.get(&pid) == program.as_ref()
+                {
                     continue;
                 }
                 match is_current(pid, &self.standing) {
@@ -195,7 +198,10 @@ mod tests {
     fn a_process_shares_its_memory_with_itself_only() {
         let (own, parent) = (nix::unistd::getpid(), nix::unistd::getppid());
         assert!(share_memory(own, own));
-        assert_eq!(sharing_memory(&[own, parent, own]), [vec![own, own], vec![parent]]);
+        assert_eq!(
+            sharing_memory(&[own, parent, own]),
+            [vec![own, own], vec![parent]]
+        );
     }
 
     #[test]

@@ -32,7 +32,8 @@ pub(super) const MAPPING_BYTES: u64 = 3 * PAGE_BYTES;
 pub(super) const PATCH_BYTES: usize = 12;
 
 /// The functions that are redirected, in the order of [`Page::originals`] and of the entries.
-pub(super) const FUNCTIONS: [&str; 3] = ["__vdso_clock_gettime", "__vdso_gettimeofday", "__vdso_time"];
+pub(super) const FUNCTIONS: [&str; 3] =
+    ["__vdso_clock_gettime", "__vdso_gettimeofday", "__vdso_time"];
 
 /// Between the entries of two functions, at the beginning of the code.
 const ENTRY_BYTES: u64 = 16;
@@ -325,7 +326,11 @@ mod tests {
     #[test]
     fn the_code_fits_its_page_and_begins_with_its_entries() {
         let code = code();
-        assert!(code.len() > 64 && code.len() < PAGE_BYTES as usize, "{}", code.len());
+        assert!(
+            code.len() > 64 && code.len() < PAGE_BYTES as usize,
+            "{}",
+            code.len()
+        );
         for function in 0..FUNCTIONS.len() {
             // A short or a near jump.
             let first = code[entry(0, function) as usize];

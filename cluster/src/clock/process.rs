@@ -209,7 +209,8 @@ impl Clocks<'_> {
         page.generation = standing.generation;
         page.courses = [(Clock::Realtime, i64::MIN), (Clock::Monotonic, floor_ns)]
             .map(|(clock, floor_ns)| standing.course(clock, true_time_ns(clock), floor_ns));
-        self.remote.write(self.mapping + PAGE_BYTES, &page.to_bytes())
+        self.remote
+            .write(self.mapping + PAGE_BYTES, &page.to_bytes())
     }
 
     fn offset(&self, clock: Clock) -> Result<Offset, ClockError> {
@@ -231,7 +232,9 @@ impl Clocks<'_> {
         };
         let (result_at, stack_top) = (self.mapping + 2 * PAGE_BYTES, self.mapping + MAPPING_BYTES);
         let arguments = [id as u64, result_at];
-        let result = self.remote.call(self.function, arguments, self.mapping, stack_top)?;
+        let result = self
+            .remote
+            .call(self.function, arguments, self.mapping, stack_top)?;
         let mut time = [[0; 8]; 2];
         for (at, number) in (result_at..).step_by(8).zip(&mut time) {
             self.memory

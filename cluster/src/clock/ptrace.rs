@@ -40,7 +40,12 @@ pub(super) enum State {
 
 /// Becomes the thread's tracer; it goes on.
 pub(super) fn seize(thread: Pid) -> nix::Result<()> {
-    request(PTRACE_SEIZE, thread, 0, libc::PTRACE_O_TRACESYSGOOD as usize)
+    request(
+        PTRACE_SEIZE,
+        thread,
+        0,
+        libc::PTRACE_O_TRACESYSGOOD as usize,
+    )
 }
 
 /// Asks the thread to stop, at the latest before it runs another instruction of its program.
@@ -106,7 +111,12 @@ pub(super) fn rseq_area(thread: Pid) -> nix::Result<u64> {
     // struct ptrace_rseq_configuration: a pointer, two numbers, flags and padding.
     let mut configuration = [0_u64; 3];
     let into = configuration.as_mut_ptr() as usize;
-    request(PTRACE_GET_RSEQ_CONFIGURATION, thread, size_of_val(&configuration), into)?;
+    request(
+        PTRACE_GET_RSEQ_CONFIGURATION,
+        thread,
+        size_of_val(&configuration),
+        into,
+    )?;
     Ok(configuration[0])
 }
 

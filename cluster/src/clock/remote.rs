@@ -115,7 +115,10 @@ impl<'a> Remote<'a> {
                 return Ok(registers.rdi.cast_signed());
             }
         }
-        Err(ClockError::stuck(self.session.pid(), "did not return from its time function"))
+        Err(ClockError::stuck(
+            self.session.pid(),
+            "did not return from its time function",
+        ))
     }
 
     /// The process that the thread belongs to.
@@ -159,7 +162,11 @@ impl<'a> Remote<'a> {
         let failed = |error| ClockError::call(self.session.pid(), "let a thread work", error);
         ptrace::proceed_to_system_call(self.thread, 0).map_err(failed)?;
         let deadline = self.session.deadline();
-        self.go_until(State::AtSystemCall, ptrace::proceed_to_system_call, deadline)
+        self.go_until(
+            State::AtSystemCall,
+            ptrace::proceed_to_system_call,
+            deadline,
+        )
     }
 
     /// Waits for a stop of this kind, and lets the thread go on after every other.
@@ -205,6 +212,13 @@ impl<'a> Remote<'a> {
 
 /// Whether this signal says that an instruction went wrong.
 fn is_fault(signal: i32) -> bool {
-    let faults = [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGSYS, libc::SIGTRAP];
+    let faults = [
+        libc::SIGSEGV,
+        libc::SIGBUS,
+        libc::SIGILL,
+        libc::SIGFPE,
+        libc::SIGSYS,
+        libc::SIGTRAP,
+    ];
     faults.contains(&signal)
 }

@@ -115,7 +115,10 @@ impl Session {
     /// One inside of a restartable sequence (rseq(2)) may not: the kernel would take it for gone
     /// from there.
     pub fn worker(&self) -> Result<Pid, ClockError> {
-        let stopped = self.threads.iter().filter(|thread| thread.hold == Hold::Stopped);
+        let stopped = self
+            .threads
+            .iter()
+            .filter(|thread| thread.hold == Hold::Stopped);
         let mut last_resort = None;
         for thread in stopped {
             let Ok(registers) = ptrace::registers(thread.id) else {
@@ -137,7 +140,10 @@ impl Session {
     pub fn clear(&mut self, functions: &[u64]) -> Result<(), ClockError> {
         while let Some(at) = self.find_in(functions) {
             if Instant::now() > self.deadline {
-                return Err(ClockError::stuck(self.pid(), "did not leave its time functions"));
+                return Err(ClockError::stuck(
+                    self.pid(),
+                    "did not leave its time functions",
+                ));
             }
             let thread = self.threads[at];
             if thread.hold == Hold::Stopped && self.proceed(thread.id, 0)? {
@@ -181,9 +187,15 @@ impl Session {
             let mut fresh = Vec::new();
             for process in &self.members {
                 for id in threads_of(*process)? {
-                    if !self.threads.iter().any(|thread| thread.id == id) && self.seize(*process, id)? {
+                    if !self.threads.iter().any(|thread| thread.id == id)
+                        && self.seize(*process, id)?
+                    {
                         let hold = Hold::Stopped;
-                        fresh.push(Thread { id, process: *process, hold });
+                        fresh.push(Thread {
+                            id,
+                            process: *process,
+                            hold,
+                        });
                     }
                 }
             }
@@ -210,7 +222,10 @@ impl Session {
             Err(_) if has_ended(process, thread) => Ok(false),
             Err(error) => {
                 refuse_traced(process)?;
-                Err(ClockError::Refused { pid: process, error })
+                Err(ClockError::Refused {
+                    pid: process,
+                    error,
+                })
             }
         }
     }
@@ -292,7 +307,13 @@ impl Session {
         // What cannot be read is not there.
         let length = self.memory.read_at(&mut bytes, stack).unwrap_or(0);
         bytes.truncate(length);
-        let words: Vec<u64> = bytes.as_chunks().0.iter().copied().map(u64::from_le_bytes).collect();
+        let words: Vec<u64> = bytes
+            .as_chunks()
+            .0
+            .iter()
+            .copied()
+            .map(u64::from_le_bytes)
+            .collect();
         words.into_iter()
     }
 
@@ -338,7 +359,11 @@ fn threads_of(process: Pid) -> Result<Vec<Pid>, ClockError> {
     let mut threads = Vec::new();
     for entry in fs::read_dir(format!("/proc/{process}/task")).map_err(|error| failed(&error))? {
         let name = entry.map_err(|error| failed(&error))?.file_name();
-        threads.extend(name.to_str().and_then(|name| name.parse().ok()).map(Pid::from_raw));
+        threads.extend(
+            name.to_str()
+                .and_then(|name| name.parse().ok())
+                .map(Pid::from_raw),
+        );
     }
     Ok(threads)
 }
@@ -372,7 +397,9 @@ fn state_letter(folder: &str) -> Option<char> {
 fn refuse_traced(pid: Pid) -> Result<(), ClockError> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))
         .map_err(|error| ClockError::io(pid, "read the state", &error))?;
-    let tracer = status.lines().find_map(|line| line.strip_prefix("TracerPid:"));
+    let tracer = status
+        .lines()
+        .find_map(|line| line.strip_prefix("TracerPid:"));
     match tracer.and_then(|tracer| tracer.trim().parse().ok()) {
         None | Some(0) => Ok(()),
         Some(tracer) => Err(ClockError::Traced { pid, tracer }),

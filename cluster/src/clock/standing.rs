@@ -98,7 +98,10 @@ impl Standing {
                     parts = parts.saturating_add(ppm);
                 }
                 Distortion::Freeze => {}
-                Distortion::Strobe { offset_ms, period_us } => {
+                Distortion::Strobe {
+                    offset_ms,
+                    period_us,
+                } => {
                     course.strobe_base_ns = since_ns;
                     course.strobe_half_ns = (saturate(period_us) / 2).max(1) * NS_PER_US;
                     course.strobe_amplitude_ns = offset_ms.saturating_mul(NS_PER_MS);

@@ -66,7 +66,9 @@ impl Offsets {
         let base = base.ok_or("its vDSO has nothing to load")?;
         let mut functions = [0; 3];
         for (function, name) in functions.iter_mut().zip(FUNCTIONS) {
-            let symbol = file.dynamic_symbols().find(|symbol| symbol.name() == Ok(name));
+            let symbol = file
+                .dynamic_symbols()
+                .find(|symbol| symbol.name() == Ok(name));
             let symbol = symbol.ok_or_else(|| format!("its vDSO has no {name}"))?;
             if symbol.size() < PATCH_BYTES as u64 {
                 return Err(format!("{name} has only {} bytes", symbol.size()));
@@ -112,7 +114,10 @@ mod tests {
     fn other_images_are_refused_in_words() {
         for image in [&b""[..], b"\x7fELF", &[0; 4096]] {
             let problem = Offsets::of(image).unwrap_err();
-            assert!(problem.contains("not that of a 64-bit program"), "{problem}");
+            assert!(
+                problem.contains("not that of a 64-bit program"),
+                "{problem}"
+            );
         }
     }
 

@@ -54,6 +54,13 @@ const SANDBOX_TRIAL: Trial = Trial {
     topic: Topic::Namespaces,
 };
 
+const CLOCK_TRIAL: Trial = Trial {
+    id: trials::CLOCK,
+    name: "ptrace of a child, and another time for it",
+    needed_for: "clock faults",
+    topic: Topic::Ptrace,
+};
+
 const TRIALS: [Trial; 8] = [
     Trial {
         id: trials::USER,
@@ -79,12 +86,7 @@ const TRIALS: [Trial; 8] = [
         needed_for: "partitions and packet faults",
         topic: Topic::Namespaces,
     },
-    Trial {
-        id: trials::PTRACE,
-        name: "ptrace of a child",
-        needed_for: "clock faults",
-        topic: Topic::Ptrace,
-    },
+    CLOCK_TRIAL,
     Trial {
         id: trials::FUSE,
         name: "/dev/fuse",
@@ -120,6 +122,14 @@ pub fn examine() -> Vec<Ability> {
 pub(crate) fn try_sandbox() -> Result<(), Unavailable> {
     in_sandbox(&SANDBOX_TRIAL).map_err(|cause| Unavailable {
         remedy: SANDBOX_TRIAL.topic.advice(&Facts::of_this_machine()),
+        cause,
+    })
+}
+
+/// Tries to change the clocks of a process.
+pub(crate) fn try_clocks() -> Result<(), Unavailable> {
+    directly(&CLOCK_TRIAL).map_err(|cause| Unavailable {
+        remedy: CLOCK_TRIAL.topic.advice(&Facts::of_this_machine()),
         cause,
     })
 }

@@ -12,8 +12,10 @@ use nix::errno::Errno;
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::getpid;
 
+use crate::clock;
 use crate::error::{ClusterError, For, SystemCall};
 use crate::hidden::{StageError, stage_command};
+use crate::init::pid_of;
 use crate::mode::Mode;
 use crate::network::{Addresses, Network, links};
 use crate::sandbox::namespaces::{make_mounts_private, mount_proc, unshare_as_root, unshare_user};
@@ -22,14 +24,14 @@ pub(super) const USER: &str = "user";
 pub(super) const PROC: &str = "proc";
 pub(super) const NETWORK: &str = "network";
 pub(super) const SWITCH: &str = "switch";
-pub(super) const PTRACE: &str = "ptrace";
+pub(super) const CLOCK: &str = "clock";
 pub(super) const FUSE: &str = "fuse";
 pub(super) const TUN: &str = "tun";
 pub(super) const CGROUP: &str = "cgroup";
 
 /// Halves of trials that need two processes.
 const PROC_INSIDE: &str = "proc-inside";
-const PTRACE_TARGET: &str = "ptrace-target";
+const CLOCK_TARGET: &str = "clock-target";
 
 /// How long a packet may be under way.
 const PACKET_LIMIT: Duration = Duration::from_secs(2);
@@ -46,8 +48,8 @@ pub(crate) fn run(args: &[OsString]) -> Result<u8, StageError> {
         PROC_INSIDE => try_proc_inside(),
         NETWORK => try_network(),
         SWITCH => try_switch(),
-        PTRACE => try_ptrace(),
-        PTRACE_TARGET => wait_for_end_of_input(),
+        CLOCK => return try_clock(),
+        CLOCK_TARGET => wait_for_end_of_input(),
         FUSE => try_device("/dev/fuse"),
         TUN => try_device("/dev/net/tun"),
         CGROUP => try_cgroup(),
@@ -146,23 +148,21 @@ fn try_switch() -> Result<(), ClusterError> {
     Ok(())
 }
 
-fn try_ptrace() -> Result<(), ClusterError> {
+/// The clock of a child, changed, read and put back.
+fn try_clock() -> Result<u8, StageError> {
+    let failed = |message| StageError { message, code: 1 };
+    let start = |error| failed(format!("cannot start a process to be traced: {error}"));
     let mut target = stage_command("trial")
-        .call("start a process to be traced")?
-        .arg(PTRACE_TARGET)
+        .map_err(start)?
+        .arg(CLOCK_TARGET)
         .stdin(Stdio::piped())
         .spawn()
-        .call("start a process to be traced")?;
-    let nothing = std::ptr::null_mut::<libc::c_void>();
-    // SAFETY: PTRACE_SEIZE takes no address and no data here and writes nothing; the target is a
-    // child that is not reaped yet, so the pid is its own.
-    let seized = unsafe { libc::ptrace(libc::PTRACE_SEIZE, target.id(), nothing, nothing) };
-    let seized = Errno::result(seized).call("trace a child");
+        .map_err(start)?;
+    let outcome = clock::attempt(pid_of(&target));
     // It ends when its input ends; killed, it ends for certain.
     let _ = target.kill();
     let _ = target.wait();
-    seized?;
-    Ok(())
+    outcome.map(|()| 0).map_err(failed)
 }
 
 fn wait_for_end_of_input() -> Result<(), ClusterError> {

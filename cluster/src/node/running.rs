@@ -6,9 +6,10 @@ use std::path::absolute;
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use faults::TargetError;
+use faults::{Clock, Distortion, TargetError};
 use histories::Value;
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::Signal;
@@ -17,8 +18,9 @@ use nix::unistd::Pid;
 use super::log::Logs;
 use super::processes::{Process, Scope, is_alive};
 use super::{ExitCallback, NodeExit, NodeSpec, stage};
+use crate::clock::NodeClocks;
 use crate::error::ClusterError;
-use crate::init::pid_of;
+use crate::init::{Begin, pid_of};
 use crate::lifeline::Lifeline;
 use crate::mode::Mode;
 use crate::network::Entrance;
@@ -27,6 +29,12 @@ use crate::watched::Watched;
 /// Within how long all processes of a killed node must be gone.
 const KILL_LIMIT: Duration = Duration::from_secs(10);
 
+/// Within how long a program that is to wait at its beginning must be there.
+const BEGIN_LIMIT: Duration = Duration::from_secs(5);
+
+/// Between two looks at one that is not there yet.
+const BEGIN_POLL: Duration = Duration::from_micros(500);
+
 /// A node that can be started, killed, paused and resumed, again and again.
 pub(crate) struct Node {
     pub spec: NodeSpec,
@@ -34,6 +42,8 @@ pub(crate) struct Node {
     host: Entrance,
     on_exit: ExitCallback,
     current: Mutex<Option<Life>>,
+    /// Locked after `current`, so that what is done to the node's processes is done one by one.
+    clocks: Mutex<NodeClocks>,
 }
 
 /// One process of the node, from its start to its end.
@@ -64,6 +74,7 @@ impl Node {
             host,
             on_exit,
             current: Mutex::new(None),
+            clocks: Mutex::default(),
         }
     }
 
@@ -75,10 +86,51 @@ impl Node {
         {
             return Ok(life.init.pid());
         }
-        let life = self.launch().map_err(|error| self.failed("start", error))?;
-        let pid = life.init.pid();
-        *current = Some(life);
-        Ok(pid)
+        let mut clocks = self.clocks();
+        clocks.forget_processes();
+        let begin = match clocks.is_true() {
+            true => Begin::Running,
+            false => Begin::Stopped,
+        };
+        let failed = |error| self.failed("start", error);
+        let life = current.insert(self.launch(begin).map_err(failed)?);
+        if begin == Begin::Stopped {
+            let begun = life.begin_with(&mut clocks);
+            begun.map_err(|error| self.failed("change the clocks at the start of", error))?;
+        }
+        Ok(life.init.pid())
+    }
+
+    /// From now on this clock is distorted in these ways, in every process of the node.
+    pub fn set_distortions(
+        &self,
+        clock: Clock,
+        distortions: &[(u64, Distortion)],
+    ) -> Result<Value, ClusterError> {
+        let failed = |error| self.failed("change the clocks of", error);
+        let current = self.current();
+        let life = current.as_ref().filter(|life| life.init.status().is_none());
+        let processes = || life.map_or(Ok(Vec::new()), Life::pids);
+        let changed = self.clocks().set(clock, distortions, processes);
+        let changed = changed.map_err(failed)?;
+        match changed.problems.is_empty() {
+            true => Ok(changed.evidence),
+            false => Err(failed(io::Error::other(changed.problems.join("; ")))),
+        }
+    }
+
+    /// Whether the clocks of later processes must be looked after.
+    pub fn has_distortions(&self) -> bool {
+        !self.clocks().is_true()
+    }
+
+    /// Distorts the clocks of processes that were started since, as all others are.
+    pub fn keep_distortions(&self) -> io::Result<()> {
+        let current = self.current();
+        match current.as_ref().filter(|life| life.init.status().is_none()) {
+            Some(life) => self.clocks().keep(|| life.pids()),
+            None => Ok(()),
+        }
     }
 
     /// Ends every process of the node and waits until they are gone. Returns those that there
@@ -166,12 +218,12 @@ impl Node {
             .map_or_else(Vec::new, |life| life.logs.last_lines())
     }
 
-    fn launch(&self) -> io::Result<Life> {
+    fn launch(&self, begin: Begin) -> io::Result<Life> {
         fs::create_dir_all(&self.spec.data_dir)?;
         fs::create_dir_all(&self.spec.log_dir)?;
         let (logs, stdout, stderr) = Logs::open(&self.spec.log_dir)?;
         let lifeline = Lifeline::new().map_err(io::Error::other)?;
-        let mut command = self.command(&lifeline)?;
+        let mut command = self.command(&lifeline, begin)?;
         command.stdin(Stdio::null()).stdout(stdout).stderr(stderr);
 
         let is_end_expected = Arc::new(AtomicBool::new(false));
@@ -205,9 +257,10 @@ impl Node {
         })
     }
 
-    fn command(&self, lifeline: &Lifeline) -> io::Result<Command> {
+    fn command(&self, lifeline: &Lifeline, begin: Begin) -> io::Result<Command> {
         let spec = &self.spec;
-        let mut command = stage::command(self.mode, lifeline, &spec.name, &spec.command.program)?;
+        let program = &spec.command.program;
+        let mut command = stage::command(self.mode, lifeline, begin, &spec.name, program)?;
         command
             .args(&spec.command.args)
             .envs(spec.command.env.iter().map(|(name, value)| (name, value)))
@@ -238,6 +291,11 @@ impl Node {
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn clocks(&self) -> MutexGuard<'_, NodeClocks> {
+        // Of a change that a panic interrupted, the processes left over are found by the next.
+        self.clocks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn failed(&self, action: &'static str, error: io::Error) -> ClusterError {
         ClusterError::Node {
             action,
@@ -248,6 +306,36 @@ impl Node {
 }
 
 impl Life {
+    /// The pids of what runs below the init.
+    fn pids(&self) -> io::Result<Vec<Pid>> {
+        let processes = self.scope.processes()?;
+        Ok(processes.iter().map(|process| process.pid).collect())
+    }
+
+    /// Changes the clocks of the program, which waits at its beginning, and lets it begin.
+    fn begin_with(&self, clocks: &mut NodeClocks) -> io::Result<()> {
+        let deadline = Instant::now() + BEGIN_LIMIT;
+        while self.init.status().is_none() {
+            let processes = self.scope.processes()?;
+            if processes.iter().any(|process| process.state == 'T') {
+                break;
+            }
+            if Instant::now() > deadline {
+                let why = format!("the program was not there within {BEGIN_LIMIT:?}");
+                return Err(io::Error::new(io::ErrorKind::TimedOut, why));
+            }
+            thread::sleep(BEGIN_POLL);
+        }
+        let kept = clocks.keep(|| self.pids());
+        // It begins in any case.
+        self.scope.resume_all()?;
+        kept?;
+        match clocks.missed() {
+            missed if missed.is_empty() => Ok(()),
+            missed => Err(io::Error::other(missed.join("; "))),
+        }
+    }
+
     /// Ends the init and with it everything below, and waits until it is reaped.
     fn end(&self) -> io::Result<()> {
         // With an init of a PID namespace the kernel ends the rest. A plain init does it itself

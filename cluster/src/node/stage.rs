@@ -15,7 +15,7 @@ use nix::unistd::{Pid, getpid, sethostname, setsid};
 
 use crate::error::{For, SystemCall};
 use crate::hidden::{StageError, parse_fd, stage_command};
-use crate::init::{self, Request};
+use crate::init::{self, Begin, Request};
 use crate::lifeline::{ChildEnd, Lifeline};
 use crate::mode::Mode;
 use crate::node::processes::Scope;
@@ -29,11 +29,14 @@ const CANNOT_RUN: u8 = 127;
 
 const SANDBOX: &str = "sandbox";
 const PLAIN: &str = "plain";
+const RUNNING: &str = "running";
+const STOPPED: &str = "stopped";
 
 /// The command that starts the init of a node with this program below it.
 pub(super) fn command(
     mode: Mode,
     lifeline: &Lifeline,
+    begin: Begin,
     name: &str,
     program: &Path,
 ) -> io::Result<Command> {
@@ -44,6 +47,10 @@ pub(super) fn command(
             Mode::Sandbox => SANDBOX,
             Mode::Plain => PLAIN,
         })
+        .arg(match begin {
+            Begin::Running => RUNNING,
+            Begin::Stopped => STOPPED,
+        })
         .arg(name)
         .arg(program);
     lifeline.attach(&mut command);
@@ -52,8 +59,14 @@ pub(super) fn command(
 
 /// Runs the node's program, reaps orphans below it, and ends as the program ends.
 pub(crate) fn run(args: &[OsString]) -> Result<u8, StageError> {
-    let [fd, mode, name, program, program_args @ ..] = args else {
-        return Err(StageError::usage("a pipe, a mode, a name and a program"));
+    let [fd, mode, begin, name, program, program_args @ ..] = args else {
+        return Err(StageError::usage(
+            "a pipe, a mode, a beginning, a name and a program",
+        ));
+    };
+    let begin = match begin == STOPPED {
+        true => Begin::Stopped,
+        false => Begin::Running,
     };
     let parent = ChildEnd::inherited(parse_fd(Some(fd))?)?;
     close_at_exec_from(3);
@@ -65,12 +78,12 @@ pub(crate) fn run(args: &[OsString]) -> Result<u8, StageError> {
         parent.tie(Signal::SIGKILL)?;
         drop(parent);
         furnish(&name.to_string_lossy())?;
-        init::run(&mut command, init::forward_terminate)
+        init::run(&mut command, begin, init::forward_terminate)
     } else {
         prctl::set_child_subreaper(true).call("adopt orphans")?;
         parent.tie(Signal::SIGHUP)?;
         drop(parent);
-        run_plain(&mut command)
+        run_plain(&mut command, begin)
     };
     outcome.map_err(|error| StageError {
         message: format!("cannot run {}: {error}", Path::new(program).display()),
@@ -90,13 +103,13 @@ fn furnish(name: &str) -> Result<(), SystemCall> {
 
 /// Without a PID namespace this process must end everything below it itself: when its program has
 /// ended, and when the controller asks for it or dies.
-fn run_plain(command: &mut Command) -> io::Result<u8> {
+fn run_plain(command: &mut Command, begin: Begin) -> io::Result<u8> {
     let tie = || prctl::set_pdeathsig(Signal::SIGKILL).map_err(io::Error::from);
     // SAFETY: between fork and exec the closure makes one system call (prctl), which is
     // async-signal-safe; it allocates nothing and takes no lock.
     unsafe { command.pre_exec(tie) };
     let below = Scope::Descendants { init: getpid() };
-    let code = init::run(command, |request, program: Pid| {
+    let code = init::run(command, begin, |request, program: Pid| {
         let _ = match request {
             Request::Terminate => kill(program, Signal::SIGTERM).map_err(io::Error::from),
             Request::HangUp => below.kill_all(),
@@ -122,11 +135,11 @@ mod tests {
 
     #[test]
     fn a_stage_without_its_arguments_says_what_it_needs() {
-        for count in 0..4 {
+        for count in 0..5 {
             let args = vec![OsString::from("7"); count];
             assert_eq!(run(&args).unwrap_err().code, 2);
         }
-        let args = ["zero", SANDBOX, "n1", "true"].map(OsString::from);
+        let args = ["zero", SANDBOX, RUNNING, "n1", "true"].map(OsString::from);
         assert_eq!(run(&args).unwrap_err().code, 2);
     }
 }

@@ -9,7 +9,7 @@ use nix::unistd::sethostname;
 
 use crate::error::{For, SystemCall};
 use crate::hidden::{StageError, own_command, parse_fd, stage_command};
-use crate::init;
+use crate::init::{self, Begin};
 use crate::lifeline::{ChildEnd, Lifeline};
 use crate::network::links;
 use crate::sandbox::SETUP_FAILED;
@@ -54,7 +54,7 @@ pub(crate) fn init(name: &OsStr, args: &[OsString]) -> Result<u8, StageError> {
 
     let mut controller = own_command(name);
     controller.args(args.get(1..).unwrap_or_default());
-    init::run(&mut controller, init::forward_terminate)
+    init::run(&mut controller, Begin::Running, init::forward_terminate)
         .map_err(|error| failed(&format!("cannot run the controller: {error}")))
 }
 
