@@ -44,6 +44,14 @@ tests![
     an_unexpected_exit_is_reported,
     a_node_that_never_serves_is_named,
     many_nodes_fit,
+    programs_of_every_kind_see_another_time,
+    each_distortion_is_what_it_says,
+    clocks_are_read_while_they_change,
+    calls_and_signals_are_not_disturbed,
+    children_have_the_clocks_of_their_parents,
+    a_node_that_starts_again_has_its_clocks,
+    a_stopped_node_stays_stopped,
+    a_traced_process_is_refused,
 ];
 
 fn in_sandbox(name: &str) {
@@ -373,6 +381,38 @@ fn many_nodes_fit() {
     started.cluster.unwrap().stop().unwrap();
     let left = crate::support::all_processes();
     assert_eq!(left.len(), 2, "{left:?}");
+}
+
+fn programs_of_every_kind_see_another_time() {
+    crate::clocks::check_programs(Mode::Sandbox);
+}
+
+fn each_distortion_is_what_it_says() {
+    crate::clocks::check_each_distortion();
+}
+
+fn clocks_are_read_while_they_change() {
+    crate::clocks::check_stress();
+}
+
+fn calls_and_signals_are_not_disturbed() {
+    crate::clocks::check_calls_and_signals();
+}
+
+fn children_have_the_clocks_of_their_parents() {
+    crate::clocks::check_children();
+}
+
+fn a_node_that_starts_again_has_its_clocks() {
+    crate::clocks::check_restart(Mode::Sandbox);
+}
+
+fn a_stopped_node_stays_stopped() {
+    crate::clocks::check_stopped();
+}
+
+fn a_traced_process_is_refused() {
+    crate::clocks::check_traced();
 }
 
 fn link(from: &str, to: &str) -> Link {

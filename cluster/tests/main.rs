@@ -8,6 +8,7 @@
 // Everything here is a test, though no `#[test]` says so: it fails by panicking.
 #![allow(clippy::unwrap_used)]
 
+mod clocks;
 mod inside;
 mod outside;
 mod plain;

@@ -31,6 +31,10 @@ pub const TESTS: &[Test] = &[
         check_nothing_is_left(Stage::Controller)
     }),
     (
+        "a_controller_that_dies_amid_a_change_of_clocks_leaves_nothing",
+        amid_clocks,
+    ),
+    (
         "a_parent_that_dies_at_any_moment_leaves_nothing",
         any_moment,
     ),
@@ -56,6 +60,7 @@ enum Stage {
 pub fn run_helper(name: &str) -> ExitCode {
     match name {
         "parent" => parent("hold"),
+        "parent-of-clocks" => parent("hold-clocks"),
         "parent-of-ctrl-c" => parent("ctrl-c"),
         "plain-controller" => hold(Mode::Plain),
         "refused" => refused(),
@@ -70,6 +75,7 @@ pub fn run_inside(name: &str) -> ExitCode {
         "exit-42" => ExitCode::from(42),
         "abort" => std::process::abort(),
         "hold" => hold(Mode::Sandbox),
+        "hold-clocks" => crate::clocks::hold(),
         "ctrl-c" => controller_of_ctrl_c(),
         _ => panic!("there is no test {name}"),
     }
@@ -145,6 +151,20 @@ fn check_nothing_is_left(victim: Stage) {
     eventually("every namespace is gone", || !is_held());
     assert_eq!(self::mounts(), mounts);
     assert_eq!(interfaces(), devices);
+}
+
+/// While threads are stopped, their registers changed and code is half written.
+fn amid_clocks() {
+    for moment in 0..20 {
+        let mut child = start_helper("parent-of-clocks");
+        let tree = tree_of(child.id() as i32);
+        assert_eq!(tree.len(), 4 + 2 * 2, "{tree:?}");
+        std::thread::sleep(Duration::from_micros(400 * moment));
+        let victim = &tree[Stage::Controller as usize];
+        kill(Pid::from_raw(victim.pid), Signal::SIGKILL).unwrap();
+        assert!(!child.wait().unwrap().success());
+        eventually("every process is gone", || !tree.iter().any(Seen::is_there));
+    }
 }
 
 /// From before the first stage has asked to be tied until after the nodes run.

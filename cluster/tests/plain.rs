@@ -22,6 +22,12 @@ pub const TESTS: &[Test] = &[
     ("an_unexpected_exit_is_reported", || {
         check_unexpected_exit(Mode::Plain)
     }),
+    ("programs_of_every_kind_see_another_time", || {
+        crate::clocks::check_programs(Mode::Plain)
+    }),
+    ("a_node_that_starts_again_has_its_clocks", || {
+        crate::clocks::check_restart(Mode::Plain)
+    }),
     ("a_port_in_use_is_named", port_in_use),
     ("what_a_node_leaves_behind_ends_with_it", leftovers),
 ];

@@ -17,6 +17,7 @@ pub fn run(name: &str, args: &[&str]) -> ExitCode {
         ("middle", []) => middle(),
         ("leaf", []) => leaf(),
         ("count", []) => count(),
+        ("clock", []) => crate::clocks::program(),
         ("look", []) => look(),
         ("fail", [code]) => fail(code),
         ("crash", []) => process::abort(),

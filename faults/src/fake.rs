@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use histories::Value;
 
-use crate::{Link, Name, Network, Target, TargetError, Unavailable};
+use crate::{Clock, Clocks, Distortion, Link, Name, Network, Target, TargetError, Unavailable};
 
 /// A shared log: what the cluster was told and what the ledger noted, in one order.
 #[derive(Debug, Clone, Default)]
@@ -75,6 +75,7 @@ struct State {
     pid_last: i64,
     cuts: BTreeSet<Link>,
     dropped: BTreeMap<Link, u64>,
+    clocks: BTreeMap<(Name, Clock), Vec<(u64, Distortion)>>,
     /// Calls left before every call fails; `None` for never.
     calls_left: Option<usize>,
 }
@@ -98,6 +99,7 @@ impl Fake {
             pid_last: nodes as i64,
             cuts: BTreeSet::new(),
             dropped: BTreeMap::new(),
+            clocks: BTreeMap::new(),
             calls_left: None,
         };
         Fake {
@@ -140,6 +142,7 @@ impl Fake {
     pub fn is_whole(&self) -> bool {
         let state = self.lock();
         state.cuts.is_empty()
+            && state.clocks.values().all(Vec::is_empty)
             && state
                 .nodes
                 .values()
@@ -220,6 +223,48 @@ impl Target for Fake {
         }
         let (cause, remedy) = ("no network namespaces".to_owned(), "allow them".to_owned());
         Err(Unavailable { cause, remedy })
+    }
+
+    fn clocks(&self) -> Result<&dyn Clocks, Unavailable> {
+        Ok(self)
+    }
+}
+
+impl Clocks for Fake {
+    fn set_distortions(
+        &self,
+        node: &str,
+        clock: Clock,
+        distortions: &[(u64, Distortion)],
+    ) -> Result<Value, TargetError> {
+        let numbers: Vec<u64> = distortions.iter().map(|(id, _)| *id).collect();
+        let mut state = self.call(format!("clock {clock} {node} {numbers:?}"))?;
+        let (process, pid) = state.nodes[node];
+        let offset_us = |distortions: &[(u64, Distortion)]| -> i64 {
+            let of = |(_, distortion): &(u64, Distortion)| match distortion {
+                Distortion::Offset { ms } => ms * 1000,
+                Distortion::Strobe { offset_ms, .. } => offset_ms * 1000,
+                // As if each had gone on for a second.
+                Distortion::Drift { ppm } => *ppm,
+                Distortion::Freeze => -1_000_000,
+            };
+            distortions.iter().map(of).sum()
+        };
+        let key = (Name::from(node), clock);
+        let before = state.clocks.insert(key, distortions.to_vec());
+        let before_us = offset_us(&before.unwrap_or_default());
+        let read = Value::Map(vec![
+            ("pid".into(), pid.into()),
+            ("before_us".into(), before_us.into()),
+            ("after_us".into(), offset_us(distortions).into()),
+            ("within_us".into(), 1.into()),
+        ]);
+        let is_there = process != NodeState::Dead;
+        let processes = if is_there { vec![read] } else { vec![] };
+        Ok(Value::Map(vec![(
+            "processes".into(),
+            Value::List(processes),
+        )]))
     }
 }
 

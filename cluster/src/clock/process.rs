@@ -70,7 +70,12 @@ pub(crate) fn change(
             return Ok(None);
         }
         if is_patched != is_to_be_patched {
-            session.clear(&look.vdso.functions)?;
+            // A thread that saw the true monotonic time late would then see the clock go back.
+            let is_monotonic = is_to_be_patched && !standing.is_true_of(Clock::Monotonic);
+            session.clear(&|place| match is_monotonic {
+                true => look.vdso.is_inside(place),
+                false => look.vdso.is_overwritten(place),
+            })?;
         }
         let known = mappings.get(&pid).copied();
         let work = |remote: &Remote<'_>| {

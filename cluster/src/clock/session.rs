@@ -13,7 +13,6 @@ use nix::errno::Errno;
 use nix::unistd::Pid;
 
 use super::error::ClockError;
-use super::payload::PATCH_BYTES;
 use super::ptrace::{self, State};
 
 /// How long a session may take, to stop the process or to do anything with it.
@@ -29,7 +28,7 @@ const ASK_AT_ONCE_MAX: u32 = 200;
 const POLL: Duration = Duration::from_micros(50);
 
 /// For how long a thread that is at a bad place is let go on.
-const RELEASE: Duration = Duration::from_micros(100);
+const RELEASE: Duration = Duration::from_micros(20);
 
 /// How much of a thread's stack is searched for places to which signal handlers return.
 const STACK_BYTES_MAX: usize = 32 << 10;
@@ -135,10 +134,10 @@ impl Session {
         last_resort.ok_or_else(|| ClockError::stuck(self.pid(), "had no thread to be used"))
     }
 
-    /// Lets threads go on until none will run on inside of the first bytes of these functions, which
-    /// are about to be overwritten: neither now, nor when a signal handler returns.
-    pub fn clear(&mut self, functions: &[u64]) -> Result<(), ClockError> {
-        while let Some(at) = self.find_in(functions) {
+    /// Lets threads go on until none of them will run on inside of code that is about to be
+    /// overwritten: neither now, nor when a signal handler returns.
+    pub fn clear(&mut self, is_inside: &dyn Fn(u64) -> bool) -> Result<(), ClockError> {
+        while let Some(at) = self.find_in(is_inside) {
             if Instant::now() > self.deadline {
                 return Err(ClockError::stuck(
                     self.pid(),
@@ -280,13 +279,8 @@ impl Session {
         }
     }
 
-    /// A thread that will run on inside of the first bytes of one of these functions.
-    fn find_in(&self, functions: &[u64]) -> Option<usize> {
-        // To begin at the beginning is no harm.
-        let is_inside = |place: u64| {
-            let within = |begin: &u64| place > *begin && place < begin + PATCH_BYTES as u64;
-            functions.iter().any(within)
-        };
+    /// A thread that will run on inside.
+    fn find_in(&self, is_inside: &dyn Fn(u64) -> bool) -> Option<usize> {
         self.threads.iter().position(|thread| {
             let (place, stack) = match thread.hold {
                 Hold::InKernel { place, stack } => (place, stack),

@@ -5,10 +5,11 @@
 //! concerns nobody else.
 
 use std::fs::{self, File};
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
 use nix::unistd::Pid;
-use object::{Object, ObjectSegment, ObjectSymbol};
+use object::{Object, ObjectSection, ObjectSegment, ObjectSymbol, SectionKind};
 
 use super::error::ClockError;
 use super::payload::{FUNCTIONS, PATCH_BYTES};
@@ -26,6 +27,8 @@ pub(super) struct Vdso {
     pub functions: [u64; 3],
     /// An instruction `syscall` that is never overwritten.
     pub syscall: u64,
+    /// Its code, without the functions that are no time functions.
+    code: Vec<Range<u64>>,
 }
 
 impl Vdso {
@@ -47,7 +50,26 @@ impl Vdso {
         Ok(Self {
             functions: offsets.functions.map(|offset| begin + offset),
             syscall: begin + offsets.syscall,
+            code: offsets
+                .code
+                .iter()
+                .map(|part| begin + part.start..begin + part.end)
+                .collect(),
         })
+    }
+
+    /// Whether a thread at this place goes on inside of what is overwritten.
+    pub fn is_overwritten(&self, place: u64) -> bool {
+        let within = |begin: &u64| place > *begin && place < begin + PATCH_BYTES as u64;
+        self.functions.iter().any(within)
+    }
+
+    /// Whether a thread at this place is inside of a time function, and not merely about to begin
+    /// one. It goes on there whatever the function's beginning becomes, and may yet see the true
+    /// time.
+    pub fn is_inside(&self, place: u64) -> bool {
+        let begins = self.functions.contains(&place);
+        !begins && self.code.iter().any(|part| part.contains(&place))
     }
 }
 
@@ -56,6 +78,7 @@ impl Vdso {
 struct Offsets {
     functions: [u64; 3],
     syscall: u64,
+    code: Vec<Range<u64>>,
 }
 
 impl Offsets {
@@ -75,6 +98,20 @@ impl Offsets {
             }
             *function = symbol.address() - base;
         }
+        // What has no name is called by the functions that have one.
+        let is_time = |at: u64| functions.contains(&(at - base));
+        let others = file
+            .dynamic_symbols()
+            .filter(|symbol| !is_time(symbol.address()));
+        let others = others.map(|symbol| symbol.address()..symbol.address() + symbol.size());
+        let text = file
+            .sections()
+            .filter(|section| section.kind() == SectionKind::Text);
+        let text = text.map(|section| section.address()..section.address() + section.size());
+        let code = without(text.collect(), others)
+            .into_iter()
+            .map(|part| part.start - base..part.end - base)
+            .collect();
         let overwritten = |at: u64| {
             let reaches = |function: &u64| at + 2 > *function && at < function + PATCH_BYTES as u64;
             functions.iter().any(reaches)
@@ -82,8 +119,24 @@ impl Offsets {
         let mut calls = (0_u64..).zip(image.windows(2));
         let syscall = calls.find(|(at, code)| *code == SYSCALL && !overwritten(*at));
         let (syscall, _) = syscall.ok_or("its vDSO makes no system call")?;
-        Ok(Self { functions, syscall })
+        Ok(Self {
+            functions,
+            syscall,
+            code,
+        })
     }
+}
+
+/// What is left of these parts without those.
+fn without(parts: Vec<Range<u64>>, others: impl Iterator<Item = Range<u64>>) -> Vec<Range<u64>> {
+    others.fold(parts, |parts, other| {
+        let left = |part: Range<u64>| {
+            let before = part.start..part.end.min(other.start);
+            let behind = part.start.max(other.end)..part.end;
+            [before, behind].into_iter().filter(|left| !left.is_empty())
+        };
+        parts.into_iter().flat_map(left).collect()
+    })
 }
 
 /// Where a process's mappings say that the vDSO is.
@@ -108,6 +161,29 @@ mod tests {
         let mut functions = vdso.functions.to_vec();
         functions.dedup();
         assert_eq!(functions.len(), 3);
+    }
+
+    #[test]
+    fn inside_are_the_time_functions_and_what_they_call() {
+        let memory = File::open("/proc/self/mem").unwrap();
+        let vdso = Vdso::find(nix::unistd::getpid(), &memory).unwrap();
+        for function in vdso.functions {
+            assert!(!vdso.is_inside(function) && vdso.is_inside(function + 1));
+            assert!(vdso.is_inside(function + 12) && !vdso.is_overwritten(function + 12));
+            let overwritten = [0, 1, 11].map(|at| vdso.is_overwritten(function + at));
+            assert_eq!(overwritten, [false, true, true]);
+        }
+        assert!(vdso.is_inside(vdso.syscall) && !vdso.is_inside(0));
+        let rows = [
+            (vec![0..9], vec![3..5], vec![0..3, 5..9]),
+            (vec![0..9], vec![0..5, 7..12], vec![5..7]),
+            (vec![0..4, 6..9], vec![2..7], vec![0..2, 7..9]),
+            (vec![0..4], vec![0..4], vec![]),
+            (vec![0..4], vec![4..4, 9..10], vec![0..4]),
+        ];
+        for (parts, others, left) in rows {
+            assert_eq!(without(parts, others.into_iter()), left);
+        }
     }
 
     #[test]
