@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::Ipv4Addr;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::thread;
@@ -96,9 +96,10 @@ pub fn program() -> ExitCode {
 
 /// Compiles a program of the tests, or says why not.
 fn compile(source: &str, text: &str, arguments: &[&str]) -> Option<PathBuf> {
-    let folder = std::env::temp_dir();
-    let unique = format!("{source}{}-{}", arguments.concat(), std::process::id());
-    let (file, program) = (folder.join(format!("{unique}.c")), folder.join(unique));
+    // Kept for as long as nodes may run it; everything temporary is removed in the end.
+    let folder = tempfile::tempdir().unwrap().keep();
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
+    let (file, program) = (folder.join(format!("{source}.c")), folder.join(source));
     fs::write(&file, text).unwrap();
     let mut cc = Command::new("cc");
     cc.args(["-O2", "-pthread"])
@@ -106,7 +107,6 @@ fn compile(source: &str, text: &str, arguments: &[&str]) -> Option<PathBuf> {
         .arg("-o")
         .args([&program, &file]);
     let outcome = cc.output();
-    fs::remove_file(&file).unwrap();
     match outcome {
         Ok(output) if output.status.success() => Some(program),
         Ok(output) => skip(source, &String::from_utf8_lossy(&output.stderr)),

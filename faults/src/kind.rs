@@ -7,7 +7,10 @@ use serde::{Deserialize, Serialize};
 use crate::draws::Draws;
 use crate::names::named;
 use crate::standing::Standing;
-use crate::{Kill, Link, Name, Partition, Pause, Target, TargetError, Unavailable};
+use crate::{
+    ClockDrift, ClockFreeze, ClockJump, ClockStrobe, Kill, Link, Name, Partition, Pause, Target,
+    TargetError, Unavailable,
+};
 
 /// Declares the kinds: the struct that has a kind's parameters, and its name in plans, on command
 /// lines and in histories.
@@ -72,6 +75,14 @@ kinds! {
     Pause = "pause",
     /// Links between nodes cut, and joined again.
     Partition = "partition",
+    /// A clock of a node's processes ahead or behind, and right again.
+    ClockJump = "clock-jump",
+    /// A clock of a node's processes at another rate, and right again.
+    ClockDrift = "clock-drift",
+    /// A clock of a node's processes that stands still, and goes on.
+    ClockFreeze = "clock-freeze",
+    /// A clock of a node's processes that jumps to and fro, and is right again.
+    ClockStrobe = "clock-strobe",
 }
 
 /// A kind of fault: how to prepare, inject and heal it. Every call blocks until it is done.
@@ -182,6 +193,8 @@ pub enum Undo {
     Resume(Vec<Name>),
     /// Join these links again.
     Rejoin(Vec<Link>),
+    /// Let the clocks of these nodes show the true time.
+    TrueTime(Vec<Name>),
 }
 
 /// What injecting or healing a fault did.

@@ -11,6 +11,11 @@
 //! Nothing here reads a clock or knows of workloads; calls block until the cluster has done what
 //! it was told.
 
+mod clock_drift;
+mod clock_freeze;
+mod clock_jump;
+mod clock_strobe;
+mod clocks;
 mod condition;
 mod draws;
 mod injector;
@@ -30,6 +35,10 @@ mod target;
 #[cfg(test)]
 mod fake;
 
+pub use clock_drift::ClockDrift;
+pub use clock_freeze::ClockFreeze;
+pub use clock_jump::ClockJump;
+pub use clock_strobe::ClockStrobe;
 pub use condition::{Condition, Observed, Waiting};
 pub use injector::Injector;
 pub use kill::Kill;

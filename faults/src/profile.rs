@@ -14,6 +14,8 @@ named! {
         Default = "default",
         /// Everything that needs no special file system, more often, and several at once.
         Hostile = "hostile",
+        /// Clocks that are wrong in every way, while leaders change.
+        Clock = "clock",
     }
 }
 
@@ -32,6 +34,14 @@ impl Profile {
         match self {
             Profile::Gentle | Profile::Default => BTreeMap::from(basic),
             Profile::Hostile => BTreeMap::from(basic),
+            Profile::Clock => BTreeMap::from([
+                (Kind::ClockJump, 2),
+                (Kind::ClockDrift, 1),
+                (Kind::ClockFreeze, 1),
+                (Kind::ClockStrobe, 1),
+                (Kind::Pause, 1),
+                (Kind::Partition, 2),
+            ]),
         }
     }
 
@@ -45,6 +55,12 @@ impl Profile {
                 ..Rhythm::default()
             },
             Profile::Default => Rhythm::default(),
+            Profile::Clock => Rhythm {
+                mean_interval_ms: 1_000,
+                mean_duration_ms: 2_000,
+                overlap_max: 3,
+                ..Rhythm::default()
+            },
             Profile::Hostile => Rhythm {
                 mean_interval_ms: 700,
                 mean_duration_ms: 1_500,

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{Link, Name};
+use crate::{Clock, Distortion, Link, Name};
 
 /// What is in force now, and by which faults.
 #[derive(Debug, Default)]
@@ -13,6 +13,8 @@ pub(crate) struct Standing {
     pub stopped: Holds<Name>,
     /// Links held cut by partitions.
     pub cut: Holds<Link>,
+    /// How each clock is distorted, and by which faults, in the order in which they came.
+    pub clocks: BTreeMap<(Name, Clock), Vec<(u64, Distortion)>>,
     /// For each partition, how many packets its links had dropped before it.
     pub dropped_before: BTreeMap<u64, u64>,
 }
