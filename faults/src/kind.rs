@@ -7,7 +7,10 @@ use serde::{Deserialize, Serialize};
 use crate::draws::Draws;
 use crate::names::named;
 use crate::standing::Standing;
-use crate::{Kill, Link, Name, Partition, Pause, Target, TargetError, Unavailable};
+use crate::{
+    Corrupt, Delay, Duplicate, Kill, Link, Loss, Name, Partition, Pause, RateLimit,
+    RefuseConnections, Reorder, ResetConnections, Target, TargetError, Unavailable,
+};
 
 /// Declares the kinds: the struct that has a kind's parameters, and its name in plans, on command
 /// lines and in histories.
@@ -70,8 +73,24 @@ kinds! {
     Kill = "kill",
     /// SIGSTOP to a node's processes, and SIGCONT.
     Pause = "pause",
-    /// Links between nodes cut, and joined again.
+    /// Links cut, and joined again.
     Partition = "partition",
+    /// Packets held for a while.
+    Delay = "delay",
+    /// Packets dropped by chance.
+    Loss = "loss",
+    /// Packets sent twice.
+    Duplicate = "duplicate",
+    /// Packets held so that later ones go ahead.
+    Reorder = "reorder",
+    /// Packets with a bit inverted.
+    Corrupt = "corrupt",
+    /// Links made slow.
+    RateLimit = "rate-limit",
+    /// New TCP connections refused.
+    RefuseConnections = "refuse-connections",
+    /// TCP connections ended by the kernel.
+    ResetConnections = "reset-connections",
 }
 
 /// A kind of fault: how to prepare, inject and heal it. Every call blocks until it is done.
@@ -182,6 +201,10 @@ pub enum Undo {
     Resume(Vec<Name>),
     /// Join these links again.
     Rejoin(Vec<Link>),
+    /// Treat the packets of these links as ever again.
+    Clear(Vec<Link>),
+    /// Nothing: what was done is over at once.
+    Nothing,
 }
 
 /// What injecting or healing a fault did.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{Link, Name};
+use crate::{Name, Rule};
 
 /// What is in force now, and by which faults.
 #[derive(Debug, Default)]
@@ -11,10 +11,8 @@ pub(crate) struct Standing {
     pub down: Holds<Name>,
     /// Nodes held stopped by pauses; a node that is killed is not stopped any more.
     pub stopped: Holds<Name>,
-    /// Links held cut by partitions.
-    pub cut: Holds<Link>,
-    /// For each partition, how many packets its links had dropped before it.
-    pub dropped_before: BTreeMap<u64, u64>,
+    /// The network's rules, each by the fault whose it is.
+    pub rules: BTreeMap<u64, Rule>,
 }
 
 impl Standing {
@@ -65,10 +63,5 @@ impl<T: Ord + Clone> Holds<T> {
     /// Whether anyone holds it.
     pub fn is_held(&self, thing: &T) -> bool {
         self.0.contains_key(thing)
-    }
-
-    /// Everything held by anyone.
-    pub fn things(&self) -> Vec<T> {
-        self.0.keys().cloned().collect()
     }
 }

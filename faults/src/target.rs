@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use histories::Value;
-use serde::{Deserialize, Serialize};
+
+use crate::Network;
 
 /// The name of a node, or of another port of the network such as [`CLIENTS`].
 pub type Name = Arc<str>;
@@ -41,25 +42,6 @@ pub trait Target: Send + Sync {
 
     /// The network between the nodes, or why it cannot be touched here.
     fn network(&self) -> Result<&dyn Network, Unavailable>;
-}
-
-/// One direction of the connection between two ports of the network.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Link {
-    /// Where packets come from.
-    pub from: Name,
-    /// Where packets go.
-    pub to: Name,
-}
-
-/// The network between the nodes and the clients.
-pub trait Network {
-    /// From now on drops every packet on these directed links and on no others: one atomic swap,
-    /// established connections included. An empty slice heals everything.
-    fn set_cuts(&self, cuts: &[Link]) -> Result<(), TargetError>;
-
-    /// How many packets have been dropped on these links because they were cut, since the start.
-    fn dropped_packets(&self, links: &[Link]) -> u64;
 }
 
 /// Why something could not be done to the cluster: what failed, on what, why.

@@ -7,7 +7,7 @@ use std::net::UdpSocket;
 use std::process::{self, Stdio};
 use std::time::{Duration, Instant};
 
-use faults::{Link, Network as _};
+use faults::{Link, Network as _, Rule, Treatment};
 use nix::errno::Errno;
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::getpid;
@@ -15,7 +15,7 @@ use nix::unistd::getpid;
 use crate::error::{ClusterError, For, SystemCall};
 use crate::hidden::{StageError, stage_command};
 use crate::mode::Mode;
-use crate::network::{Addresses, Network, links};
+use crate::network::{Addresses, Network, NetworkSpec, links};
 use crate::sandbox::namespaces::{make_mounts_private, mount_proc, unshare_as_root, unshare_user};
 
 pub(super) const USER: &str = "user";
@@ -100,7 +100,7 @@ fn try_switch() -> Result<(), ClusterError> {
         unshare_as_root(CloneFlags::CLONE_NEWNET, "create a network namespace")?;
     }
     let addresses = Addresses::plan(Mode::Sandbox, &["one", "two"])?;
-    let network = Network::build(&addresses)?;
+    let network = Network::build(&addresses, &NetworkSpec::default())?;
     let bind = |name: &str| {
         let address = addresses.of(name).into_iter().zip([0]).next();
         let address = address.ok_or_else(|| ClusterError::NoSuchNode(name.into()))?;
@@ -115,29 +115,34 @@ fn try_switch() -> Result<(), ClusterError> {
     let destination = two.local_addr().call("ask for a socket's address")?;
     let send = |text: &[u8]| one.send_to(text, destination).call("send a packet");
     let mut buffer = [0; 16];
-    let cut = Link {
-        from: "one".into(),
-        to: "two".into(),
+    let cut = Rule {
+        fault: 1,
+        links: vec![Link {
+            from: "one".into(),
+            to: "two".into(),
+        }],
+        ports: Vec::new(),
+        treatment: Treatment::Cut { flap_period_ms: 0 },
     };
-    let set_cuts = |cuts: &[Link]| {
+    let set_rules = |rules: &[Rule]| {
         network
-            .set_cuts(cuts)
+            .set_rules(rules)
             .map_err(|error| ClusterError::Names(error.to_string()))
     };
 
     send(b"first")?;
     two.recv(&mut buffer)
         .call("receive a packet through the switch")?;
-    set_cuts(std::slice::from_ref(&cut))?;
+    set_rules(std::slice::from_ref(&cut))?;
     send(b"second")?;
     let deadline = Instant::now() + PACKET_LIMIT;
-    while network.dropped_packets(std::slice::from_ref(&cut)) == 0 {
+    while faults::Network::counts(&network, cut.fault).affected == 0 {
         if Instant::now() > deadline {
             return Err(SystemCall::new("cut a link of the switch", Errno::ETIMEDOUT).into());
         }
         std::thread::sleep(COUNTER_POLL);
     }
-    set_cuts(&[])?;
+    set_rules(&[])?;
     send(b"third")?;
     let length = two.recv(&mut buffer).call("receive a packet after a cut")?;
     if &buffer[..length] != b"third" {
