@@ -13,7 +13,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use cluster::network::{CONTROL, Network};
-use cluster::{Addresses, Entrance, Mode, Sandbox};
+use cluster::{Addresses, Entrance, Mode, NetworkSpec, Sandbox};
 
 const ROUNDS: usize = 5;
 const PINGS: usize = 20_000;
@@ -44,7 +44,7 @@ fn measure() {
     let names = ["n1", "n2", "n3", "n4", "n5"];
     let addresses = Addresses::plan(Mode::Sandbox, &names).unwrap();
     let begin = Instant::now();
-    let network = Network::build(&addresses).unwrap();
+    let network = Network::build(&addresses, &NetworkSpec::default()).unwrap();
     println!(
         "network of 5 nodes, clients and control built in {:.1?}",
         begin.elapsed()

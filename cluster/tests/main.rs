@@ -10,6 +10,7 @@
 
 mod inside;
 mod outside;
+mod packets;
 mod plain;
 mod programs;
 mod support;
