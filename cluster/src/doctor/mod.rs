@@ -54,7 +54,7 @@ const SANDBOX_TRIAL: Trial = Trial {
     topic: Topic::Namespaces,
 };
 
-const TRIALS: [Trial; 8] = [
+const TRIALS: [Trial; 9] = [
     Trial {
         id: trials::USER,
         name: "user namespace",
@@ -92,10 +92,16 @@ const TRIALS: [Trial; 8] = [
         topic: Topic::Device("/dev/fuse"),
     },
     Trial {
-        id: trials::TUN,
-        name: "/dev/net/tun",
-        needed_for: "corruption of packets that checksums notice",
-        topic: Topic::Device("/dev/net/tun"),
+        id: trials::RESET,
+        name: "end of TCP connections from outside (sock_diag)",
+        needed_for: "the fault reset-connections",
+        topic: Topic::SockDiag,
+    },
+    Trial {
+        id: trials::BRIDGE,
+        name: "bridge with nf_tables (program nft)",
+        needed_for: "the network's other back end, --network bridge",
+        topic: Topic::Nft,
     },
     Trial {
         id: trials::CGROUP,

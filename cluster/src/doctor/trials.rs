@@ -2,8 +2,8 @@
 
 use std::ffi::OsString;
 use std::fs::{self, OpenOptions};
-use std::io;
-use std::net::UdpSocket;
+use std::io::{self, Read as _};
+use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
 use std::process::{self, Stdio};
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ use nix::unistd::getpid;
 use crate::error::{ClusterError, For, SystemCall};
 use crate::hidden::{StageError, stage_command};
 use crate::mode::Mode;
-use crate::network::{Addresses, Network, NetworkSpec, links};
+use crate::network::{Addresses, Backend, Network, NetworkSpec, connections, links};
 use crate::sandbox::namespaces::{make_mounts_private, mount_proc, unshare_as_root, unshare_user};
 
 pub(super) const USER: &str = "user";
@@ -24,7 +24,8 @@ pub(super) const NETWORK: &str = "network";
 pub(super) const SWITCH: &str = "switch";
 pub(super) const PTRACE: &str = "ptrace";
 pub(super) const FUSE: &str = "fuse";
-pub(super) const TUN: &str = "tun";
+pub(super) const RESET: &str = "reset";
+pub(super) const BRIDGE: &str = "bridge";
 pub(super) const CGROUP: &str = "cgroup";
 
 /// Halves of trials that need two processes.
@@ -45,17 +46,19 @@ pub(crate) fn run(args: &[OsString]) -> Result<u8, StageError> {
         PROC => try_proc(),
         PROC_INSIDE => try_proc_inside(),
         NETWORK => try_network(),
-        SWITCH => try_switch(),
+        SWITCH => try_network_with(Backend::Switch),
         PTRACE => try_ptrace(),
         PTRACE_TARGET => wait_for_end_of_input(),
         FUSE => try_device("/dev/fuse"),
-        TUN => try_device("/dev/net/tun"),
+        RESET => try_reset(),
+        BRIDGE => try_network_with(Backend::Bridge),
         CGROUP => try_cgroup(),
         _ => return Err(StageError::usage("a trial that exists")),
     };
     let failed = |error: ClusterError| StageError {
         message: match error {
             ClusterError::Network(call) => call.to_string(),
+            ClusterError::Unavailable(unavailable) => unavailable.cause,
             other => other.to_string(),
         },
         code: 1,
@@ -93,14 +96,36 @@ fn try_network() -> Result<(), ClusterError> {
     links::bring_loopback_up()
 }
 
+/// A connection of our own, ended by the kernel.
+fn try_reset() -> Result<(), ClusterError> {
+    unshare_as_root(CloneFlags::CLONE_NEWNET, "create a network namespace")?;
+    links::bring_loopback_up()?;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).call("listen")?;
+    let address = listener.local_addr().call("ask for a socket's address")?;
+    let mut stream = TcpStream::connect(address).call("connect")?;
+    stream
+        .set_read_timeout(Some(PACKET_LIMIT))
+        .call("set a time limit")?;
+    let (_accepted, _) = listener.accept().call("accept a connection")?;
+    connections::reset(&[Ipv4Addr::LOCALHOST], &[address.port()])?;
+    match stream.read(&mut [0]) {
+        Err(error) if error.kind() != io::ErrorKind::WouldBlock => Ok(()),
+        _ => Err(SystemCall::new("end a TCP connection", Errno::ETIMEDOUT).into()),
+    }
+}
+
 /// Two hosts, a packet from one to the other, a cut that stops the next, and a heal.
-fn try_switch() -> Result<(), ClusterError> {
+fn try_network_with(backend: Backend) -> Result<(), ClusterError> {
     // Inside a sandbox we are root already.
     if unshare(CloneFlags::CLONE_NEWNET).is_err() {
         unshare_as_root(CloneFlags::CLONE_NEWNET, "create a network namespace")?;
     }
+    let spec = NetworkSpec {
+        backend,
+        ..NetworkSpec::default()
+    };
     let addresses = Addresses::plan(Mode::Sandbox, &["one", "two"])?;
-    let network = Network::build(&addresses, &NetworkSpec::default())?;
+    let network = Network::build(&addresses, &spec)?;
     let bind = |name: &str| {
         let address = addresses.of(name).into_iter().zip([0]).next();
         let address = address.ok_or_else(|| ClusterError::NoSuchNode(name.into()))?;
