@@ -47,7 +47,7 @@ const PORTS_MAX: usize = 64;
 /// Declares the parameters of a fault of packets: its own, with their defaults, after those that
 /// all have.
 macro_rules! packet_fault {
-    ($(#[$about:meta])* $name:ident {
+    ($(#[$about:meta])* $name:ident $(for $peers:ident)? {
         $($(#[$field_about:meta])* $field:ident: $type:ty = $default:expr),* $(,)?
     }) => {
         $(#[$about])*
@@ -73,7 +73,8 @@ macro_rules! packet_fault {
             fn default() -> Self {
                 Self {
                     target: $crate::Role::default(),
-                    peers: $crate::Peers::default(),
+                    // The first of these counts.
+                    peers: [$($crate::Peers::$peers,)? $crate::Peers::default()][0],
                     direction: $crate::Direction::default(),
                     links: Vec::new(),
                     ports: Vec::new(),
@@ -260,6 +261,11 @@ pub(crate) trait PacketFault {
     /// What is done to them.
     fn treatment(&self) -> Treatment;
 
+    /// What is to be done besides, once the rule is in force, and what shows it.
+    fn once_in_force(&self, _: &Prepared, _: &dyn Target) -> Vec<(Value, Value)> {
+        Vec::new()
+    }
+
     /// What shows what it did: names and numbers.
     fn evidence(&self, counts: &RuleCounts) -> Vec<(&'static str, u64)>;
 
@@ -315,7 +321,11 @@ impl<T: PacketFault> FaultKind for T {
             ports: self.scope().ports.to_vec(),
             treatment: self.treatment(),
         };
-        impose(rule, target, standing)
+        let mut effect = impose(rule, target, standing);
+        if let (Value::Map(evidence), true) = (&mut effect.evidence, effect.errors.is_empty()) {
+            evidence.extend(self.once_in_force(prepared, target));
+        }
+        effect
     }
 
     fn heal(&self, id: u64, _: &Prepared, target: &dyn Target, standing: &mut Standing) -> Effect {
@@ -474,6 +484,61 @@ mod tests {
         assert_eq!(given(&[("n3", "n1"), ("clients", "n1")]), "13: 31 c1");
         assert_eq!(given(&[("n1", "n1")]), ": ");
         assert_eq!(given(&[("n1", "n2"), ("n1", "n9")]), ": ");
+    }
+
+    #[test]
+    fn parameters_that_make_no_sense_are_refused_by_name() {
+        let rows = [
+            ("fault = 'loss'", None),
+            ("fault = 'loss'\npermille = 0", Some("permille")),
+            ("fault = 'loss'\npermille = 1001", Some("permille")),
+            (
+                "fault = 'loss'\ncorrelation_permille = 1000",
+                Some("correlation_permille"),
+            ),
+            ("fault = 'loss'\nports = [0]", Some("ports")),
+            (
+                "fault = 'delay'\nmean_ms = 0\njitter_ms = 0",
+                Some("mean_ms"),
+            ),
+            (
+                "fault = 'delay'\nmean_ms = 5\njitter_ms = 6",
+                Some("jitter_ms"),
+            ),
+            (
+                "fault = 'delay'\nmean_ms = 5\njitter_ms = 6\ndistribution = 'normal'",
+                None,
+            ),
+            ("fault = 'delay'\nmean_ms = 3600001", Some("mean_ms")),
+            ("fault = 'duplicate'\napart_ms = 3600001", Some("apart_ms")),
+            ("fault = 'reorder'\nhold_ms = 0", Some("hold_ms")),
+            ("fault = 'corrupt'\npermille = 0", Some("permille")),
+            ("fault = 'rate-limit'\nkbit_per_s = 0", Some("kbit_per_s")),
+            ("fault = 'rate-limit'\nqueue_ms = 3600001", Some("queue_ms")),
+            (
+                "fault = 'refuse-connections'\npermille = 0",
+                Some("permille"),
+            ),
+            ("fault = 'reset-connections'\nports = [0]", Some("ports")),
+            ("fault = 'partition'\nports = [0]", Some("ports")),
+            (
+                "fault = 'partition'\nflap_period_ms = 3600001",
+                Some("flap_period_ms"),
+            ),
+            ("fault = 'partition'\nshape = 'bridge'\npeers = 'all'", None),
+            (
+                "fault = 'partition'\nshape = 'majorities-ring'\npeers = 'all'",
+                Some("peers"),
+            ),
+        ];
+        for (text, expected) in rows {
+            let action: crate::Action = toml::from_str(text).expect(text);
+            let problem = action.fault().problem();
+            assert_eq!(problem.map(|(field, _)| field), expected, "{text}");
+        }
+        let typo = "fault = 'delay'\nmaen_ms = 5";
+        let error = toml::from_str::<crate::Action>(typo).expect_err("a typo");
+        assert!(error.to_string().contains("maen_ms"), "{error}");
     }
 
     #[test]

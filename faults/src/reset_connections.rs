@@ -10,7 +10,7 @@ use crate::standing::Standing;
 use crate::{CLIENTS, Name, NetworkAbility, Peers, Role, Target, TargetError, Unavailable, Undo};
 
 /// Ends the TCP connections of nodes.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ResetConnections {
     /// Which nodes.
@@ -22,6 +22,16 @@ pub struct ResetConnections {
     pub ports: Vec<u16>,
 }
 
+impl Default for ResetConnections {
+    fn default() -> Self {
+        ResetConnections {
+            target: Role::default(),
+            peers: Peers::All,
+            ports: Vec::new(),
+        }
+    }
+}
+
 impl FaultKind for ResetConnections {
     fn available(target: &dyn Target) -> Result<(), Unavailable> {
         target.network()?.can(NetworkAbility::ResetConnections)
@@ -30,7 +40,7 @@ impl FaultKind for ResetConnections {
     fn draw(draws: &mut Draws<'_>) -> Option<Self> {
         use Role::{All, Follower, Leader, One};
         let target = draws.target_among("reset", &[Leader, Leader, Follower, One, All])?;
-        let peers = draws.deal("reset peers", Peers::ALL)?;
+        let peers = draws.deal("reset peers", &[Peers::All, Peers::All, Peers::Nodes])?;
         Some(ResetConnections {
             target,
             // A node alone has connections with clients only.
