@@ -1,5 +1,7 @@
 //! What the faults of packets have in common: whose packets, and a rule of the network.
 
+use std::collections::BTreeSet;
+
 use histories::Value;
 
 use crate::draws::Draws;
@@ -189,7 +191,8 @@ impl Scope<'_> {
         if !self.links.iter().all(is_link) {
             return (Vec::new(), Vec::new());
         }
-        let links: Vec<Link> = self.links.iter().map(|(from, to)| link(from, to)).collect();
+        let links: BTreeSet<Link> = self.links.iter().map(|(from, to)| link(from, to)).collect();
+        let links = Vec::from_iter(links);
         let is_end = |node: &&Name| {
             let mut ends = links.iter().flat_map(|link| [&link.from, &link.to]);
             ends.any(|end| end == *node)
@@ -481,7 +484,10 @@ mod tests {
             })
         };
         assert_eq!(given(&[("n1", "n2")]), "21: 12");
-        assert_eq!(given(&[("n3", "n1"), ("clients", "n1")]), "13: 31 c1");
+        assert_eq!(
+            given(&[("n3", "n1"), ("clients", "n1"), ("n3", "n1")]),
+            "13: c1 31"
+        );
         assert_eq!(given(&[("n1", "n1")]), ": ");
         assert_eq!(given(&[("n1", "n2"), ("n1", "n9")]), ": ");
     }

@@ -2,8 +2,8 @@
 
 use std::ffi::OsString;
 use std::fs::{self, OpenOptions};
-use std::io::{self, Read as _};
-use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
+use std::io;
+use std::net::UdpSocket;
 use std::process::{self, Stdio};
 use std::time::{Duration, Instant};
 
@@ -100,18 +100,7 @@ fn try_network() -> Result<(), ClusterError> {
 fn try_reset() -> Result<(), ClusterError> {
     unshare_as_root(CloneFlags::CLONE_NEWNET, "create a network namespace")?;
     links::bring_loopback_up()?;
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).call("listen")?;
-    let address = listener.local_addr().call("ask for a socket's address")?;
-    let mut stream = TcpStream::connect(address).call("connect")?;
-    stream
-        .set_read_timeout(Some(PACKET_LIMIT))
-        .call("set a time limit")?;
-    let (_accepted, _) = listener.accept().call("accept a connection")?;
-    connections::reset(&[Ipv4Addr::LOCALHOST], &[address.port()])?;
-    match stream.read(&mut [0]) {
-        Err(error) if error.kind() != io::ErrorKind::WouldBlock => Ok(()),
-        _ => Err(SystemCall::new("end a TCP connection", Errno::ETIMEDOUT).into()),
-    }
+    Ok(connections::try_reset()?)
 }
 
 /// Two hosts, a packet from one to the other, a cut that stops the next, and a heal.

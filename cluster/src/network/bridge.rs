@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use faults::{Rule, RuleCounts, TargetError, Treatment, Unavailable};
 
 use crate::error::{For, SystemCall};
-use crate::network::Entrance;
+use crate::network::{Entrance, Placed};
 
 /// Where `nft` is looked for besides the search path: ordinary users lack these in theirs.
 const FOLDERS: [&str; 3] = ["/usr/sbin", "/sbin", "/usr/local/sbin"];
@@ -101,13 +101,10 @@ impl Bridge {
     }
 
     /// From now on drops what these rules cut and nothing else.
-    pub fn set_rules(
-        &self,
-        rules: &[(Arc<Rule>, Vec<(Ipv4Addr, Ipv4Addr)>)],
-    ) -> Result<(), TargetError> {
+    pub fn set_rules(&self, rules: &[Placed<Ipv4Addr>]) -> Result<(), TargetError> {
         let mut state = self.shared.lock();
         let now = Instant::now();
-        let cut = |(rule, pairs): &(Arc<Rule>, Vec<_>)| {
+        let cut = |(rule, pairs): &Placed<Ipv4Addr>| {
             let old = state.cuts.iter().find(|old| old.rule == *rule);
             old.cloned().unwrap_or_else(|| Cut {
                 rule: Arc::clone(rule),

@@ -68,6 +68,9 @@ enum Fabric {
     Bridge(Bridge),
 }
 
+/// A rule, and its links by what a back end knows ports by.
+pub(crate) type Placed<T> = (Arc<Rule>, Vec<(T, T)>);
+
 /// One port of the network and the namespace behind it.
 #[derive(Debug)]
 pub(crate) struct Host {
@@ -163,7 +166,7 @@ impl Network {
         &self,
         rules: &[Rule],
         end: impl Fn((usize, &Host)) -> T,
-    ) -> Result<Vec<(Arc<Rule>, Vec<(T, T)>)>, TargetError> {
+    ) -> Result<Vec<Placed<T>>, TargetError> {
         let link = |link: &Link| {
             if link.from == link.to {
                 let name = &link.from;
@@ -264,7 +267,7 @@ fn can_reset(hosts: &[Host]) -> Result<(), Unavailable> {
         return Ok(());
     };
     let host = Entrance::to(Arc::clone(&host.namespace));
-    let tried = host.run(connections::try_destroy).and_then(|tried| tried);
+    let tried = host.run(connections::try_reset).and_then(|tried| tried);
     tried.map_err(|error| Unavailable {
         remedy: reset_remedy(&error).into(),
         cause: error.to_string(),

@@ -88,8 +88,8 @@ impl Packet {
             _ => return None,
         };
         let start = self.segment.start + header_bytes;
-        (self.ports.is_some() && !self.is_fragment && start < self.segment.end)
-            .then(|| start..self.segment.end)
+        let is_whole = self.ports.is_some() && !self.is_fragment;
+        (is_whole && start < self.segment.end).then_some(start..self.segment.end)
     }
 
     /// Where the checksum of the segment is.

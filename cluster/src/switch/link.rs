@@ -174,12 +174,8 @@ impl LinkState {
                 }
             };
             rule.counts.affected += u64::from(affected);
-            match decision {
-                Decision::Refuse => self.counts.refused += 1,
-                Decision::Lose => self.counts.lost += 1,
-                Decision::Corrupt { .. } => self.counts.corrupted += u64::from(affected),
-                Decision::Duplicate { .. } => self.counts.duplicated += 1,
-                _ => {}
+            if affected {
+                count(&mut self.counts, decision);
             }
             match decision {
                 Decision::Refuse => return Err(Drop::Refused),
@@ -229,6 +225,17 @@ impl LinkState {
         if let Some(rule) = self.rules.iter_mut().rev().find(|rule| rule.holds()) {
             rule.counts.overflowed += 1;
         }
+    }
+}
+
+/// Counts a packet to which something was done that shows at once.
+fn count(counts: &mut LinkCounts, decision: Decision) {
+    match decision {
+        Decision::Refuse => counts.refused += 1,
+        Decision::Lose => counts.lost += 1,
+        Decision::Corrupt { .. } => counts.corrupted += 1,
+        Decision::Duplicate { .. } => counts.duplicated += 1,
+        _ => {}
     }
 }
 

@@ -21,6 +21,7 @@ use faults::{Rule, RuleCounts};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use crate::error::{For, SystemCall};
+use crate::network::Placed;
 use capture::{Capture, Interface};
 use forwarder::Forwarder;
 use link::Drop as Dropped;
@@ -106,19 +107,21 @@ impl Switch {
 
     /// From now on treats packets by these rules, each on these links between ports, and by no
     /// others.
-    pub(crate) fn set_rules(&self, rules: &[(Arc<Rule>, Vec<(usize, usize)>)]) {
+    pub(crate) fn set_rules(&self, rules: &[Placed<usize>]) {
+        // Sorted out before any packet has to wait for it.
+        let ports = self.shared.sockets.len();
+        let mut by_link: Vec<Vec<Arc<Rule>>> = vec![Vec::new(); ports * ports];
+        for (rule, links) in rules {
+            for (from, to) in links {
+                by_link[from * ports + to].push(Arc::clone(rule));
+            }
+        }
+        let number = |port: usize| self.shared.sockets[port].number;
         self.shared.with_output(|table, now_ns, out| {
             let fresh = |from: usize, to: usize| {
-                let about = rules
-                    .iter()
-                    .filter(|(_, links)| links.contains(&(from, to)));
-                let number = |port: usize| self.shared.sockets[port].number;
-                about
-                    .map(|(rule, _)| {
-                        let rule = Arc::clone(rule);
-                        LinkRule::new(rule, self.seed, number(from), number(to), now_ns)
-                    })
-                    .collect()
+                let rules = std::mem::take(&mut by_link[from * ports + to]).into_iter();
+                let fresh = |rule| LinkRule::new(rule, self.seed, number(from), number(to), now_ns);
+                rules.map(fresh).collect()
             };
             table.replace(fresh, now_ns, out);
         });
