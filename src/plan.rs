@@ -32,6 +32,8 @@ pub struct Plan {
     pub sandbox: SandboxMode,
     /// How the history is recorded.
     pub history_format: HistoryFormat,
+    /// What the nodes are joined by.
+    pub network: NetworkPlan,
     /// What is under test.
     pub system: SystemPlan,
     /// What the clients do.
@@ -71,6 +73,71 @@ impl From<HistoryFormat> for histories::Encoding {
         match format {
             HistoryFormat::Jsonl => histories::Encoding::Jsonl,
             HistoryFormat::Binary => histories::Encoding::Binary,
+        }
+    }
+}
+
+/// What the nodes are joined by, in a sandbox.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NetworkPlan {
+    /// Who forwards packets.
+    pub backend: NetworkBackend,
+    /// Whether every frame is captured, into the run folder.
+    pub pcap: bool,
+    /// How many bytes of each frame a capture keeps.
+    pub pcap_frame_bytes_max: u32,
+}
+
+impl Default for NetworkPlan {
+    fn default() -> Self {
+        NetworkPlan {
+            backend: NetworkBackend::Switch,
+            pcap: false,
+            pcap_frame_bytes_max: 65_535,
+        }
+    }
+}
+
+impl NetworkPlan {
+    fn validate(&self, sandbox: SandboxMode) -> Result<(), PlanError> {
+        if !(64..=65_535).contains(&self.pcap_frame_bytes_max) {
+            let found = self.pcap_frame_bytes_max;
+            return Err(PlanError::new(format!(
+                "`network.pcap_frame_bytes_max` is {found}, expected 64 to 65535"
+            )));
+        }
+        if self.pcap && self.backend == NetworkBackend::Bridge {
+            let error = PlanError::new("the kernel's bridge captures no packets");
+            return Err(error.with_hint("leave out `--network bridge` or `--pcap`"));
+        }
+        if sandbox == SandboxMode::Plain && *self != NetworkPlan::default() {
+            let error = PlanError::new(
+                "in plain mode there is no network of our own to capture or to choose",
+            );
+            return Err(error.with_hint("leave out `--plain`, or `--pcap` and `--network`"));
+        }
+        Ok(())
+    }
+}
+
+/// Who forwards packets.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum NetworkBackend {
+    /// Our own switch: every fault of packets, on every machine that has sandboxes.
+    #[default]
+    Switch,
+    /// The kernel's bridge with nf_tables, where there is the program nft: partitions and resets
+    /// only, nearest to bare speed.
+    Bridge,
+}
+
+impl From<NetworkBackend> for cluster::Backend {
+    fn from(backend: NetworkBackend) -> Self {
+        match backend {
+            NetworkBackend::Switch => cluster::Backend::Switch,
+            NetworkBackend::Bridge => cluster::Backend::Bridge,
         }
     }
 }
@@ -191,6 +258,7 @@ impl Default for Plan {
             duration_ms: 30_000,
             sandbox: SandboxMode::Auto,
             history_format: HistoryFormat::Jsonl,
+            network: NetworkPlan::default(),
             system: SystemPlan::default(),
             workload: WorkloadPlan::default(),
             faults: FaultPlan::default(),
@@ -401,6 +469,7 @@ impl Plan {
                 )));
             }
         }
+        self.network.validate(self.sandbox)?;
         make::validate_names(self)
     }
 }

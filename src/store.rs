@@ -150,6 +150,11 @@ impl RunFolder {
         self.path.join(encoding.file_name())
     }
 
+    /// Where packets are captured, if they are.
+    pub fn capture_path(&self) -> PathBuf {
+        self.path.join("packets.pcapng")
+    }
+
     /// The file of the faults' undos.
     pub fn ledger_path(&self) -> PathBuf {
         self.path.join("ledger.jsonl")

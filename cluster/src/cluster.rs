@@ -14,7 +14,7 @@ use crate::clock::Keeper;
 use crate::doctor;
 use crate::error::ClusterError;
 use crate::mode::Mode;
-use crate::network::{Addresses, CONTROL, Entrance, Network};
+use crate::network::{Addresses, CONTROL, Entrance, Network, NetworkSpec};
 use crate::node::{ExitCallback, Node, NodeSpec, Readiness, evidence, tail_text};
 
 /// Between two looks at a node that is not ready yet.
@@ -29,6 +29,8 @@ pub struct ClusterSpec {
     pub addresses: Addresses,
     /// What runs as each node; one for each name that has an address.
     pub nodes: Vec<NodeSpec>,
+    /// What the network between them is like, in a sandbox.
+    pub network: NetworkSpec,
     /// Within how long every node must be ready after the start.
     pub ready_limit_ms: u64,
     /// Told of every unexpected end of a node, during the start too.
@@ -58,7 +60,7 @@ impl Cluster {
         let addresses = spec.addresses;
         check_names(&addresses, &spec.nodes)?;
         let network = match addresses.mode() {
-            Mode::Sandbox => Some(Network::build(&addresses)?),
+            Mode::Sandbox => Some(Network::build(&addresses, &spec.network)?),
             Mode::Plain => {
                 check_ports(&addresses, &spec.nodes)?;
                 None

@@ -44,6 +44,9 @@ pub enum ClusterError {
         /// Why not.
         error: rtnetlink::Error,
     },
+    /// Something that was asked for cannot be had here.
+    #[error("{0}")]
+    Unavailable(faults::Unavailable),
     /// In plain mode, another program has a node's address already.
     #[error(
         "cannot start node {node}: {address} is in use by another program (hint: end it, or let \

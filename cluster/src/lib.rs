@@ -4,7 +4,8 @@
 //!   link of that chain dies, however it dies, the kernel ends everything inside.
 //! * [`network`]: a network namespace, an address and a cable per node, one more for the clients,
 //!   and one for the controller's own questions.
-//! * [`switch`]: the packet switch between those cables; every directed link can be cut.
+//! * [`switch`]: the packet switch between those cables; the packets of every directed link can be cut,
+//!   lost, held, repeated, reordered, corrupted, slowed down.
 //! * [`node`]: node processes: started, killed, paused, watched, with logs and data folders kept.
 //! * [`Cluster`]: all of them together, as [`faults::Target`].
 //! * [`systems`]: what is under test, as data.
@@ -33,6 +34,7 @@ mod watched;
 pub use cluster::{Cluster, ClusterSpec};
 pub use error::{ClusterError, SystemCall};
 pub use mode::Mode;
-pub use network::{Addresses, Entrance};
+pub use network::{Addresses, Backend, Entrance, NetworkSpec};
 pub use node::{ExitCallback, NodeCommand, NodeExit, NodeSpec, Readiness};
 pub use sandbox::{SETUP_FAILED, Sandbox, SandboxChild};
+pub use switch::CaptureSpec;

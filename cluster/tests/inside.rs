@@ -1,7 +1,7 @@
 //! What happens inside a sandbox. Each test runs as the controller of one.
 
 use std::fs;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream, UdpSocket};
 use std::os::unix::fs::MetadataExt;
 use std::process::{Command, ExitCode};
@@ -10,8 +10,10 @@ use std::time::Duration;
 use cluster::network::CONTROL;
 use cluster::{Cluster, Mode, NodeCommand, Readiness, Sandbox};
 use faults::{CLIENTS, Link, Target};
+
 use nix::unistd::{gethostname, getpid, getppid};
 
+use crate::packets::*;
 use crate::support::{
     LIMIT, OWN, PORT, Seen, Started, Test, args, eventually, gone, interfaces, length, states,
     succeed,
@@ -36,8 +38,6 @@ tests![
     orphans_are_reaped,
     a_node_sees_only_itself,
     nodes_and_clients_talk_through_the_switch,
-    a_cut_is_one_way_and_reaches_established_connections,
-    only_links_that_exist_can_be_cut,
     a_kill_takes_the_whole_tree,
     a_killed_node_starts_again_on_its_data,
     a_pause_stops_every_process,
@@ -52,6 +52,23 @@ tests![
     a_node_that_starts_again_has_its_clocks,
     a_stopped_node_stays_stopped,
     a_traced_process_is_refused,
+    a_cut_is_one_way_and_reaches_established_connections,
+    only_links_that_exist_can_be_cut,
+    every_shape_of_a_partition_cuts_what_it_says,
+    a_cut_can_be_of_a_port,
+    a_cut_can_flap,
+    losses_are_those_of_the_seed,
+    delays_hold_packets_and_nobody_else,
+    jitter_reorders_unless_order_is_kept,
+    duplicates_arrive_twice,
+    held_packets_are_overtaken,
+    the_receiver_drops_corrupted_packets,
+    the_application_gets_corrupted_packets_with_good_checksums,
+    a_speed_limit_lets_packets_wait_and_overflow,
+    bulk_transfers_are_real_packets_once_packets_are_treated,
+    new_connections_are_refused,
+    live_connections_are_reset,
+    a_capture_has_every_frame,
 ];
 
 fn in_sandbox(name: &str) {
@@ -137,74 +154,6 @@ fn nodes_and_clients_talk_through_the_switch() {
     let sending = std::thread::spawn(move || sender.write_all(&sent).unwrap());
     assert!(receive(&mut stream, bytes.len()) == bytes);
     sending.join().unwrap();
-}
-
-fn a_cut_is_one_way_and_reaches_established_connections() {
-    let started = Started::echo(Mode::Sandbox, &["n1", "n2", "n3"]);
-    let cluster = started.cluster();
-    let network = cluster.network().unwrap();
-    let mut stream = connect(cluster, CLIENTS, "n1");
-    let mut bystander = connect(cluster, CLIENTS, "n2");
-    let (there, back) = (link(CLIENTS, "n1"), link("n1", CLIENTS));
-    let both = [there.clone(), back.clone()];
-    let (client, node) = (udp(cluster, CLIENTS), udp(cluster, "n1"));
-
-    for cuts in [vec![there.clone()], vec![back.clone()], both.to_vec()] {
-        let before = network.dropped_packets(&both);
-        network.set_cuts(&cuts).unwrap();
-        stream.write_all(b"through").unwrap();
-        eventually("packets are dropped", || {
-            network.dropped_packets(&cuts) > before
-        });
-        stream
-            .set_read_timeout(Some(Duration::from_millis(100)))
-            .unwrap();
-        let error = stream.read(&mut [0; 1]).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::WouldBlock, "{cuts:?}");
-        bystander.write_all(b"ping").unwrap();
-        assert_eq!(receive(&mut bystander, 4), b"ping");
-        check_datagram(&client, &node, !cuts.contains(&there));
-        check_datagram(&node, &client, !cuts.contains(&back));
-
-        network.set_cuts(&[]).unwrap();
-        let healed = network.dropped_packets(&both);
-        assert_eq!(receive(&mut stream, 7), b"through", "after {cuts:?}");
-        check_datagram(&client, &node, true);
-        check_datagram(&node, &client, true);
-        assert_eq!(network.dropped_packets(&both), healed);
-    }
-    assert_eq!(
-        network.dropped_packets(&[link("n2", "n3"), link("n3", "n2")]),
-        0
-    );
-}
-
-fn only_links_that_exist_can_be_cut() {
-    let started = Started::echo(Mode::Sandbox, &["n1", "n2"]);
-    let network = started.cluster().network().unwrap();
-    network.set_cuts(&[link("n1", "n2")]).unwrap();
-    for (from, to) in [
-        ("n1", "n9"),
-        ("n9", "n1"),
-        ("n1", CONTROL),
-        (CONTROL, "n1"),
-        ("n1", "n1"),
-    ] {
-        let refused = network
-            .set_cuts(&[link("n2", "n1"), link(from, to)])
-            .unwrap_err();
-        assert!(
-            refused.to_string().starts_with("cannot cut"),
-            "{from} to {to}: {refused}"
-        );
-    }
-    // A refused table changes nothing: the first cut stands, the second never was.
-    let (one, two) = (udp(started.cluster(), "n1"), udp(started.cluster(), "n2"));
-    check_datagram(&one, &two, false);
-    check_datagram(&two, &one, true);
-    let mut control = connect(started.cluster(), CONTROL, "n1");
-    control.write_all(b"ping").unwrap();
-    assert_eq!(receive(&mut control, 4), b"ping");
 }
 
 fn a_kill_takes_the_whole_tree() {
@@ -415,14 +364,14 @@ fn a_traced_process_is_refused() {
     crate::clocks::check_traced();
 }
 
-fn link(from: &str, to: &str) -> Link {
+pub fn link(from: &str, to: &str) -> Link {
     Link {
         from: from.into(),
         to: to.into(),
     }
 }
 
-fn connect(cluster: &Cluster, from: &str, to: &str) -> TcpStream {
+pub fn connect(cluster: &Cluster, from: &str, to: &str) -> TcpStream {
     let address = cluster.addresses().of(to).unwrap();
     let host = cluster.packet_network().unwrap().entrance(from).unwrap();
     let stream = host
@@ -433,14 +382,14 @@ fn connect(cluster: &Cluster, from: &str, to: &str) -> TcpStream {
     stream
 }
 
-fn receive(stream: &mut TcpStream, length: usize) -> Vec<u8> {
+pub fn receive(stream: &mut TcpStream, length: usize) -> Vec<u8> {
     stream.set_read_timeout(Some(LIMIT)).unwrap();
     let mut bytes = vec![0; length];
     stream.read_exact(&mut bytes).unwrap();
     bytes
 }
 
-fn udp(cluster: &Cluster, on: &str) -> UdpSocket {
+pub fn udp(cluster: &Cluster, on: &str) -> UdpSocket {
     let host = cluster.packet_network().unwrap().entrance(on).unwrap();
     let clients = Ipv4Addr::new(10, 77, 0, 201);
     let address = cluster.addresses().of(on).unwrap_or(clients);
@@ -448,7 +397,7 @@ fn udp(cluster: &Cluster, on: &str) -> UdpSocket {
 }
 
 /// Sends a datagram, and finds out whether it arrives.
-fn check_datagram(from: &UdpSocket, to: &UdpSocket, arrives: bool) {
+pub fn check_datagram(from: &UdpSocket, to: &UdpSocket, arrives: bool) {
     let address = to.local_addr().unwrap();
     from.send_to(b"datagram", address).unwrap();
     let limit = if arrives {

@@ -11,6 +11,7 @@
 mod clocks;
 mod inside;
 mod outside;
+mod packets;
 mod plain;
 mod programs;
 mod support;

@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use std::{env, process, thread};
 
 use cluster::{
-    Addresses, Cluster, ClusterError, ClusterSpec, Mode, NodeCommand, NodeExit, NodeSpec, Readiness,
+    Addresses, Cluster, ClusterError, ClusterSpec, Mode, NetworkSpec, NodeCommand, NodeExit,
+    NodeSpec, Readiness,
 };
 
 /// A test and its name.
@@ -63,6 +64,17 @@ impl Started {
         Self::with(mode, nodes, command, readiness, LIMIT)
     }
 
+    /// Nodes of a sandbox that echo on TCP, on a network of this kind.
+    pub fn on(network: NetworkSpec, nodes: &[&str]) -> Self {
+        let port = PORT.to_string();
+        let command = |address: Ipv4Addr| {
+            let address = address.to_string();
+            NodeCommand::own(args(&["program", "echo", &address, &port]))
+        };
+        let readiness = Readiness::TcpPort(PORT);
+        Self::start(Mode::Sandbox, nodes, command, &readiness, LIMIT, network)
+    }
+
     /// Nodes that run any command, ready within a limit.
     pub fn with(
         mode: Mode,
@@ -70,6 +82,24 @@ impl Started {
         command: impl Fn(Ipv4Addr) -> NodeCommand,
         readiness: &Readiness,
         limit: Duration,
+    ) -> Self {
+        Self::start(
+            mode,
+            nodes,
+            command,
+            readiness,
+            limit,
+            NetworkSpec::default(),
+        )
+    }
+
+    fn start(
+        mode: Mode,
+        nodes: &[&str],
+        command: impl Fn(Ipv4Addr) -> NodeCommand,
+        readiness: &Readiness,
+        limit: Duration,
+        network: NetworkSpec,
     ) -> Self {
         let addresses = match mode {
             Mode::Sandbox => Addresses::plan(mode, nodes),
@@ -97,6 +127,7 @@ impl Started {
         let cluster = Cluster::start(ClusterSpec {
             nodes: addresses.nodes().map(node).collect(),
             addresses,
+            network,
             ready_limit_ms: limit.as_millis() as u64,
             // A test that does not care may have gone on.
             on_exit: Arc::new(move |exit| drop(sender.lock().unwrap().send(exit))),

@@ -6,7 +6,10 @@ use histories::Value;
 use crate::draws::Draws;
 use crate::kind::{Effect, FaultKind, Prepared, leader_choice};
 use crate::standing::Standing;
-use crate::{Clock, Distortion, Name, Role, Target, TargetError, Unavailable, Undo};
+use crate::{
+    Clock, ClockDrift, ClockFreeze, ClockJump, ClockStrobe, Distortion, Name, Role, Target,
+    TargetError, Unavailable, Undo,
+};
 
 /// A hundred years: further from now no clock can go in nanoseconds.
 const OFFSET_MS_MAX: i64 = 100 * 365 * 24 * 3_600_000;
@@ -36,87 +39,96 @@ pub(crate) trait OfClock {
     }
 }
 
-impl<T: OfClock> FaultKind for T {
-    fn available(target: &dyn Target) -> Result<(), Unavailable> {
-        target.clocks().map(drop)
-    }
+/// Makes faults of clocks faults: a blanket implementation would leave no room for another family.
+macro_rules! faults_of_clocks {
+    ($($fault:ident),+) => {
+        $(
+        impl FaultKind for $fault {
+            fn available(target: &dyn Target) -> Result<(), Unavailable> {
+                target.clocks().map(drop)
+            }
 
-    fn draw(draws: &mut Draws<'_>) -> Option<Self> {
-        OfClock::draw(draws)
-    }
+            fn draw(draws: &mut Draws<'_>) -> Option<Self> {
+                <$fault as OfClock>::draw(draws)
+            }
 
-    fn problem(&self) -> Option<(&'static str, String)> {
-        OfClock::problem(self)
-    }
+            fn problem(&self) -> Option<(&'static str, String)> {
+                OfClock::problem(self)
+            }
 
-    fn choice(&self) -> (&'static str, String) {
-        ("target", self.target().to_string())
-    }
+            fn choice(&self) -> (&'static str, String) {
+                ("target", self.target().to_string())
+            }
 
-    fn preferred(&self, order: &[Name], standing: &Standing) -> Vec<Name> {
-        standing.running_first(order)
-    }
+            fn preferred(&self, order: &[Name], standing: &Standing) -> Vec<Name> {
+                standing.running_first(order)
+            }
 
-    fn prepare(&self, order: &[Name], leader: Option<&str>) -> Prepared {
-        Prepared {
-            targets: self.target().resolve(order, leader),
-            choices: leader_choice(self.target().is_about_leader(), leader),
-            ..Prepared::default()
+            fn prepare(&self, order: &[Name], leader: Option<&str>) -> Prepared {
+                Prepared {
+                    targets: self.target().resolve(order, leader),
+                    choices: leader_choice(self.target().is_about_leader(), leader),
+                    ..Prepared::default()
+                }
+            }
+
+            fn undo(&self, prepared: &Prepared) -> Undo {
+                Undo::TrueTime(prepared.targets.clone())
+            }
+
+            fn inject(
+                &self,
+                id: u64,
+                prepared: &Prepared,
+                target: &dyn Target,
+                standing: &mut Standing,
+            ) -> Effect {
+                let mut effect = Effect::on_each(&prepared.targets, |node| {
+                    // In force even if the call fails: some of the node's processes may be changed.
+                    let clocks = standing
+                        .clocks
+                        .entry((node.clone(), self.clock()))
+                        .or_default();
+                    clocks.push((id, self.distortion()));
+                    set(target, node, self.clock(), clocks)
+                });
+                effect.effective = match (self.shows_at_once(), effect.any(has_processes)) {
+                    (true, _) => Some(effect.any(is_changed)),
+                    (false, true) => None,
+                    (false, false) => Some(false),
+                };
+                effect
+            }
+
+            fn heal(
+                &self,
+                id: u64,
+                prepared: &Prepared,
+                target: &dyn Target,
+                standing: &mut Standing,
+            ) -> Effect {
+                let mut effect = Effect::on_each(&prepared.targets, |node| {
+                    let clocks = standing
+                        .clocks
+                        .entry((node.clone(), self.clock()))
+                        .or_default();
+                    clocks.retain(|(fault, _)| *fault != id);
+                    set(target, node, self.clock(), clocks)
+                });
+                // A strobe is healed in its right half as often as in the other.
+                effect.effective = match (effect.any(is_changed), self.shows_at_once()) {
+                    (true, _) => Some(true),
+                    (false, false) if effect.any(has_processes) => Some(false),
+                    (false, _) => None,
+                };
+                effect
+            }
         }
-    }
-
-    fn undo(&self, prepared: &Prepared) -> Undo {
-        Undo::TrueTime(prepared.targets.clone())
-    }
-
-    fn inject(
-        &self,
-        id: u64,
-        prepared: &Prepared,
-        target: &dyn Target,
-        standing: &mut Standing,
-    ) -> Effect {
-        let mut effect = Effect::on_each(&prepared.targets, |node| {
-            // In force even if the call fails: some of the node's processes may be changed.
-            let clocks = standing
-                .clocks
-                .entry((node.clone(), self.clock()))
-                .or_default();
-            clocks.push((id, self.distortion()));
-            set(target, node, self.clock(), clocks)
-        });
-        effect.effective = match (self.shows_at_once(), effect.any(has_processes)) {
-            (true, _) => Some(effect.any(is_changed)),
-            (false, true) => None,
-            (false, false) => Some(false),
-        };
-        effect
-    }
-
-    fn heal(
-        &self,
-        id: u64,
-        prepared: &Prepared,
-        target: &dyn Target,
-        standing: &mut Standing,
-    ) -> Effect {
-        let mut effect = Effect::on_each(&prepared.targets, |node| {
-            let clocks = standing
-                .clocks
-                .entry((node.clone(), self.clock()))
-                .or_default();
-            clocks.retain(|(fault, _)| *fault != id);
-            set(target, node, self.clock(), clocks)
-        });
-        // A strobe is healed in its right half as often as in the other.
-        effect.effective = match (effect.any(is_changed), self.shows_at_once()) {
-            (true, _) => Some(true),
-            (false, false) if effect.any(has_processes) => Some(false),
-            (false, _) => None,
-        };
-        effect
-    }
+        )+
+    };
 }
+
+faults_of_clocks!(ClockDrift, ClockFreeze, ClockJump, ClockStrobe);
 
 /// Why an offset is too large, if it is.
 pub(crate) fn too_far(field: &'static str, offset_ms: i64) -> Option<(&'static str, String)> {
@@ -182,7 +194,6 @@ fn is_changed(evidence: &Value) -> bool {
 mod tests {
     use super::*;
     use crate::fake::Fake;
-    use crate::{ClockDrift, ClockFreeze, ClockJump, ClockStrobe};
 
     fn prepared(fault: &impl FaultKind) -> Prepared {
         fault.prepare(&["n1".into(), "n2".into()], Some("n1"))

@@ -6,7 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use histories::Value;
 
-use crate::{Clock, Clocks, Distortion, Link, Name, Network, Target, TargetError, Unavailable};
+use crate::{
+    Clock, Clocks, Distortion, Link, Name, Network, NetworkAbility, Rule, RuleCounts, Target,
+    TargetError, Unavailable,
+};
 
 /// A shared log: what the cluster was told and what the ledger noted, in one order.
 #[derive(Debug, Clone, Default)]
@@ -73,9 +76,9 @@ pub(crate) enum NodeState {
 struct State {
     nodes: BTreeMap<Name, (NodeState, i64)>,
     pid_last: i64,
-    cuts: BTreeSet<Link>,
-    dropped: BTreeMap<Link, u64>,
     clocks: BTreeMap<(Name, Clock), Vec<(u64, Distortion)>>,
+    rules: Vec<Rule>,
+    counts: BTreeMap<u64, RuleCounts>,
     /// Calls left before every call fails; `None` for never.
     calls_left: Option<usize>,
 }
@@ -97,9 +100,9 @@ impl Fake {
         let state = State {
             nodes: names.iter().enumerate().map(running).collect(),
             pid_last: nodes as i64,
-            cuts: BTreeSet::new(),
-            dropped: BTreeMap::new(),
             clocks: BTreeMap::new(),
+            rules: Vec::new(),
+            counts: BTreeMap::new(),
             calls_left: None,
         };
         Fake {
@@ -125,8 +128,11 @@ impl Fake {
     /// Every node sends one packet to every other.
     pub fn traffic(&self) {
         let mut state = self.lock();
-        for link in state.cuts.clone() {
-            *state.dropped.entry(link).or_default() += 1;
+        for rule in state.rules.clone() {
+            let counts = state.counts.entry(rule.fault).or_default();
+            counts.packets += rule.links.len() as u64;
+            counts.affected += rule.links.len() as u64;
+            counts.overtaken += rule.links.len() as u64;
         }
     }
 
@@ -135,13 +141,15 @@ impl Fake {
     }
 
     pub fn cuts(&self) -> Vec<Link> {
-        self.lock().cuts.iter().cloned().collect()
+        let state = self.lock();
+        let links: BTreeSet<&Link> = state.rules.iter().flat_map(|rule| &rule.links).collect();
+        links.into_iter().cloned().collect()
     }
 
     /// Every node running, none stopped, no link cut.
     pub fn is_whole(&self) -> bool {
         let state = self.lock();
-        state.cuts.is_empty()
+        state.rules.is_empty()
             && state.clocks.values().all(Vec::is_empty)
             && state
                 .nodes
@@ -269,17 +277,23 @@ impl Clocks for Fake {
 }
 
 impl Network for Fake {
-    fn set_cuts(&self, cuts: &[Link]) -> Result<(), TargetError> {
-        let mut state = self.call(format!("cut {}", cuts.len()))?;
-        state.cuts = cuts.iter().cloned().collect();
+    fn can(&self, _: NetworkAbility) -> Result<(), Unavailable> {
         Ok(())
     }
 
-    fn dropped_packets(&self, links: &[Link]) -> u64 {
-        let state = self.lock();
-        links
-            .iter()
-            .filter_map(|link| state.dropped.get(link))
-            .sum()
+    fn set_rules(&self, rules: &[Rule]) -> Result<(), TargetError> {
+        let links: BTreeSet<&Link> = rules.iter().flat_map(|rule| &rule.links).collect();
+        let mut state = self.call(format!("cut {}", links.len()))?;
+        state.rules = rules.to_vec();
+        Ok(())
+    }
+
+    fn counts(&self, fault: u64) -> RuleCounts {
+        self.lock().counts.get(&fault).copied().unwrap_or_default()
+    }
+
+    fn reset_connections(&self, node: &str, _: &[Name], _: &[u16]) -> Result<Value, TargetError> {
+        drop(self.call(format!("reset {node}"))?);
+        Ok(Value::Map(vec![("reset".into(), 1.into())]))
     }
 }

@@ -8,7 +8,8 @@ use crate::draws::Draws;
 use crate::names::named;
 use crate::standing::Standing;
 use crate::{
-    ClockDrift, ClockFreeze, ClockJump, ClockStrobe, Kill, Link, Name, Partition, Pause, Target,
+    ClockDrift, ClockFreeze, ClockJump, ClockStrobe, Corrupt, Delay, Duplicate, Kill, Link, Loss,
+    Name, Partition, Pause, RateLimit, RefuseConnections, Reorder, ResetConnections, Target,
     TargetError, Unavailable,
 };
 
@@ -73,8 +74,24 @@ kinds! {
     Kill = "kill",
     /// SIGSTOP to a node's processes, and SIGCONT.
     Pause = "pause",
-    /// Links between nodes cut, and joined again.
+    /// Links cut, and joined again.
     Partition = "partition",
+    /// Packets held for a while.
+    Delay = "delay",
+    /// Packets dropped by chance.
+    Loss = "loss",
+    /// Packets sent twice.
+    Duplicate = "duplicate",
+    /// Packets held so that later ones go ahead.
+    Reorder = "reorder",
+    /// Packets with a bit inverted.
+    Corrupt = "corrupt",
+    /// Links made slow.
+    RateLimit = "rate-limit",
+    /// New TCP connections refused.
+    RefuseConnections = "refuse-connections",
+    /// TCP connections ended by the kernel.
+    ResetConnections = "reset-connections",
     /// A clock of a node's processes ahead or behind, and right again.
     ClockJump = "clock-jump",
     /// A clock of a node's processes at another rate, and right again.
@@ -195,6 +212,10 @@ pub enum Undo {
     Rejoin(Vec<Link>),
     /// Let the clocks of these nodes show the true time.
     TrueTime(Vec<Name>),
+    /// Treat the packets of these links as ever again.
+    Clear(Vec<Link>),
+    /// Nothing: what was done is over at once.
+    Nothing,
 }
 
 /// What injecting or healing a fault did.

@@ -17,15 +17,25 @@ mod clock_jump;
 mod clock_strobe;
 mod clocks;
 mod condition;
+mod corrupt;
+mod delay;
 mod draws;
+mod duplicate;
 mod injector;
 mod kill;
 mod kind;
 mod ledger;
+mod loss;
 mod names;
+mod network;
+mod packets;
 mod partition;
 mod pause;
 mod profile;
+mod rate_limit;
+mod refuse_connections;
+mod reorder;
+mod reset_connections;
 mod role;
 mod schedule;
 mod shape;
@@ -40,19 +50,29 @@ pub use clock_freeze::ClockFreeze;
 pub use clock_jump::ClockJump;
 pub use clock_strobe::ClockStrobe;
 pub use condition::{Condition, Observed, Waiting};
+pub use corrupt::Corrupt;
+pub use delay::Delay;
+pub use duplicate::Duplicate;
 pub use injector::Injector;
 pub use kill::Kill;
 pub use kind::{Action, Kind, Undo};
 pub use ledger::{Ledger, LedgerError, open_undos};
+pub use loss::Loss;
 pub use names::UnknownName;
+pub use network::{
+    Checksums, Delays, Distribution, Link, Network, NetworkAbility, Rule, RuleCounts, Treatment,
+};
+pub use packets::Peers;
 pub use partition::Partition;
 pub use pause::Pause;
 pub use profile::Profile;
+pub use rate_limit::RateLimit;
+pub use refuse_connections::RefuseConnections;
+pub use reorder::Reorder;
+pub use reset_connections::ResetConnections;
 pub use role::Role;
 pub use schedule::{
     Agenda, Draw, DrawError, Next, Planned, Problem, Rhythm, Schedule, ScheduleError,
 };
-pub use shape::Shape;
-pub use target::{
-    CLIENTS, Clock, Clocks, Distortion, Link, Name, Network, Target, TargetError, Unavailable,
-};
+pub use shape::{Direction, Shape};
+pub use target::{CLIENTS, Clock, Clocks, Distortion, Name, Target, TargetError, Unavailable};

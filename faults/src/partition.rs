@@ -1,32 +1,93 @@
-//! Partition: directed links between nodes cut in one swap; healed by a swap without them.
-
-use histories::Value;
+//! Partition: directed links cut in one swap; healed by a swap without them.
 
 use serde::{Deserialize, Serialize};
 
 use crate::draws::Draws;
 use crate::kind::{Effect, FaultKind, Prepared, leader_choice};
+use crate::packets::{impose, lift, link, links_value, ports_problem, time_problem};
 use crate::standing::Standing;
-use crate::{Link, Name, Network, Shape, Target, TargetError, Unavailable, Undo};
+use crate::{
+    CLIENTS, Direction, Link, Name, NetworkAbility, Peers, Rule, Shape, Target, Treatment,
+    Unavailable, Undo,
+};
 
-/// Divides the nodes. Clients go on reaching every node.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// Divides the nodes from each other, from the clients, or both.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Partition {
     /// How.
     pub shape: Shape,
+    /// Whether both directions are cut, or only what comes to the nodes set apart or from them.
+    pub direction: Direction,
+    /// Whom they are cut off from: the other nodes, the clients, or both.
+    pub peers: Peers,
+    /// Only packets to or from one of these TCP or UDP ports; none for all packets.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ports: Vec<u16>,
+    /// Cut in the first half of each period of so many milliseconds and joined in the second; 0 for
+    /// cut all the time.
+    pub flap_period_ms: u64,
+}
+
+impl Partition {
+    fn links(&self, order: &[Name], leader: Option<&str>) -> Vec<Link> {
+        let mut links = self.shape.cuts(self.direction, order, leader);
+        if links.is_empty() {
+            return links;
+        }
+        if !self.peers.has_nodes() {
+            links.clear();
+        }
+        if self.peers.has_clients() && self.shape.has_sides() {
+            let clients = Name::from(CLIENTS);
+            for node in self.shape.targets(order, leader) {
+                let (out, into) = (link(&node, &clients), link(&clients, &node));
+                links.extend(self.direction.includes(true).then_some(out));
+                links.extend(self.direction.includes(false).then_some(into));
+            }
+        }
+        links
+    }
 }
 
 impl FaultKind for Partition {
     fn available(target: &dyn Target) -> Result<(), Unavailable> {
-        target.network().map(|_| ())
+        target.network()?.can(NetworkAbility::Cut)
     }
 
     fn draw(draws: &mut Draws<'_>) -> Option<Self> {
-        let divides = |shape: &&Shape| !shape.cuts(draws.nodes, None).is_empty();
+        use Direction::{Both, In, Out};
+        let divides = |shape: &&Shape| !shape.cuts(Both, draws.nodes, None).is_empty();
         let shapes: Vec<Shape> = Shape::ALL.iter().filter(divides).copied().collect();
         let shape = draws.deal("partition", &shapes)?;
-        Some(Partition { shape })
+        let direction = draws.deal("partition direction", &[Both, Both, Both, Both, In, Out])?;
+        // Clients that still ask a node set apart are what finds wrong answers.
+        let reach = [[Peers::Nodes; 7].as_slice(), &[Peers::All]].concat();
+        let peers = draws.deal("partition peers", &reach)?;
+        let flaps = draws.deal(
+            "partition flapping",
+            &[false, false, false, false, false, true],
+        )?;
+        let flap_period_ms = if flaps { draws.between(100, 1_000) } else { 0 };
+        Some(Partition {
+            shape,
+            direction,
+            peers: if shape.has_sides() {
+                peers
+            } else {
+                Peers::Nodes
+            },
+            ports: Vec::new(),
+            flap_period_ms,
+        })
+    }
+
+    fn problem(&self) -> Option<(&'static str, String)> {
+        if self.peers.has_clients() && !self.shape.has_sides() {
+            let why = format!("a {} sets no nodes apart from the clients", self.shape);
+            return Some(("peers", why));
+        }
+        ports_problem(&self.ports).or_else(|| time_problem("flap_period_ms", self.flap_period_ms))
     }
 
     fn choice(&self) -> (&'static str, String) {
@@ -34,13 +95,12 @@ impl FaultKind for Partition {
     }
 
     fn prepare(&self, order: &[Name], leader: Option<&str>) -> Prepared {
-        let links = self.shape.cuts(order, leader);
+        let links = self.links(order, leader);
         if links.is_empty() {
             return Prepared::default();
         }
         let mut choices = leader_choice(self.shape.is_about_leader(), leader);
-        let cut = links.iter().map(link_value).collect();
-        choices.push(("cut".into(), Value::List(cut)));
+        choices.push(("cut".into(), links_value(&links)));
         Prepared {
             targets: self.shape.targets(order, leader),
             links,
@@ -59,92 +119,21 @@ impl FaultKind for Partition {
         target: &dyn Target,
         standing: &mut Standing,
     ) -> Effect {
-        let links = &prepared.links;
-        match cut(links, id, target, standing) {
-            Ok(dropped_before) => {
-                standing.dropped_before.insert(id, dropped_before);
-                let evidence = vec![("links_cut".into(), Value::Int(links.len() as i64))];
-                // Whether it takes effect shows when packets have been dropped.
-                Effect {
-                    evidence: Value::Map(evidence),
-                    ..Effect::default()
-                }
-            }
-            Err(error) => Effect {
-                effective: Some(false),
-                errors: vec![error],
-                ..Effect::default()
+        let rule = Rule {
+            fault: id,
+            links: prepared.links.clone(),
+            ports: self.ports.clone(),
+            treatment: Treatment::Cut {
+                flap_period_ms: self.flap_period_ms,
             },
-        }
-    }
-
-    fn heal(
-        &self,
-        id: u64,
-        prepared: &Prepared,
-        target: &dyn Target,
-        standing: &mut Standing,
-    ) -> Effect {
-        for link in &prepared.links {
-            standing.cut.release(link, id);
-        }
-        let joined = network(target).and_then(|network| {
-            network.set_cuts(&standing.cut.things())?;
-            Ok(network.dropped_packets(&prepared.links))
-        });
-        let dropped_after = match joined {
-            Ok(dropped_after) => dropped_after,
-            Err(error) => {
-                return Effect {
-                    errors: vec![error],
-                    ..Effect::default()
-                };
-            }
         };
-        // Of a partition that was never in force nothing is known from before, nor needed.
-        let dropped_before = standing.dropped_before.remove(&id).unwrap_or(dropped_after);
-        let dropped = dropped_after.saturating_sub(dropped_before);
-        let dropped_value = Value::Int(i64::try_from(dropped).unwrap_or(i64::MAX));
-        Effect {
-            evidence: Value::Map(vec![("dropped_packets".into(), dropped_value)]),
-            effective: Some(dropped > 0),
-            errors: Vec::new(),
-        }
+        impose(rule, target, standing)
     }
-}
 
-/// Cuts these links besides those that are cut already. Returns how many packets they had dropped
-/// before.
-fn cut(
-    links: &[Link],
-    id: u64,
-    target: &dyn Target,
-    standing: &mut Standing,
-) -> Result<u64, TargetError> {
-    let network = network(target)?;
-    let dropped_before = network.dropped_packets(links);
-    for link in links {
-        standing.cut.hold(link, id);
+    fn heal(&self, id: u64, _: &Prepared, target: &dyn Target, standing: &mut Standing) -> Effect {
+        lift(id, target, standing, |counts| {
+            let evidence = vec![("dropped_packets", counts.affected)];
+            (evidence, counts.affected > 0)
+        })
     }
-    if let Err(error) = network.set_cuts(&standing.cut.things()) {
-        // Not in force, so the next swap by another partition must not bring it in.
-        for link in links {
-            standing.cut.release(link, id);
-        }
-        return Err(error);
-    }
-    Ok(dropped_before)
-}
-
-fn network(target: &dyn Target) -> Result<&dyn Network, TargetError> {
-    target
-        .network()
-        .map_err(|unavailable| TargetError(unavailable.to_string()))
-}
-
-fn link_value(link: &Link) -> Value {
-    Value::List(vec![
-        Value::Text(link.from.clone()),
-        Value::Text(link.to.clone()),
-    ])
 }

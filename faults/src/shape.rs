@@ -1,33 +1,64 @@
 //! The shapes of partitions: which directed links between nodes each of them cuts.
-//!
-//! Only links between nodes are cut. The clients go on reaching every node, so that an isolated
-//! leader is still asked and can still give a wrong answer.
 
 use crate::names::named;
 use crate::role::leader_or_first;
 use crate::{Link, Name};
 
 named! {
-    /// How a partition divides the nodes. "First" is first in the plan's order.
+    /// How a partition divides the nodes. "First" is first in the plan's order, which is drawn from
+    /// the seed unless the plan names nodes.
     Shape, "shape" {
-        /// The first node alone, both ways.
+        /// The first node alone.
         One = "one",
         /// Two halves; with an odd number of nodes the first half is the smaller.
         Halves = "halves",
+        /// Fewer than a third of the nodes, and the others.
+        MinorityThird = "minority-third",
         /// The leader with the largest minority around it, and a majority without it.
         MajorityMinority = "majority-minority",
+        /// The leader alone.
+        LeaderAlone = "leader-alone",
         /// Two halves that see each other only through one node, which sees all.
         Bridge = "bridge",
         /// Every node sees a majority, no two see the same one.
         MajoritiesRing = "majorities-ring",
-        /// The leader alone, both ways.
-        LeaderAlone = "leader-alone",
-        /// The leader hears nobody, everybody hears the leader.
-        OneWayIn = "one-way-in",
-        /// Nobody hears the leader, the leader hears everybody.
-        OneWayOut = "one-way-out",
-        /// The second half hears nothing of the first, the first hears the second.
-        OneWayHalves = "one-way-halves",
+    }
+}
+
+named! {
+    /// Which packets a fault is about, as seen from the nodes that it sets apart or targets.
+    Direction, "direction" {
+        /// All between them and the others.
+        Both = "both",
+        /// Those to them: where they are dropped, these nodes hear nobody and are heard.
+        In = "in",
+        /// Those from them: where they are dropped, nobody hears these nodes and they hear.
+        Out = "out",
+    }
+}
+
+impl Default for Shape {
+    /// One node alone.
+    fn default() -> Self {
+        Shape::One
+    }
+}
+
+impl Default for Direction {
+    /// All packets.
+    fn default() -> Self {
+        Direction::Both
+    }
+}
+
+impl Direction {
+    /// Whether a packet is meant that leaves the nodes set apart, or comes to them.
+    pub(crate) fn includes(self, is_outward: bool) -> bool {
+        match self {
+            Direction::Both => true,
+            Direction::In => !is_outward,
+            Direction::Out => is_outward,
+        }
     }
 }
 
@@ -36,12 +67,15 @@ impl Shape {
     /// leader and none is known, the first of `order` takes its place. Pure: draws nothing.
     ///
     /// Empty where so few nodes cannot be divided in this way.
-    pub fn cuts(self, order: &[Name], leader: Option<&str>) -> Vec<Link> {
+    pub fn cuts(self, direction: Direction, order: &[Name], leader: Option<&str>) -> Vec<Link> {
         let nodes = self.arrange(order, leader);
         let mut links = Vec::new();
         for (from, from_name) in nodes.iter().enumerate() {
             for (to, to_name) in nodes.iter().enumerate() {
-                if from != to && self.divides(from, to, nodes.len()) {
+                if from != to
+                    && self.separates(from, to, nodes.len())
+                    && direction.includes(self.is_outward(from, to, nodes.len()))
+                {
                     links.push(Link {
                         from: (*from_name).clone(),
                         to: (*to_name).clone(),
@@ -52,15 +86,10 @@ impl Shape {
         links
     }
 
-    /// The nodes set apart from the others, for reports: the one, the smaller side, or all.
+    /// The nodes set apart from the others: the one, the smaller side, or all.
     pub fn targets(self, order: &[Name], leader: Option<&str>) -> Vec<Name> {
         let nodes = self.arrange(order, leader);
-        let apart = match self {
-            Shape::One | Shape::LeaderAlone | Shape::OneWayIn | Shape::OneWayOut => 1,
-            Shape::Halves | Shape::Bridge | Shape::OneWayHalves => nodes.len() / 2,
-            Shape::MajorityMinority => nodes.len().saturating_sub(1) / 2,
-            Shape::MajoritiesRing => nodes.len(),
-        };
+        let apart = self.apart(nodes.len());
         nodes.into_iter().take(apart).cloned().collect()
     }
 
@@ -69,9 +98,13 @@ impl Shape {
         self.sets_leader_apart() || matches!(self, Shape::Bridge | Shape::MajoritiesRing)
     }
 
+    /// Whether there is a side that is set apart; in a ring there is none.
+    pub fn has_sides(self) -> bool {
+        self != Shape::MajoritiesRing
+    }
+
     fn sets_leader_apart(self) -> bool {
-        use Shape::{LeaderAlone, MajorityMinority, OneWayIn, OneWayOut};
-        matches!(self, LeaderAlone | MajorityMinority | OneWayIn | OneWayOut)
+        matches!(self, Shape::LeaderAlone | Shape::MajorityMinority)
     }
 
     /// The nodes in order, but the leader where the shape wants it: first, or not in the middle,
@@ -92,27 +125,39 @@ impl Shape {
         nodes
     }
 
-    /// Whether packets from the node at one position to the node at another are dropped.
-    fn divides(self, from: usize, to: usize, nodes: usize) -> bool {
-        let half = nodes / 2;
-        let minority = nodes.saturating_sub(1) / 2;
+    /// How many nodes, the first ones, are set apart.
+    fn apart(self, nodes: usize) -> usize {
         match self {
-            Shape::One | Shape::LeaderAlone => from == 0 || to == 0,
-            Shape::Halves => (from < half) != (to < half),
-            Shape::MajorityMinority => (from < minority) != (to < minority),
-            Shape::Bridge => from != half && to != half && (from < half) != (to < half),
-            Shape::MajoritiesRing => !ring_neighbours(from, to, nodes),
-            Shape::OneWayIn => to == 0,
-            Shape::OneWayOut => from == 0,
-            Shape::OneWayHalves => from < half && to >= half,
+            Shape::One | Shape::LeaderAlone => 1,
+            Shape::Halves | Shape::Bridge => nodes / 2,
+            Shape::MinorityThird => nodes.saturating_sub(1) / 3,
+            Shape::MajorityMinority => nodes.saturating_sub(1) / 2,
+            Shape::MajoritiesRing => nodes,
         }
     }
-}
 
-impl Default for Shape {
-    /// One node alone.
-    fn default() -> Self {
-        Shape::One
+    /// Whether the nodes at two positions are cut off from each other.
+    fn separates(self, a: usize, b: usize, nodes: usize) -> bool {
+        let apart = self.apart(nodes);
+        let are_on_two_sides = (a < apart) != (b < apart);
+        match self {
+            // The node in the middle sees both sides.
+            Shape::Bridge => a != apart && b != apart && are_on_two_sides,
+            Shape::MajoritiesRing => !ring_neighbours(a, b, nodes),
+            _ => are_on_two_sides,
+        }
+    }
+
+    /// Whether a packet from one position to another leaves the nodes set apart. In a ring, where
+    /// none are: whether it goes the shorter way forwards, so that every node loses some of what
+    /// it sends and some of what it is sent.
+    fn is_outward(self, from: usize, to: usize, nodes: usize) -> bool {
+        if self.has_sides() {
+            return from < self.apart(nodes);
+        }
+        let forwards = (to + nodes - from) % nodes;
+        let backwards = nodes - forwards;
+        forwards < backwards || (forwards == backwards && from < to)
     }
 }
 

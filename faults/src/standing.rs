@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{Clock, Distortion, Link, Name};
+use crate::{Clock, Distortion, Name, Rule};
 
 /// What is in force now, and by which faults.
 #[derive(Debug, Default)]
@@ -11,12 +11,10 @@ pub(crate) struct Standing {
     pub down: Holds<Name>,
     /// Nodes held stopped by pauses; a node that is killed is not stopped any more.
     pub stopped: Holds<Name>,
-    /// Links held cut by partitions.
-    pub cut: Holds<Link>,
     /// How each clock is distorted, and by which faults, in the order in which they came.
     pub clocks: BTreeMap<(Name, Clock), Vec<(u64, Distortion)>>,
-    /// For each partition, how many packets its links had dropped before it.
-    pub dropped_before: BTreeMap<u64, u64>,
+    /// The network's rules, each by the fault whose it is.
+    pub rules: BTreeMap<u64, Rule>,
 }
 
 impl Standing {
@@ -67,10 +65,5 @@ impl<T: Ord + Clone> Holds<T> {
     /// Whether anyone holds it.
     pub fn is_held(&self, thing: &T) -> bool {
         self.0.contains_key(thing)
-    }
-
-    /// Everything held by anyone.
-    pub fn things(&self) -> Vec<T> {
-        self.0.keys().cloned().collect()
     }
 }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use histories::Value;
-use serde::{Deserialize, Serialize};
+
+use crate::Network;
 
 use crate::names::named;
 
@@ -46,25 +47,6 @@ pub trait Target: Send + Sync {
 
     /// The clocks of the nodes' processes, or why they cannot be changed here.
     fn clocks(&self) -> Result<&dyn Clocks, Unavailable>;
-}
-
-/// One direction of the connection between two ports of the network.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Link {
-    /// Where packets come from.
-    pub from: Name,
-    /// Where packets go.
-    pub to: Name,
-}
-
-/// The network between the nodes and the clients.
-pub trait Network {
-    /// From now on drops every packet on these directed links and on no others: one atomic swap,
-    /// established connections included. An empty slice heals everything.
-    fn set_cuts(&self, cuts: &[Link]) -> Result<(), TargetError>;
-
-    /// How many packets have been dropped on these links because they were cut, since the start.
-    fn dropped_packets(&self, links: &[Link]) -> u64;
 }
 
 named! {

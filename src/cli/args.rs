@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::plan::HistoryFormat;
+use crate::plan::{HistoryFormat, NetworkBackend};
 use crate::store::DEFAULT_STORE;
 
 /// Starts a real cluster of real node processes, breaks it on purpose, and decides whether what
@@ -151,6 +151,14 @@ pub struct PlanArgs {
     /// How the history is recorded: for people, or in a tenth of the bytes [default: jsonl]
     #[arg(long, value_name = "FORMAT")]
     pub history_format: Option<HistoryFormat>,
+    /// Who forwards packets between nodes: `switch`, ours, for every fault; `bridge`, the kernel's
+    /// with nf_tables, for partitions and resets at nearly bare speed [default: switch]
+    #[arg(long, value_name = "WHO")]
+    pub network: Option<NetworkBackend>,
+    /// Capture every frame between nodes and clients into packets.pcapng of the run folder, those
+    /// that faults drop apart
+    #[arg(long)]
+    pub pcap: bool,
     /// Limits of the check.
     #[command(flatten)]
     pub limits: LimitArgs,

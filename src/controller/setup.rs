@@ -7,14 +7,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use cluster::systems::System;
-use cluster::{Addresses, Cluster, ClusterSpec, Mode};
+use cluster::{Addresses, CaptureSpec, Cluster, ClusterSpec, Mode, NetworkSpec};
 use faults::Kind;
 use histories::{Header, Recorder, RunInfo};
 use workloads::clients::raft_kv::Node;
 
 use super::exits::Exits;
 use super::notice::UnavailableFault;
-use crate::plan::Plan;
+use crate::plan::{NetworkPlan, Plan};
 use crate::store::RunFolder;
 
 /// Within how long every node must serve after the start.
@@ -38,9 +38,25 @@ pub(super) fn start_cluster(
         .nodes(&addresses, &folder.path().join("nodes"))
         .map_err(|error| error.to_string())?;
     let exits = exits.clone();
+    let capture = plan.network.pcap.then(|| CaptureSpec {
+        path: folder.capture_path(),
+        frame_bytes_max: plan.network.pcap_frame_bytes_max,
+    });
+    if mode == Mode::Plain && plan.network != NetworkPlan::default() {
+        return Err(
+            "without a sandbox there is no network of our own to capture or to choose \
+                    (hint: `whitewater doctor` says what this machine lacks)"
+                .to_owned(),
+        );
+    }
     let spec = ClusterSpec {
         addresses,
         nodes,
+        network: NetworkSpec {
+            backend: plan.network.backend.into(),
+            seed: plan.seed,
+            capture,
+        },
         ready_limit_ms: READY_LIMIT_MS,
         on_exit: Arc::new(move |exit| exits.tell(&exit)),
     };

@@ -42,6 +42,8 @@ pub fn make(args: &PlanArgs, time_ms: Option<u64>, fresh_seed: u64) -> Result<Pl
         plan.sandbox = SandboxMode::Plain;
     }
     set(&mut plan.history_format, args.history_format);
+    set(&mut plan.network.backend, args.network);
+    plan.network.pcap |= args.pcap;
     if let Ok(workload) = by_name(&plan.workload.name) {
         plan.check.model = workload.model().to_owned();
     }

@@ -11,6 +11,7 @@ mod certificates;
 mod convert;
 mod input;
 mod machine;
+mod network;
 mod online;
 mod runs;
 mod schema;

@@ -13,6 +13,8 @@ pub(super) enum Topic {
     Ptrace,
     Device(&'static str),
     Cgroup,
+    SockDiag,
+    Nft,
 }
 
 /// What is known of a machine that may explain a refusal.
@@ -79,6 +81,16 @@ impl Topic {
             Topic::Proc => namespaces(facts),
             Topic::Ptrace => ptrace(facts),
             Topic::Device(path) => device(path, facts),
+            Topic::SockDiag => format!(
+                "a kernel with CONFIG_INET_DIAG_DESTROY=y (`sudo modprobe tcp_diag` where it is a \
+                 module); {}",
+                namespaces(facts)
+            ),
+            Topic::Nft => format!(
+                "install nft (Debian, Ubuntu, Fedora: package nftables), on a kernel with \
+                 CONFIG_NF_TABLES_BRIDGE; {}",
+                namespaces(facts)
+            ),
             Topic::Cgroup => "start inside a cgroup that is yours: `systemd-run --user --scope -p \
                               Delegate=yes whitewater …`, or run as root"
                 .into(),
@@ -134,11 +146,7 @@ fn device(path: &str, facts: &Facts) -> String {
     if facts.is_contained {
         format!("start the container with `--device {path}`")
     } else if !Path::new(path).exists() {
-        let module = if path.ends_with("fuse") {
-            "fuse"
-        } else {
-            "tun"
-        };
+        let module = path.rsplit('/').next().unwrap_or(path);
         format!("`sudo modprobe {module}`")
     } else {
         format!("`sudo chmod 666 {path}` (what udev does on most systems), or run as root")
@@ -220,15 +228,21 @@ mod tests {
                 vec!["--device /dev/fuse"],
             ),
             (
-                Topic::Device("/dev/no-such-tun"),
+                Topic::Device("/dev/no-such-fuse"),
                 none.clone(),
-                vec!["modprobe tun"],
+                vec!["modprobe no-such-fuse"],
             ),
             (
                 Topic::Device("/dev/null"),
                 none.clone(),
                 vec!["chmod 666 /dev/null"],
             ),
+            (
+                Topic::SockDiag,
+                none.clone(),
+                vec!["CONFIG_INET_DIAG_DESTROY", "tcp_diag"],
+            ),
+            (Topic::Nft, none.clone(), vec!["package nftables"]),
             (Topic::Cgroup, none, vec!["Delegate=yes"]),
         ];
         for (topic, facts, expected) in rows {

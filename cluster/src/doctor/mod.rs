@@ -61,7 +61,7 @@ const CLOCK_TRIAL: Trial = Trial {
     topic: Topic::Ptrace,
 };
 
-const TRIALS: [Trial; 8] = [
+const TRIALS: [Trial; 9] = [
     Trial {
         id: trials::USER,
         name: "user namespace",
@@ -94,10 +94,16 @@ const TRIALS: [Trial; 8] = [
         topic: Topic::Device("/dev/fuse"),
     },
     Trial {
-        id: trials::TUN,
-        name: "/dev/net/tun",
-        needed_for: "corruption of packets that checksums notice",
-        topic: Topic::Device("/dev/net/tun"),
+        id: trials::RESET,
+        name: "end of TCP connections from outside (sock_diag)",
+        needed_for: "the fault reset-connections",
+        topic: Topic::SockDiag,
+    },
+    Trial {
+        id: trials::BRIDGE,
+        name: "bridge with nf_tables (program nft)",
+        needed_for: "the network's other back end, --network bridge",
+        topic: Topic::Nft,
     },
     Trial {
         id: trials::CGROUP,

@@ -7,7 +7,7 @@ use std::net::UdpSocket;
 use std::process::{self, Stdio};
 use std::time::{Duration, Instant};
 
-use faults::{Link, Network as _};
+use faults::{Link, Network as _, Rule, Treatment};
 use nix::errno::Errno;
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::getpid;
@@ -17,7 +17,7 @@ use crate::error::{ClusterError, For, SystemCall};
 use crate::hidden::{StageError, stage_command};
 use crate::init::pid_of;
 use crate::mode::Mode;
-use crate::network::{Addresses, Network, links};
+use crate::network::{Addresses, Backend, Network, NetworkSpec, connections, links};
 use crate::sandbox::namespaces::{make_mounts_private, mount_proc, unshare_as_root, unshare_user};
 
 pub(super) const USER: &str = "user";
@@ -26,7 +26,8 @@ pub(super) const NETWORK: &str = "network";
 pub(super) const SWITCH: &str = "switch";
 pub(super) const CLOCK: &str = "clock";
 pub(super) const FUSE: &str = "fuse";
-pub(super) const TUN: &str = "tun";
+pub(super) const RESET: &str = "reset";
+pub(super) const BRIDGE: &str = "bridge";
 pub(super) const CGROUP: &str = "cgroup";
 
 /// Halves of trials that need two processes.
@@ -47,17 +48,19 @@ pub(crate) fn run(args: &[OsString]) -> Result<u8, StageError> {
         PROC => try_proc(),
         PROC_INSIDE => try_proc_inside(),
         NETWORK => try_network(),
-        SWITCH => try_switch(),
+        SWITCH => try_network_with(Backend::Switch),
         CLOCK => return try_clock(),
         CLOCK_TARGET => wait_for_end_of_input(),
         FUSE => try_device("/dev/fuse"),
-        TUN => try_device("/dev/net/tun"),
+        RESET => try_reset(),
+        BRIDGE => try_network_with(Backend::Bridge),
         CGROUP => try_cgroup(),
         _ => return Err(StageError::usage("a trial that exists")),
     };
     let failed = |error: ClusterError| StageError {
         message: match error {
             ClusterError::Network(call) => call.to_string(),
+            ClusterError::Unavailable(unavailable) => unavailable.cause,
             other => other.to_string(),
         },
         code: 1,
@@ -95,14 +98,25 @@ fn try_network() -> Result<(), ClusterError> {
     links::bring_loopback_up()
 }
 
+/// A connection of our own, ended by the kernel.
+fn try_reset() -> Result<(), ClusterError> {
+    unshare_as_root(CloneFlags::CLONE_NEWNET, "create a network namespace")?;
+    links::bring_loopback_up()?;
+    Ok(connections::try_reset()?)
+}
+
 /// Two hosts, a packet from one to the other, a cut that stops the next, and a heal.
-fn try_switch() -> Result<(), ClusterError> {
+fn try_network_with(backend: Backend) -> Result<(), ClusterError> {
     // Inside a sandbox we are root already.
     if unshare(CloneFlags::CLONE_NEWNET).is_err() {
         unshare_as_root(CloneFlags::CLONE_NEWNET, "create a network namespace")?;
     }
+    let spec = NetworkSpec {
+        backend,
+        ..NetworkSpec::default()
+    };
     let addresses = Addresses::plan(Mode::Sandbox, &["one", "two"])?;
-    let network = Network::build(&addresses)?;
+    let network = Network::build(&addresses, &spec)?;
     let bind = |name: &str| {
         let address = addresses.of(name).into_iter().zip([0]).next();
         let address = address.ok_or_else(|| ClusterError::NoSuchNode(name.into()))?;
@@ -117,29 +131,34 @@ fn try_switch() -> Result<(), ClusterError> {
     let destination = two.local_addr().call("ask for a socket's address")?;
     let send = |text: &[u8]| one.send_to(text, destination).call("send a packet");
     let mut buffer = [0; 16];
-    let cut = Link {
-        from: "one".into(),
-        to: "two".into(),
+    let cut = Rule {
+        fault: 1,
+        links: vec![Link {
+            from: "one".into(),
+            to: "two".into(),
+        }],
+        ports: Vec::new(),
+        treatment: Treatment::Cut { flap_period_ms: 0 },
     };
-    let set_cuts = |cuts: &[Link]| {
+    let set_rules = |rules: &[Rule]| {
         network
-            .set_cuts(cuts)
+            .set_rules(rules)
             .map_err(|error| ClusterError::Names(error.to_string()))
     };
 
     send(b"first")?;
     two.recv(&mut buffer)
         .call("receive a packet through the switch")?;
-    set_cuts(std::slice::from_ref(&cut))?;
+    set_rules(std::slice::from_ref(&cut))?;
     send(b"second")?;
     let deadline = Instant::now() + PACKET_LIMIT;
-    while network.dropped_packets(std::slice::from_ref(&cut)) == 0 {
+    while faults::Network::counts(&network, cut.fault).affected == 0 {
         if Instant::now() > deadline {
             return Err(SystemCall::new("cut a link of the switch", Errno::ETIMEDOUT).into());
         }
         std::thread::sleep(COUNTER_POLL);
     }
-    set_cuts(&[])?;
+    set_rules(&[])?;
     send(b"third")?;
     let length = two.recv(&mut buffer).call("receive a packet after a cut")?;
     if &buffer[..length] != b"third" {

@@ -10,7 +10,7 @@ use futures_util::TryStreamExt;
 use nix::errno::Errno;
 use nix::net::if_::if_nametoindex;
 use rtnetlink::packet_route::link::{InfoData, InfoKind, InfoVeth, LinkAttribute, State};
-use rtnetlink::{Handle, LinkMessageBuilder, LinkUnspec, LinkVeth, new_connection};
+use rtnetlink::{Handle, LinkBridge, LinkMessageBuilder, LinkUnspec, LinkVeth, new_connection};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
@@ -20,6 +20,9 @@ use crate::network::{Entrance, Host};
 
 /// What a host calls its one interface.
 const HOST_INTERFACE: &str = "eth0";
+
+/// What the kernel's bridge is called.
+const BRIDGE_INTERFACE: &str = "bridge";
 
 /// The index of `lo`: the first interface of every network namespace.
 const LOOPBACK_INDEX: u32 = 1;
@@ -66,6 +69,48 @@ pub(crate) fn lay_cables(switch: &OwnedFd, hosts: &[Host]) -> Result<(), Cluster
             Ok(())
         })
     })?
+}
+
+/// Joins the cables' ends in the switch's namespace by the kernel's own bridge.
+pub(crate) fn bridge_cables(switch: &OwnedFd, hosts: &[Host]) -> Result<(), ClusterError> {
+    let switch = Arc::new(switch.try_clone().call("keep the switch's namespace")?);
+    Entrance::to(switch).run(|| {
+        runtime()?.block_on(async {
+            let netlink = Netlink::open()?;
+            let bridge = LinkBridge::new(BRIDGE_INTERFACE).up().build();
+            let made = netlink.handle.link().add(bridge).execute().await;
+            made.map_err(|error| failed("make a bridge".into(), error))?;
+            let bridge = if_nametoindex(BRIDGE_INTERFACE).call("find the bridge")?;
+            for host in hosts {
+                let interface = switch_interface(host.number);
+                let index = if_nametoindex(interface.as_str()).call("find a cable's end")?;
+                let join = LinkUnspec::new_with_index(index).controller(bridge).build();
+                let joined = netlink.handle.link().set(join).execute().await;
+                joined.map_err(|error| failed(format!("join {interface} to a bridge"), error))?;
+            }
+            Ok(())
+        })
+    })?
+}
+
+/// Makes every host cut up what it sends into packets that fit its cable, instead of leaving that
+/// to a network card that is not there. Connections that exist are cut up too.
+pub(crate) fn segment_on_hosts(hosts: &[Host]) -> Result<(), ClusterError> {
+    for host in hosts {
+        Entrance::to(Arc::clone(&host.namespace)).run(|| {
+            runtime()?.block_on(async {
+                let netlink = Netlink::open()?;
+                let interface = if_nametoindex(HOST_INTERFACE).call("find a host's interface")?;
+                // A frame of more than one segment is cut up in software before it is sent.
+                let one = LinkUnspec::new_with_index(interface)
+                    .append_extra_attribute(LinkAttribute::GsoMaxSegs(1))
+                    .build();
+                let set = netlink.handle.link().set(one).execute().await;
+                set.map_err(|error| failed(format!("switch offloads off on {}", host.name), error))
+            })
+        })??;
+    }
+    Ok(())
 }
 
 /// What the switch calls its end of a host's cable.

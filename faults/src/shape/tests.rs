@@ -14,11 +14,15 @@ struct Cut {
 
 impl Cut {
     fn new(shape: Shape, nodes: usize, leader: Option<usize>) -> Self {
+        Cut::one_way(shape, Direction::Both, nodes, leader)
+    }
+
+    fn one_way(shape: Shape, direction: Direction, nodes: usize, leader: Option<usize>) -> Self {
         // Not in alphabetical order, so that a shape which sorts by name is found out.
         let order: Vec<Name> = (0..nodes)
             .map(|i| format!("n{}", (i * 7 + 3) % 10).into())
             .collect();
-        let links = shape.cuts(&order, leader.map(|leader| &*order[leader]));
+        let links = shape.cuts(direction, &order, leader.map(|leader| &*order[leader]));
         Cut { order, links }
     }
 
@@ -108,7 +112,7 @@ fn shapes_about_the_leader_are_exactly_those_that_change_with_it() {
         let first = Cut::new(shape, 5, Some(0));
         assert_eq!(Cut::new(shape, 5, None).links, first.links, "{shape}");
         assert_eq!(
-            shape.cuts(&first.order, Some("stranger")),
+            shape.cuts(Direction::Both, &first.order, Some("stranger")),
             first.links,
             "{shape}"
         );
@@ -221,28 +225,76 @@ fn in_a_majorities_ring_every_node_sees_a_majority_of_its_own() {
 }
 
 #[test]
-fn one_way_shapes_cut_one_direction_only() {
-    for shape in [Shape::OneWayIn, Shape::OneWayOut, Shape::OneWayHalves] {
-        for (nodes, leader, cut) in every_cut(shape) {
-            let centre = leader.unwrap_or(0);
-            for from in 0..nodes {
-                for to in (0..nodes).filter(|&to| to != from) {
-                    let dropped = match shape {
-                        Shape::OneWayIn => to == centre,
-                        Shape::OneWayOut => from == centre,
-                        _ => from < nodes / 2 && to >= nodes / 2,
-                    };
-                    assert_eq!(
-                        cut.reaches(from, to),
-                        !dropped,
-                        "{shape} {nodes} {from} {to}"
-                    );
-                    assert!(
-                        cut.reaches(from, to) || cut.reaches(to, from),
-                        "{shape} {nodes}"
-                    );
-                }
+fn a_minority_third_is_the_most_below_a_third() {
+    for (nodes, _, cut) in every_cut(Shape::MinorityThird) {
+        let apart = (0..nodes)
+            .rev()
+            .find(|apart| apart * 3 < nodes)
+            .unwrap_or(0);
+        let sizes: Vec<usize> = [apart, nodes - apart]
+            .into_iter()
+            .filter(|&size| size > 0)
+            .collect();
+        assert_eq!(cut.component_sizes(), Some(sizes), "{nodes}");
+    }
+}
+
+#[test]
+fn each_direction_is_half_of_both() {
+    for &shape in Shape::ALL {
+        for (nodes, leader, both) in every_cut(shape) {
+            let links = |direction| -> BTreeSet<Link> {
+                let cut = Cut::one_way(shape, direction, nodes, leader);
+                cut.links.into_iter().collect()
+            };
+            let (into, out) = (links(Direction::In), links(Direction::Out));
+            let back = |link: &Link| Link {
+                from: link.to.clone(),
+                to: link.from.clone(),
+            };
+            assert!(into.is_disjoint(&out), "{shape} {nodes} {leader:?}");
+            assert_eq!(
+                into,
+                out.iter().map(back).collect(),
+                "{shape} {nodes} {leader:?}"
+            );
+            let all: BTreeSet<Link> = into.union(&out).cloned().collect();
+            assert_eq!(
+                all,
+                both.links.into_iter().collect(),
+                "{shape} {nodes} {leader:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn out_means_that_nobody_hears_the_nodes_set_apart() {
+    for &shape in Shape::ALL.iter().filter(|shape| shape.has_sides()) {
+        for (nodes, leader, both) in every_cut(shape) {
+            let leader_name = leader.map(|leader| &*both.order[leader]);
+            let apart = shape.targets(&both.order, leader_name);
+            let out = Cut::one_way(shape, Direction::Out, nodes, leader);
+            for link in out.links {
+                assert!(apart.contains(&link.from), "{shape} {nodes} {leader:?}");
+                assert!(!apart.contains(&link.to), "{shape} {nodes} {leader:?}");
             }
+        }
+    }
+}
+
+#[test]
+fn in_a_one_way_ring_every_node_loses_about_as_much_as_it_is_lost_of() {
+    for nodes in 3..=NODES_MAX {
+        let cut = Cut::one_way(Shape::MajoritiesRing, Direction::Out, nodes, None);
+        for node in 0..nodes {
+            let others = || (0..nodes).filter(|&other| other != node);
+            let out = others().filter(|&other| !cut.reaches(node, other)).count();
+            let into = others().filter(|&other| !cut.reaches(other, node)).count();
+            assert!(
+                out.abs_diff(into) <= 1,
+                "{nodes} {node}: {out} out, {into} in"
+            );
         }
     }
 }
@@ -257,18 +309,9 @@ fn small_clusters_have_only_the_shapes_that_divide_them() {
             .collect()
     };
     assert!(possible(0).is_empty() && possible(1).is_empty());
-    assert_eq!(
-        possible(2),
-        [
-            "one",
-            "halves",
-            "leader-alone",
-            "one-way-in",
-            "one-way-out",
-            "one-way-halves"
-        ]
-    );
-    for nodes in 3..=NODES_MAX {
+    assert_eq!(possible(2), ["one", "halves", "leader-alone"]);
+    assert_eq!(possible(3).len(), Shape::ALL.len() - 1, "no minority third");
+    for nodes in 4..=NODES_MAX {
         assert_eq!(possible(nodes).len(), Shape::ALL.len(), "{nodes}");
     }
 }

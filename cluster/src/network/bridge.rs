@@ -1,0 +1,398 @@
+//! The kernel's bridge between the cables, and its packet filter for cuts.
+//!
+//! The second back end, for runs whose only network faults are cuts and resets, where the program
+//! `nft` is installed: packets never leave the kernel, so it is nearest to bare speed. Each cut is a
+//! set of pairs of addresses with a counter; all are replaced in one transaction of nf_tables.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use faults::{Rule, RuleCounts, TargetError, Treatment, Unavailable};
+
+use crate::error::{For, SystemCall};
+use crate::network::{Entrance, Placed};
+
+/// Where `nft` is looked for besides the search path: ordinary users lack these in theirs.
+const FOLDERS: [&str; 3] = ["/usr/sbin", "/sbin", "/usr/local/sbin"];
+
+/// The packet mark of what is dropped at the end of the chain.
+const DROPPED_MARK: u32 = 0x77;
+
+/// A cut as the filter knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Cut {
+    rule: Arc<Rule>,
+    pairs: Vec<(Ipv4Addr, Ipv4Addr)>,
+    since: Instant,
+}
+
+/// The bridge's filter. Dropping it ends its thread.
+#[derive(Debug)]
+pub(crate) struct Bridge {
+    shared: Arc<Shared>,
+    flapper: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    nft: PathBuf,
+    entrance: Entrance,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    cuts: Vec<Cut>,
+    /// The faults that have a counter in the kernel.
+    counted: BTreeMap<u64, ()>,
+    /// The faults whose cut is in the filter now.
+    down: Vec<u64>,
+    is_over: bool,
+}
+
+/// The program `nft`, or why there is no bridge without it.
+pub(crate) fn find_nft() -> Result<PathBuf, Unavailable> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::env::split_paths(&path).chain(FOLDERS.map(PathBuf::from));
+    let mut candidates = folders.map(|folder| folder.join("nft"));
+    candidates
+        .find(|candidate| is_program(candidate))
+        .ok_or_else(|| Unavailable {
+            cause: "there is no program nft, which the network's back end `bridge` is built on"
+                .into(),
+            remedy: "install it (Debian, Ubuntu, Fedora: package nftables), or use `--network \
+                     switch`, which needs nothing"
+                .into(),
+        })
+}
+
+fn is_program(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::metadata(path)
+        .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+}
+
+impl Bridge {
+    /// Sets up the filter in the namespace where the bridge is.
+    pub fn start(nft: PathBuf, entrance: Entrance) -> Result<Self, SystemCall> {
+        let shared = Arc::new(Shared {
+            nft,
+            entrance,
+            state: Mutex::default(),
+            changed: Condvar::new(),
+        });
+        shared.run(BASE_SCRIPT)?;
+        let flapping = Arc::clone(&shared);
+        let flapper = thread::Builder::new()
+            .name("flapper".into())
+            .spawn(move || flapping.flap())
+            .call("start a thread")?;
+        Ok(Self {
+            shared,
+            flapper: Some(flapper),
+        })
+    }
+
+    /// From now on drops what these rules cut and nothing else.
+    pub fn set_rules(&self, rules: &[Placed<Ipv4Addr>]) -> Result<(), TargetError> {
+        let mut state = self.shared.lock();
+        let now = Instant::now();
+        let cut = |(rule, pairs): &Placed<Ipv4Addr>| {
+            let old = state.cuts.iter().find(|old| old.rule == *rule);
+            old.cloned().unwrap_or_else(|| Cut {
+                rule: Arc::clone(rule),
+                pairs: pairs.clone(),
+                since: now,
+            })
+        };
+        let cuts = rules.iter().map(cut).collect();
+        self.shared.apply(&mut state, cuts, now)?;
+        self.shared.changed.notify_all();
+        Ok(())
+    }
+
+    /// What the rule of a fault dropped so far.
+    pub fn rule_counts(&self, fault: u64) -> RuleCounts {
+        let is_counted = self.shared.lock().counted.contains_key(&fault);
+        let packets = is_counted
+            .then(|| self.shared.counter(fault))
+            .flatten()
+            .unwrap_or_default();
+        RuleCounts {
+            packets,
+            affected: packets,
+            ..RuleCounts::default()
+        }
+    }
+}
+
+impl Drop for Bridge {
+    fn drop(&mut self) {
+        self.shared.lock().is_over = true;
+        self.shared.changed.notify_all();
+        if let Some(flapper) = self.flapper.take() {
+            let _ = flapper.join();
+        }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts those cuts into the filter that are down at this moment.
+    fn apply(&self, state: &mut State, cuts: Vec<Cut>, now: Instant) -> Result<(), TargetError> {
+        let down: Vec<&Cut> = cuts.iter().filter(|cut| cut.is_down(now)).collect();
+        let script = script(&down, &state.down, |fault| {
+            state.counted.contains_key(&fault)
+        });
+        self.run(&script)
+            .map_err(|error| TargetError(format!("cannot cut links: {error}")))?;
+        state.down = down.iter().map(|cut| cut.rule.fault).collect();
+        state
+            .counted
+            .extend(state.down.iter().map(|fault| (*fault, ())));
+        state.cuts = cuts;
+        Ok(())
+    }
+
+    /// Lifts and drops the cuts that flap, when it is their time.
+    fn flap(&self) {
+        let mut state = self.lock();
+        while !state.is_over {
+            let now = Instant::now();
+            let down: Vec<u64> = state
+                .cuts
+                .iter()
+                .filter(|cut| cut.is_down(now))
+                .map(|cut| cut.rule.fault)
+                .collect();
+            if down != state.down {
+                let cuts = state.cuts.clone();
+                // If it fails, the next change tries again; until then the old state stands.
+                let _ = self.apply(&mut state, cuts, now);
+            }
+            let waits = state.cuts.iter().filter_map(|cut| cut.until_change(now));
+            state = match waits.min() {
+                Some(wait) => {
+                    let waited = self.changed.wait_timeout(state, wait);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+                None => {
+                    let waited = self.changed.wait(state);
+                    waited.unwrap_or_else(PoisonError::into_inner)
+                }
+            };
+        }
+    }
+
+    /// How many packets a fault's counter has counted.
+    fn counter(&self, fault: u64) -> Option<u64> {
+        let counter = format!("fault{fault}");
+        let args = ["list", "counter", "bridge", "whitewater", &counter];
+        let listed = self.nft(&args, "").ok()?;
+        let mut words = listed.split_whitespace();
+        words.find(|word| *word == "packets")?;
+        words.next()?.parse().ok()
+    }
+
+    /// Runs a script as one transaction.
+    fn run(&self, script: &str) -> Result<(), SystemCall> {
+        self.nft(&["-f", "-"], script).map(drop)
+    }
+
+    fn nft(&self, args: &[&str], input: &str) -> Result<String, SystemCall> {
+        let nft = || -> std::io::Result<_> {
+            // Inside the namespace, which the program inherits from this thread.
+            let mut child = Command::new(&self.nft)
+                .args(args)
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()?;
+            if let Some(mut stdin) = child.stdin.take() {
+                stdin.write_all(input.as_bytes())?;
+            }
+            child.wait_with_output()
+        };
+        let action = || format!("run {}", self.nft.display());
+        let output = self.entrance.run(nft)?.call(action())?;
+        if output.status.success() {
+            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+        }
+        let said = String::from_utf8_lossy(&output.stderr);
+        let said = said.lines().next().unwrap_or_default();
+        let action = format!("{}, which said: {said}", action());
+        Err(SystemCall::new(action, nix::errno::Errno::EINVAL))
+    }
+}
+
+impl Cut {
+    fn flap_period(&self) -> Option<Duration> {
+        match self.rule.treatment {
+            Treatment::Cut { flap_period_ms } if flap_period_ms > 0 => {
+                Some(Duration::from_millis(flap_period_ms))
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether it drops packets at this moment: always, or in the first half of its period.
+    fn is_down(&self, now: Instant) -> bool {
+        self.flap_period().is_none_or(|period| {
+            let into = now.duration_since(self.since).as_nanos() % period.as_nanos();
+            into < period.as_nanos().div_ceil(2)
+        })
+    }
+
+    fn until_change(&self, now: Instant) -> Option<Duration> {
+        let period = self.flap_period()?;
+        let into = now.duration_since(self.since).as_nanos() % period.as_nanos();
+        let half = period.as_nanos().div_ceil(2);
+        let next = if into < half { half } else { period.as_nanos() };
+        Some(Duration::from_nanos(
+            u64::try_from(next - into).unwrap_or(u64::MAX),
+        ))
+    }
+}
+
+/// What there is without any cut. A packet that a cut is about is marked, so that every cut counts
+/// it, and dropped at the end.
+const BASE_SCRIPT: &str = "table bridge whitewater {
+    chain cuts {
+    }
+    chain forwarding {
+        type filter hook forward priority 0; policy accept;
+        jump cuts
+        meta mark 0x77 drop
+    }
+}
+";
+
+/// One transaction: the cuts that are to be in the filter, in the place of those that are.
+fn script(down: &[&Cut], old: &[u64], is_counted: impl Fn(u64) -> bool) -> String {
+    use std::fmt::Write;
+    let mut script = String::from("flush chain bridge whitewater cuts\n");
+    for fault in old {
+        let _ = writeln!(script, "delete set bridge whitewater links{fault}");
+    }
+    for Cut { rule, pairs, .. } in down {
+        let fault = rule.fault;
+        if !is_counted(fault) {
+            let _ = writeln!(script, "add counter bridge whitewater fault{fault}");
+        }
+        let set = format!("bridge whitewater links{fault}");
+        let _ = writeln!(script, "add set {set} {{ type ipv4_addr . ipv4_addr; }}");
+        let pairs: Vec<String> = pairs
+            .iter()
+            .map(|(from, to)| format!("{from} . {to}"))
+            .collect();
+        let _ = writeln!(script, "add element {set} {{ {} }}", pairs.join(", "));
+        let ports: Vec<String> = rule.ports.iter().map(u16::to_string).collect();
+        let ports = ports.join(", ");
+        let filters = if ports.is_empty() {
+            vec![String::new()]
+        } else {
+            // So that a packet of two such ports is counted once.
+            vec![
+                format!("meta l4proto {{ tcp, udp }} th dport {{ {ports} }}"),
+                format!(
+                    "meta l4proto {{ tcp, udp }} th dport != {{ {ports} }} th sport {{ {ports} }}"
+                ),
+            ]
+        };
+        for filter in filters {
+            let _ = writeln!(
+                script,
+                "add rule bridge whitewater cuts ip saddr . ip daddr @links{fault} {filter} counter \
+                 name fault{fault} meta mark set {DROPPED_MARK:#x}"
+            );
+        }
+    }
+    script
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cut(fault: u64, ports: Vec<u16>, flap_period_ms: u64, since: Instant) -> Cut {
+        let treatment = Treatment::Cut { flap_period_ms };
+        let links = Vec::new();
+        let rule = Rule {
+            fault,
+            links,
+            ports,
+            treatment,
+        };
+        let host = |last| Ipv4Addr::new(10, 77, 0, last);
+        Cut {
+            rule: Arc::new(rule),
+            pairs: vec![(host(1), host(2)), (host(2), host(1))],
+            since,
+        }
+    }
+
+    #[test]
+    fn a_swap_is_one_script() {
+        let now = Instant::now();
+        let (plain, of_ports) = (cut(3, vec![], 0, now), cut(4, vec![7, 8], 0, now));
+        let script = script(&[&plain, &of_ports], &[2, 3], |fault| fault == 3);
+        let lines: Vec<&str> = script.lines().collect();
+        let pairs = "{ 10.77.0.1 . 10.77.0.2, 10.77.0.2 . 10.77.0.1 }";
+        let set = "{ type ipv4_addr . ipv4_addr; }";
+        let rule = "add rule bridge whitewater cuts ip saddr . ip daddr";
+        let ports = "meta l4proto { tcp, udp } th dport";
+        assert_eq!(
+            lines,
+            [
+                "flush chain bridge whitewater cuts",
+                "delete set bridge whitewater links2",
+                "delete set bridge whitewater links3",
+                &format!("add set bridge whitewater links3 {set}"),
+                &format!("add element bridge whitewater links3 {pairs}"),
+                &format!("{rule} @links3  counter name fault3 meta mark set 0x77"),
+                "add counter bridge whitewater fault4",
+                &format!("add set bridge whitewater links4 {set}"),
+                &format!("add element bridge whitewater links4 {pairs}"),
+                &format!(
+                    "{rule} @links4 {ports} {{ 7, 8 }} counter name fault4 meta mark set 0x77"
+                ),
+                &format!(
+                    "{rule} @links4 {ports} != {{ 7, 8 }} th sport {{ 7, 8 }} counter name fault4 \
+                     meta mark set 0x77"
+                ),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_flapping_cut_changes_twice_in_each_period() {
+        let since = Instant::now();
+        let cut = cut(1, vec![], 11, since);
+        for (into_us, is_down, wait_us) in [
+            (0, true, 5_500),
+            (5_499, true, 1),
+            (5_500, false, 5_500),
+            (11_000, true, 5_500),
+        ] {
+            let now = since + Duration::from_micros(into_us);
+            assert_eq!(cut.is_down(now), is_down, "{into_us}");
+            assert_eq!(
+                cut.until_change(now),
+                Some(Duration::from_micros(wait_us)),
+                "{into_us}"
+            );
+        }
+        let steady = self::cut(1, vec![], 0, since);
+        assert!(steady.is_down(since) && steady.until_change(since).is_none());
+    }
+}
