@@ -63,6 +63,7 @@ impl ClockError {
         let errno = error.raw_os_error().unwrap_or_default();
         match nix::errno::Errno::from_raw(errno) {
             nix::errno::Errno::ENOENT => ClockError::Ended(pid),
+            nix::errno::Errno::EACCES if !has_memory(pid) => ClockError::Ended(pid),
             nix::errno::Errno::EACCES => ClockError::Refused {
                 pid,
                 error: nix::errno::Errno::EACCES,
@@ -70,4 +71,11 @@ impl ClockError {
             errno => Self::call(pid, action, errno),
         }
     }
+}
+
+/// Whether a process still has any memory: one that is about to end has none, and then its files in
+/// /proc belong to nobody whom we may be.
+fn has_memory(pid: Pid) -> bool {
+    let statm = std::fs::read_to_string(format!("/proc/{pid}/statm"));
+    statm.is_ok_and(|pages| !pages.starts_with("0 "))
 }

@@ -63,6 +63,17 @@ pub(super) fn proceed_to_system_call(thread: Pid, signal: i32) -> nix::Result<()
     request(libc::PTRACE_SYSCALL as u32, thread, 0, signal as usize)
 }
 
+/// Lets the thread run one instruction.
+pub(super) fn step(thread: Pid) -> nix::Result<()> {
+    request(libc::PTRACE_SINGLESTEP as u32, thread, 0, 0)
+}
+
+/// Sends a signal to a process.
+pub(super) fn send(process: Pid, signal: i32) -> nix::Result<()> {
+    // SAFETY: takes numbers only. The wrapper of `nix` does not know real-time signals.
+    Errno::result(unsafe { libc::kill(process.as_raw(), signal) }).map(drop)
+}
+
 /// Lets the thread go, untraced, with this signal delivered (0 for none).
 pub(super) fn detach(thread: Pid, signal: i32) -> nix::Result<()> {
     request(libc::PTRACE_DETACH as u32, thread, 0, signal as usize)

@@ -6,8 +6,8 @@
 //! one of those that we asked for (in the others the kernel does not begin calls again). All
 //! signals are blocked meanwhile: those that arrive are delivered afterwards.
 //!
-//! Breakpoints and single steps are not used: the kernel forces their SIGTRAP upon a program that
-//! blocks or ignores it by changing what the program has set.
+//! There are no breakpoints in it: the kernel forces their SIGTRAP upon a program that blocks or
+//! ignores it, by changing what the program has set.
 
 use std::os::unix::fs::FileExt;
 use std::time::Instant;

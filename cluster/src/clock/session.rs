@@ -16,7 +16,9 @@ use super::error::ClockError;
 use super::ptrace::{self, State};
 
 /// How long a session may take, to stop the process or to do anything with it.
-pub(super) const LIMIT: Duration = Duration::from_secs(2);
+/// Much for a machine at rest; on one with far more to do than it can, a thread may wait long for
+/// its turn.
+pub(super) const LIMIT: Duration = Duration::from_secs(10);
 
 /// After how long without an answer a thread is looked at: it may hang in the kernel.
 const LOOK_AFTER: Duration = Duration::from_millis(1);
@@ -27,8 +29,15 @@ const ASK_AT_ONCE_MAX: u32 = 200;
 /// Between two askings.
 const POLL: Duration = Duration::from_micros(50);
 
-/// For how long a thread that is at a bad place is let go on.
-const RELEASE: Duration = Duration::from_micros(20);
+/// For how long a thread that is at a bad place is let go on, the first time and at most.
+const RELEASE_MIN: Duration = Duration::from_micros(20);
+const RELEASE_MAX: Duration = Duration::from_millis(20);
+
+/// No time function is nearly as long, loops included.
+const STEPS_MAX: u32 = 10_000;
+
+/// SIGTRAP in a mask of signals.
+const SIGTRAP_BIT: u64 = 1 << (libc::SIGTRAP - 1);
 
 /// How much of a thread's stack is searched for places to which signal handlers return.
 const STACK_BYTES_MAX: usize = 32 << 10;
@@ -58,6 +67,20 @@ enum Hold {
     /// It waits in the kernel, in a way that nothing interrupts (a disk, vfork(2)), and will stop
     /// when it comes back. Then it would go on at this place, with this stack.
     InKernel { place: u64, stack: u64 },
+}
+
+impl Thread {
+    /// Whether a single step leaves no trace: its SIGTRAP is forced upon a program that blocks or
+    /// ignores it, by changing what the program has set.
+    fn may_be_stepped(self) -> bool {
+        let path = format!("/proc/{}/task/{}/status", self.process, self.id);
+        let status = fs::read_to_string(path).unwrap_or_default();
+        ["SigBlk:", "SigIgn:"].iter().all(|name| {
+            let mask = status.lines().find_map(|line| line.strip_prefix(name));
+            let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+            mask.is_some_and(|mask| mask & SIGTRAP_BIT == 0)
+        })
+    }
 }
 
 /// Runs something on a thread of its own, which may trace.
@@ -137,7 +160,8 @@ impl Session {
     /// Lets threads go on until none of them will run on inside of code that is about to be
     /// overwritten: neither now, nor when a signal handler returns.
     pub fn clear(&mut self, is_inside: &dyn Fn(u64) -> bool) -> Result<(), ClockError> {
-        while let Some(at) = self.find_in(is_inside) {
+        let mut release = RELEASE_MIN;
+        while let Some((at, is_running_there)) = self.find_in(is_inside) {
             if Instant::now() > self.deadline {
                 return Err(ClockError::stuck(
                     self.pid(),
@@ -145,14 +169,53 @@ impl Session {
                 ));
             }
             let thread = self.threads[at];
+            if is_running_there && thread.may_be_stepped() {
+                self.step_out(thread.id, is_inside)?;
+                continue;
+            }
             if thread.hold == Hold::Stopped && self.proceed(thread.id, 0)? {
-                thread::sleep(RELEASE);
+                // Long enough at last for it to be given a processor.
+                thread::sleep(release);
+                release = (release * 2).min(RELEASE_MAX);
                 self.interrupt(thread.id)?;
             }
             let hold = self.await_hold(thread)?;
             self.keep(at, hold);
             // It may have started others.
             self.stop_all()?;
+        }
+        Ok(())
+    }
+
+    /// Has a stopped thread run one instruction after the other until it is outside. Signals that
+    /// arrive meanwhile stay pending.
+    fn step_out(&self, thread: Pid, is_inside: &dyn Fn(u64) -> bool) -> Result<(), ClockError> {
+        let failed = |error| ClockError::call(self.pid(), "step a thread", error);
+        let mask = ptrace::signal_mask(thread).map_err(failed)?;
+        ptrace::set_signal_mask(thread, !SIGTRAP_BIT).map_err(failed)?;
+        let outcome = self.step_while(thread, is_inside);
+        if ptrace::set_signal_mask(thread, mask) == Err(Errno::ESRCH) {
+            // It is still at its step, beyond the session's limit, or it has ended.
+            ptrace::interrupt(thread).map_err(failed)?;
+            self.await_state(thread, Instant::now() + LIMIT)?;
+            ptrace::set_signal_mask(thread, mask).map_err(failed)?;
+        }
+        outcome
+    }
+
+    fn step_while(&self, thread: Pid, is_inside: &dyn Fn(u64) -> bool) -> Result<(), ClockError> {
+        let failed = |error| ClockError::call(self.pid(), "step a thread", error);
+        for _ in 0..STEPS_MAX {
+            if !is_inside(ptrace::registers(thread).map_err(failed)?.rip) {
+                break;
+            }
+            ptrace::step(thread).map_err(failed)?;
+            match self.await_state(thread, self.deadline)? {
+                State::AtSignal(libc::SIGTRAP) | State::Stopped => {}
+                // SIGSTOP cannot be blocked; it is sent again.
+                State::AtSignal(signal) => ptrace::send(self.pid(), signal).map_err(failed)?,
+                _ => return Err(ClockError::Ended(self.pid())),
+            }
         }
         Ok(())
     }
@@ -279,36 +342,36 @@ impl Session {
         }
     }
 
-    /// A thread that will run on inside.
-    fn find_in(&self, is_inside: &dyn Fn(u64) -> bool) -> Option<usize> {
-        self.threads.iter().position(|thread| {
+    /// A thread that will run on inside, and whether it would do so at once.
+    fn find_in(&self, is_inside: &dyn Fn(u64) -> bool) -> Option<(usize, bool)> {
+        self.threads.iter().enumerate().find_map(|(at, thread)| {
             let (place, stack) = match thread.hold {
                 Hold::InKernel { place, stack } => (place, stack),
                 Hold::Stopped => match ptrace::registers(thread.id) {
                     Ok(registers) => (registers.rip, registers.rsp),
                     // Killed meanwhile.
-                    Err(_) => return false,
+                    Err(_) => return None,
                 },
             };
-            is_inside(place) || self.stack_words(stack).any(is_inside)
+            if is_inside(place) {
+                return Some((at, thread.hold == Hold::Stopped));
+            }
+            self.is_on_stack(stack, is_inside).then_some((at, false))
         })
     }
 
-    /// What is on a stack, from here upwards. Less where it ends.
-    fn stack_words(&self, stack: u64) -> impl Iterator<Item = u64> {
+    /// Whether such a place is on a stack, from here upwards.
+    fn is_on_stack(&self, stack: u64, is_it: &dyn Fn(u64) -> bool) -> bool {
         let mut bytes = vec![0; STACK_BYTES_MAX];
         let stack = stack.next_multiple_of(8);
-        // What cannot be read is not there.
+        // It may end sooner.
         let length = self.memory.read_at(&mut bytes, stack).unwrap_or(0);
         bytes.truncate(length);
-        let words: Vec<u64> = bytes
-            .as_chunks()
-            .0
+        let (words, _) = bytes.as_chunks();
+        words
             .iter()
             .copied()
-            .map(u64::from_le_bytes)
-            .collect();
-        words.into_iter()
+            .any(|word| is_it(u64::from_le_bytes(word)))
     }
 
     /// Whether a thread that goes on at this place is inside of a restartable sequence (rseq(2)).
