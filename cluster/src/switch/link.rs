@@ -80,7 +80,7 @@ impl LinkState {
     pub fn replace(&mut self, mut fresh: Vec<LinkRule>) -> Vec<(u64, RuleCounts)> {
         let mut retired = Vec::new();
         for old in std::mem::take(&mut self.rules) {
-            match fresh.iter_mut().find(|new| new.rule == old.rule) {
+            match fresh.iter_mut().find(|new| new.is_same_as(&old)) {
                 Some(new) => *new = old,
                 None => retired.push((old.rule.fault, old.counts)),
             }
