@@ -296,6 +296,11 @@ impl<T: PacketFault> FaultKind for T {
         self.scope().choice()
     }
 
+    /// A node that is down has no packets.
+    fn preferred(&self, order: &[Name], standing: &Standing) -> Vec<Name> {
+        standing.running_first(order)
+    }
+
     fn prepare(&self, order: &[Name], leader: Option<&str>) -> Prepared {
         let (targets, links) = self.scope().resolve(order, leader);
         let mut choices = leader_choice(self.scope().is_about_leader(), leader);

@@ -66,6 +66,11 @@ impl FaultKind for ResetConnections {
         Some(draws.between(50, 300))
     }
 
+    /// A node that is down has no connections.
+    fn preferred(&self, order: &[Name], standing: &Standing) -> Vec<Name> {
+        standing.running_first(order)
+    }
+
     fn prepare(&self, order: &[Name], leader: Option<&str>) -> Prepared {
         let targets = self.target.resolve(order, leader);
         if self.peers == Peers::Nodes && order.len() < 2 {

@@ -14,28 +14,28 @@ const COPIES_MAX: usize = 8;
 
 /// Why a packet is not forwarded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Drop {
+pub(super) enum Dropped {
     Cut,
     Refused,
     Lost,
     QueueFull,
 }
 
-impl Drop {
+impl Dropped {
     /// In a word.
     pub fn name(self) -> &'static str {
         match self {
-            Drop::Cut => "cut",
-            Drop::Refused => "refused",
-            Drop::Lost => "lost",
-            Drop::QueueFull => "queue full",
+            Dropped::Cut => "cut",
+            Dropped::Refused => "refused",
+            Dropped::Lost => "lost",
+            Dropped::QueueFull => "queue full",
         }
     }
 }
 
 /// A packet that is to be sent, or one more of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Copy {
+pub(super) struct Departure {
     /// When.
     pub release_ns: u64,
     /// The fault that holds it so that others may overtake it.
@@ -80,7 +80,7 @@ impl LinkState {
     pub fn replace(&mut self, mut fresh: Vec<LinkRule>) -> Vec<(u64, RuleCounts)> {
         let mut retired = Vec::new();
         for old in std::mem::take(&mut self.rules) {
-            match fresh.iter_mut().find(|new| new.rule == old.rule) {
+            match fresh.iter_mut().find(|new| new.is_same_as(&old)) {
                 Some(new) => *new = old,
                 None => retired.push((old.rule.fault, old.counts)),
             }
@@ -129,12 +129,16 @@ impl LinkState {
     }
 
     /// What the rules make of a packet: when it is to be sent, and how often, or why not.
-    pub fn judge(&mut self, frame: &mut Cow<'_, [u8]>, now_ns: u64) -> Result<Vec<Copy>, Drop> {
+    pub fn judge(
+        &mut self,
+        frame: &mut Cow<'_, [u8]>,
+        now_ns: u64,
+    ) -> Result<Vec<Departure>, Dropped> {
         let packet = Packet::parse(frame);
         if self.apply_cuts(packet.as_ref(), frame, now_ns) {
-            return Err(Drop::Cut);
+            return Err(Dropped::Cut);
         }
-        let mut copies = vec![Copy {
+        let mut copies = vec![Departure {
             release_ns: now_ns,
             overtakable: None,
         }];
@@ -151,7 +155,7 @@ impl LinkState {
                     .as_ref()
                     .is_some_and(|packet| packet.corrupt(frame.to_mut(), chance, repair)),
                 Decision::Duplicate { apart_us } => {
-                    copies.push(Copy {
+                    copies.push(Departure {
                         release_ns: now_ns.saturating_add(apart_us.saturating_mul(1_000)),
                         overtakable: None,
                     });
@@ -178,11 +182,11 @@ impl LinkState {
                 count(&mut self.counts, decision);
             }
             match decision {
-                Decision::Refuse => return Err(Drop::Refused),
-                Decision::Lose => return Err(Drop::Lost),
+                Decision::Refuse => return Err(Dropped::Refused),
+                Decision::Lose => return Err(Dropped::Lost),
                 Decision::Limit { .. } if copies.is_empty() => {
                     self.counts.queue_full += 1;
-                    return Err(Drop::QueueFull);
+                    return Err(Dropped::QueueFull);
                 }
                 _ => {}
             }
@@ -240,7 +244,12 @@ fn count(counts: &mut LinkCounts, decision: Decision) {
 }
 
 /// Lets copies wait their turn and takes out those that would wait too long. Whether any waits.
-fn limit(rule: &mut LinkRule, copies: &mut Vec<Copy>, frame: &[u8], limits: (u64, u64)) -> bool {
+fn limit(
+    rule: &mut LinkRule,
+    copies: &mut Vec<Departure>,
+    frame: &[u8],
+    limits: (u64, u64),
+) -> bool {
     let bytes = frame.len().saturating_sub(OFFLOAD_HEADER_BYTES);
     let before = copies.len();
     let mut held_ns = 0;
@@ -260,7 +269,7 @@ fn limit(rule: &mut LinkRule, copies: &mut Vec<Copy>, frame: &[u8], limits: (u64
 }
 
 /// Holds each copy for as long as is drawn for it. Whether that is any time for the packet itself.
-fn delay(rule: &mut LinkRule, copies: &mut [Copy]) -> bool {
+fn delay(rule: &mut LinkRule, copies: &mut [Departure]) -> bool {
     let mut own_us = 0;
     for (number, copy) in (0..).zip(copies) {
         let delay_us = rule.delay_us(number);

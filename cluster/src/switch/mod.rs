@@ -24,7 +24,7 @@ use crate::error::{For, SystemCall};
 use crate::network::Placed;
 use capture::{Capture, Interface};
 use forwarder::Forwarder;
-use link::Drop as Dropped;
+use link::Dropped;
 use rules::LinkRule;
 use socket::PortSocket;
 use table::{Output, Table};

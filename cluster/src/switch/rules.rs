@@ -62,6 +62,13 @@ impl LinkRule {
         }
     }
 
+    /// Whether it says the same about its link. What it says about others is not looked at, as that
+    /// would take long where there are many.
+    pub fn is_same_as(&self, other: &Self) -> bool {
+        let said = |rule: &Self| (rule.rule.fault, rule.rule.treatment);
+        said(self) == said(other) && self.rule.ports == other.rule.ports
+    }
+
     /// Where it stands among the rules about one packet.
     pub fn order(&self) -> (u8, u64) {
         let stage = match self.rule.treatment {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use faults::RuleCounts;
 
-use super::link::{Copy, Drop, LinkState};
+use super::link::{Departure, Dropped, LinkState};
 use super::queue::{Held, Queue};
 use super::rules::LinkRule;
 
@@ -42,7 +42,7 @@ pub(super) trait Output {
     fn send(&mut self, from: usize, to: usize, frame: &[u8]) -> bool;
 
     /// Told of a frame that is not sent.
-    fn dropped(&mut self, from: usize, to: usize, frame: &[u8], why: Drop);
+    fn dropped(&mut self, from: usize, to: usize, frame: &[u8], why: Dropped);
 }
 
 /// The directed links between all ports, their rules, and the packets that are held.
@@ -107,7 +107,7 @@ impl Table {
             Ok(copies) => copies,
             Err(why) => {
                 out.dropped(from, to, &frame, why);
-                if why == Drop::Refused
+                if why == Dropped::Refused
                     && let Some(reset) = super::frame::reset(&frame)
                 {
                     out.send(to, from, &reset);
@@ -117,7 +117,7 @@ impl Table {
         };
         for (
             copy,
-            Copy {
+            Departure {
                 release_ns,
                 overtakable,
             },
@@ -139,7 +139,7 @@ impl Table {
                 link.held(copy);
             } else {
                 link.found_queue_full();
-                out.dropped(from, to, &frame, Drop::QueueFull);
+                out.dropped(from, to, &frame, Dropped::QueueFull);
             }
         }
     }
@@ -161,7 +161,7 @@ impl Table {
         let (from, to) = (held.link / self.ports, held.link % self.ports);
         let link = &mut self.links[held.link];
         if link.cuts(&held.frame, now_ns) {
-            out.dropped(from, to, &held.frame, Drop::Cut);
+            out.dropped(from, to, &held.frame, Dropped::Cut);
             return;
         }
         let was_overtaken = link.sent(held.number, held.copy, out.send(from, to, &held.frame));

@@ -14,7 +14,7 @@ const MS: u64 = 1_000_000;
 #[derive(Debug, Default)]
 struct Sent {
     frames: Vec<(usize, Vec<u8>)>,
-    dropped: Vec<Drop>,
+    dropped: Vec<Dropped>,
     is_full: bool,
 }
 
@@ -26,7 +26,7 @@ impl Output for Sent {
         !self.is_full
     }
 
-    fn dropped(&mut self, _: usize, _: usize, _: &[u8], why: Drop) {
+    fn dropped(&mut self, _: usize, _: usize, _: &[u8], why: Dropped) {
         self.dropped.push(why);
     }
 }
@@ -179,7 +179,7 @@ fn every_cut_counts_what_it_drops() {
     lab.send(0..5);
     assert_eq!((lab.link().cut, lab.link().lost), (5, 0));
     assert_eq!([1, 2, 3].map(|fault| lab.rule(fault).affected), [5, 0, 5]);
-    assert_eq!(lab.out.dropped, [Drop::Cut; 5]);
+    assert_eq!(lab.out.dropped, [Dropped::Cut; 5]);
 }
 
 #[test]
@@ -301,7 +301,7 @@ fn a_speed_limit_lets_packets_wait_and_drops_those_that_would_wait_too_long() {
     for number in 0..6 {
         lab.offer(&udp(&[number]));
     }
-    assert_eq!(lab.out.dropped, [Drop::QueueFull; 3]);
+    assert_eq!(lab.out.dropped, [Dropped::QueueFull; 3]);
     assert_eq!((lab.rule(1).overflowed, lab.rule(1).affected), (3, 6));
     lab.wait(43);
     assert_eq!(lab.arrived(), [0]);
@@ -346,7 +346,7 @@ fn the_opening_of_a_connection_is_refused_and_nothing_else() {
     lab.offer(&opening());
     assert_eq!(lab.out.frames.len(), 1);
     assert_eq!(lab.out.frames[0].0, 0, "the answer goes back");
-    assert_eq!(lab.out.dropped, [Drop::Refused]);
+    assert_eq!(lab.out.dropped, [Dropped::Refused]);
     lab.send(0..1);
     assert_eq!(lab.out.frames.len(), 2);
     let counts = lab.rule(1);
