@@ -24,6 +24,7 @@ pub mod systems;
 
 mod clock;
 mod cluster;
+mod disk;
 mod error;
 mod init;
 mod lifeline;

@@ -63,6 +63,14 @@ impl Started {
         Self::with(mode, nodes, command, readiness, LIMIT)
     }
 
+    /// Nodes that all run one of the test programs, with disks that can fail.
+    pub fn on_disks(mode: Mode, nodes: &[&str], program: &[&str], readiness: &Readiness) -> Self {
+        let args = ["program"].into_iter().chain(program.iter().copied());
+        let args: Vec<OsString> = args.map(OsString::from).collect();
+        let command = |_| NodeCommand::own(args.clone());
+        Self::build(mode, nodes, command, readiness, LIMIT, true)
+    }
+
     /// Nodes that run any command, ready within a limit.
     pub fn with(
         mode: Mode,
@@ -70,6 +78,17 @@ impl Started {
         command: impl Fn(Ipv4Addr) -> NodeCommand,
         readiness: &Readiness,
         limit: Duration,
+    ) -> Self {
+        Self::build(mode, nodes, command, readiness, limit, false)
+    }
+
+    fn build(
+        mode: Mode,
+        nodes: &[&str],
+        command: impl Fn(Ipv4Addr) -> NodeCommand,
+        readiness: &Readiness,
+        limit: Duration,
+        disk_faults: bool,
     ) -> Self {
         let addresses = match mode {
             Mode::Sandbox => Addresses::plan(mode, nodes),
@@ -97,6 +116,7 @@ impl Started {
         let cluster = Cluster::start(ClusterSpec {
             nodes: addresses.nodes().map(node).collect(),
             addresses,
+            disk_faults,
             ready_limit_ms: limit.as_millis() as u64,
             // A test that does not care may have gone on.
             on_exit: Arc::new(move |exit| drop(sender.lock().unwrap().send(exit))),

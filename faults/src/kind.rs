@@ -8,8 +8,9 @@ use crate::draws::Draws;
 use crate::names::named;
 use crate::standing::Standing;
 use crate::{
-    ClockDrift, ClockFreeze, ClockJump, ClockStrobe, Kill, Link, Name, Partition, Pause, Target,
-    TargetError, Unavailable,
+    BitFlip, ClockDrift, ClockFreeze, ClockJump, ClockStrobe, CrashPoint, DiskFull, IoError, Kill,
+    Link, LyingFsync, Name, Partition, Pause, PowerLoss, SlowFsync, Target, TargetError, TornWrite,
+    Unavailable,
 };
 
 /// Declares the kinds: the struct that has a kind's parameters, and its name in plans, on command
@@ -83,6 +84,48 @@ kinds! {
     ClockFreeze = "clock-freeze",
     /// A clock of a node's processes that jumps to and fro, and is right again.
     ClockStrobe = "clock-strobe",
+    /// A node killed, and everything lost that it had not made durable.
+    PowerLoss = "power-loss",
+    /// A node that crashes at a certain operation on its disk.
+    CrashPoint = "crash-point",
+    /// A power failure at a write, of which a first part reaches the disk.
+    TornWrite = "torn-write",
+    /// Bits inverted in a node's files, or blocks that become zeros.
+    BitFlip = "bit-flip",
+    /// Reads, writes or fsyncs that fail with EIO.
+    IoError = "io-error",
+    /// A disk on which nothing can grow or be made.
+    DiskFull = "disk-full",
+    /// Fsyncs that take long, or hang.
+    SlowFsync = "slow-fsync",
+    /// Fsyncs that succeed and make nothing durable.
+    LyingFsync = "lying-fsync",
+}
+
+impl Kind {
+    /// The kinds that are drawn for nodes with disks of their own when nobody says which: those
+    /// that a correct system must stand. A disk that lies, or forgets, takes what a correct system
+    /// acknowledged.
+    pub const OF_SOUND_DISKS: [Kind; 6] = [
+        Kind::PowerLoss,
+        Kind::CrashPoint,
+        Kind::TornWrite,
+        Kind::IoError,
+        Kind::DiskFull,
+        Kind::SlowFsync,
+    ];
+
+    /// Whether a correct node may end by itself when this hits it: one that cannot write, or whose
+    /// data is damaged, had better.
+    pub fn may_end_nodes(self) -> bool {
+        matches!(self, Kind::IoError | Kind::DiskFull | Kind::BitFlip)
+    }
+
+    /// Whether it needs nodes with disks of their own: a file system below each node's data folder
+    /// that can fail.
+    pub fn needs_disk(self) -> bool {
+        matches!(self, Kind::BitFlip | Kind::LyingFsync) || Kind::OF_SOUND_DISKS.contains(&self)
+    }
 }
 
 /// A kind of fault: how to prepare, inject and heal it. Every call blocks until it is done.
@@ -195,6 +238,8 @@ pub enum Undo {
     Rejoin(Vec<Link>),
     /// Let the clocks of these nodes show the true time.
     TrueTime(Vec<Name>),
+    /// Let the disks of these nodes work again, and start those nodes that ended of it.
+    Mend(Vec<Name>),
 }
 
 /// What injecting or healing a fault did.

@@ -11,48 +11,67 @@
 //! Nothing here reads a clock or knows of workloads; calls block until the cluster has done what
 //! it was told.
 
+mod bit_flip;
 mod clock_drift;
 mod clock_freeze;
 mod clock_jump;
 mod clock_strobe;
 mod clocks;
 mod condition;
+mod crash_point;
+mod disk_fault;
+mod disk_full;
+mod disks;
 mod draws;
 mod injector;
+mod io_error;
 mod kill;
 mod kind;
 mod ledger;
+mod lying_fsync;
 mod names;
 mod partition;
 mod pause;
+mod power_loss;
 mod profile;
 mod role;
 mod schedule;
 mod shape;
+mod slow_fsync;
 mod standing;
 mod target;
+mod torn_write;
 
 #[cfg(test)]
 mod fake;
 
+pub use bit_flip::BitFlip;
 pub use clock_drift::ClockDrift;
 pub use clock_freeze::ClockFreeze;
 pub use clock_jump::ClockJump;
 pub use clock_strobe::ClockStrobe;
 pub use condition::{Condition, Observed, Waiting};
+pub use crash_point::{CrashKind, CrashPoint, Moment};
+pub use disk_full::DiskFull;
+pub use disks::{Crash, Damage, DiskOperation, DiskRule, Disks, Spot};
 pub use injector::Injector;
+pub use io_error::IoError;
 pub use kill::Kill;
 pub use kind::{Action, Kind, Undo};
 pub use ledger::{Ledger, LedgerError, open_undos};
+pub use lying_fsync::LyingFsync;
 pub use names::UnknownName;
 pub use partition::Partition;
 pub use pause::Pause;
+pub use power_loss::PowerLoss;
 pub use profile::Profile;
 pub use role::Role;
 pub use schedule::{
     Agenda, Draw, DrawError, Next, Planned, Problem, Rhythm, Schedule, ScheduleError,
 };
 pub use shape::Shape;
+pub use slow_fsync::SlowFsync;
 pub use target::{
     CLIENTS, Clock, Clocks, Distortion, Link, Name, Network, Target, TargetError, Unavailable,
 };
+pub use torn_write::TornWrite;

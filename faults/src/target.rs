@@ -5,6 +5,7 @@ use std::sync::Arc;
 use histories::Value;
 use serde::{Deserialize, Serialize};
 
+use crate::Disks;
 use crate::names::named;
 
 /// The name of a node, or of another port of the network such as [`CLIENTS`].
@@ -46,6 +47,9 @@ pub trait Target: Send + Sync {
 
     /// The clocks of the nodes' processes, or why they cannot be changed here.
     fn clocks(&self) -> Result<&dyn Clocks, Unavailable>;
+
+    /// The disks of the nodes, or why they cannot be touched here.
+    fn disks(&self) -> Result<&dyn Disks, Unavailable>;
 }
 
 /// One direction of the connection between two ports of the network.

@@ -41,6 +41,7 @@ pub(super) fn start_cluster(
     let spec = ClusterSpec {
         addresses,
         nodes,
+        disk_faults: plan.disk_faults,
         ready_limit_ms: READY_LIMIT_MS,
         on_exit: Arc::new(move |exit| exits.tell(&exit)),
     };

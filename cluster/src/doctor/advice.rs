@@ -133,6 +133,14 @@ fn ptrace(facts: &Facts) -> String {
 fn device(path: &str, facts: &Facts) -> String {
     if facts.is_contained {
         format!("start the container with `--device {path}`")
+    } else if path.ends_with("fuse")
+        && fs::File::options()
+            .read(true)
+            .write(true)
+            .open(path)
+            .is_ok()
+    {
+        "Linux 5.4 or later, with FUSE built in, and what the sandbox needs".into()
     } else if !Path::new(path).exists() {
         let module = if path.ends_with("fuse") {
             "fuse"
