@@ -133,7 +133,7 @@ fn a_power_loss_finds_a_server_that_does_not_sync() {
     let _lock = cluster_lock();
     let losses: Vec<(u64, &str)> = (0..5)
         .map(|number| {
-            let target = "fault = \"power-loss\"; target = \"majority\"";
+            let target = "fault = \"power-loss\"; target = \"all\"";
             (1_000 + 1_500 * number, target)
         })
         .collect();

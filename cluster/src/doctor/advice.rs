@@ -131,25 +131,30 @@ fn ptrace(facts: &Facts) -> String {
 }
 
 fn device(path: &str, facts: &Facts) -> String {
-    if facts.is_contained {
-        format!("start the container with `--device {path}`")
-    } else if path.ends_with("fuse")
-        && fs::File::options()
+    let device = Path::new(path);
+    let in_container = format!("start the container with `--device {path}`");
+    let is_open = || {
+        fs::File::options()
             .read(true)
             .write(true)
-            .open(path)
+            .open(device)
             .is_ok()
-    {
-        "Linux 5.4 or later, with FUSE built in, and what the sandbox needs".into()
-    } else if !Path::new(path).exists() {
-        let module = if path.ends_with("fuse") {
-            "fuse"
-        } else {
-            "tun"
-        };
-        format!("`sudo modprobe {module}`")
-    } else {
-        format!("`sudo chmod 666 {path}` (what udev does on most systems), or run as root")
+    };
+    match (device.exists(), facts.is_contained) {
+        (false, true) => in_container,
+        (false, false) => {
+            let is_fuse = path.ends_with("fuse");
+            format!("`sudo modprobe {}`", if is_fuse { "fuse" } else { "tun" })
+        }
+        (true, _) if is_open() => "Linux 5.4 or later, and what the sandbox needs".into(),
+        (true, is_contained) => {
+            let or = if is_contained {
+                &in_container
+            } else {
+                "run as root"
+            };
+            format!("`sudo chmod 666 {path}` (what udev does on most systems), or {or}")
+        }
     }
 }
 
@@ -220,23 +225,19 @@ mod tests {
                 vec!["kernel.yama.ptrace_scope=1"],
             ),
             (
-                Topic::Device("/dev/fuse"),
+                Topic::Device("/dev/no-such-fuse"),
                 Facts {
                     is_contained: true,
                     ..none.clone()
                 },
-                vec!["--device /dev/fuse"],
+                vec!["--device /dev/no-such-fuse"],
             ),
             (
                 Topic::Device("/dev/no-such-tun"),
                 none.clone(),
                 vec!["modprobe tun"],
             ),
-            (
-                Topic::Device("/dev/null"),
-                none.clone(),
-                vec!["chmod 666 /dev/null"],
-            ),
+            (Topic::Device("/dev/null"), none.clone(), vec!["Linux 5.4"]),
             (Topic::Cgroup, none, vec!["Delegate=yes"]),
         ];
         for (topic, facts, expected) in rows {
