@@ -3,7 +3,8 @@
 use std::time::Instant;
 
 use checkers::{Cancel, Check, JudgeError, Limits, ModelOptions, Report, Verdict};
-use histories::{Event, History, Value};
+use faults::Kind;
+use histories::{Event, FaultSpan, History, Value};
 
 use crate::coverage::{KindCoverage, coverage};
 use crate::plan::Plan;
@@ -15,6 +16,9 @@ pub const NODE_EXIT: &str = "node-exit";
 pub const LEADER: &str = "leader";
 /// The nemesis' event for how the cluster came back: value `{limit_ms, took_ms}`.
 pub const RECOVERY: &str = "recovery";
+
+/// How long after its end it may be noticed that a node has ended.
+const NOTICED_LIMIT_NS: u64 = 1_000_000_000;
 
 /// A report, and how long it took to make.
 #[derive(Debug)]
@@ -46,7 +50,7 @@ pub fn judge(
     let mut checks = vec![checkers::assumptions(&operations, &history.faults(), run)];
     if run.is_some() {
         let nemesis: Vec<Event> = history.events.nemesis().collect();
-        checks.push(node_exits(&nemesis));
+        checks.push(node_exits(&nemesis, &history.faults()));
         checks.push(checkers::recovery(&nemesis).unwrap_or_else(|| {
             Check::unknown(
                 "recovery",
@@ -89,12 +93,13 @@ pub fn judge_by_plan(history: &History, plan: &Plan) -> Result<Judged, String> {
         .map_err(|error| error.to_string())
 }
 
-/// Whether every node lived until it was killed. One that did not may be at fault, or may have
-/// lacked memory or disk: that is for people to find out, and never `valid`.
-fn node_exits(nemesis: &[Event]) -> Check {
+/// Whether every node lived until it was killed, or had a fault that it had better end of. One that
+/// did not may be at fault, or may have lacked memory or disk: that is for people to find out, and
+/// never `valid`.
+fn node_exits(nemesis: &[Event], faults: &[FaultSpan]) -> Check {
     let exits: Vec<&Value> = nemesis
         .iter()
-        .filter(|event| &*event.f == NODE_EXIT)
+        .filter(|event| &*event.f == NODE_EXIT && !is_excused(event, faults))
         .map(|event| &event.value)
         .collect();
     let text = |exit: &Value| match exit.get("text").and_then(Value::as_text) {
@@ -114,6 +119,23 @@ fn node_exits(nemesis: &[Event]) -> Check {
             }
         }
     }
+}
+
+/// Whether a node that ended by itself was hit just then by a fault of which it may.
+fn is_excused(exit: &Event, faults: &[FaultSpan]) -> bool {
+    let node = exit.value.get("node").and_then(Value::as_text);
+    faults.iter().any(|fault| {
+        let kind: Option<Kind> = fault.kind.parse().ok();
+        let may_end = kind.is_some_and(Kind::may_end_nodes);
+        let began = fault.begin.is_some_and(|begin| begin.index < exit.index);
+        // What is damaged stays so. Else, a node that ended is noticed a little later.
+        let is_over = kind != Some(Kind::BitFlip)
+            && fault
+                .heal
+                .is_some_and(|heal| heal.time_ns + NOTICED_LIMIT_NS < exit.time_ns);
+        let hit = fault.targets.iter().any(|target| Some(&**target) == node);
+        may_end && hit && began && !is_over
+    })
 }
 
 #[cfg(test)]
@@ -178,5 +200,47 @@ mod tests {
         let check = check.expect("made for every run");
         assert_eq!(check.verdict, Verdict::Unknown);
         assert_eq!(check.reason.as_deref(), Some("node n1 ended"));
+    }
+
+    #[test]
+    fn a_node_may_end_of_a_fault_that_leaves_it_no_choice() {
+        let fault = |kind: &str, phase: &str, node: &str| {
+            Value::Map(vec![
+                ("id".into(), 1.into()),
+                ("phase".into(), phase.into()),
+                ("kind".into(), kind.into()),
+                ("targets".into(), Value::List(vec![node.into()])),
+            ])
+        };
+        let exit = Value::Map(vec![
+            ("node".into(), "n1".into()),
+            ("text".into(), "x".into()),
+        ]);
+        let rows = [
+            ("io-error", "n1", 5, true),
+            ("io-error", "n2", 5, false),
+            ("slow-fsync", "n1", 5, false),
+            ("io-error", "n1", 3_000_000_000, false),
+            ("bit-flip", "n1", 3_000_000_000, true),
+        ];
+        for (kind, node, time_ns, excused) in rows {
+            let nemesis = |index, time_ns, f: &str, value| Event {
+                time_ns,
+                ..event(index, Process::Nemesis, EventType::Info, f, value)
+            };
+            let events = vec![
+                nemesis(0, 0, kind, fault(kind, "begin", node)),
+                nemesis(1, 1, kind, fault(kind, "inject", node)),
+                nemesis(2, 2, kind, fault(kind, "heal", node)),
+                nemesis(3, time_ns, NODE_EXIT, exit.clone()),
+            ];
+            let report = verdict(events, true);
+            let check = report
+                .checks
+                .iter()
+                .find(|check| check.name == "node-exits");
+            let is_valid = check.is_some_and(|check| check.verdict == Verdict::Valid);
+            assert_eq!(is_valid, excused, "{kind} on {node}, {time_ns} ns");
+        }
     }
 }

@@ -30,6 +30,9 @@ pub struct Plan {
     pub duration_ms: u64,
     /// Where the nodes run.
     pub sandbox: SandboxMode,
+    /// Whether every node has a disk of its own that can fail. Faults of disks need it, so a plan
+    /// with one of those has it without saying so.
+    pub disk_faults: bool,
     /// How the history is recorded.
     pub history_format: HistoryFormat,
     /// What the nodes are joined by.
@@ -257,6 +260,7 @@ impl Default for Plan {
             seed: 0,
             duration_ms: 30_000,
             sandbox: SandboxMode::Auto,
+            disk_faults: false,
             history_format: HistoryFormat::Jsonl,
             network: NetworkPlan::default(),
             system: SystemPlan::default(),

@@ -3,19 +3,21 @@
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use faults::{CLIENTS, Clock, Distortion, Name, Target, TargetError, Unavailable};
+use faults::{CLIENTS, Clock, DiskRule, Distortion, Name, Spot, Target, TargetError, Unavailable};
 use histories::Value;
 
 use crate::clock::Keeper;
+use crate::disk::{self, Loss, NodeDisk};
 use crate::doctor;
 use crate::error::ClusterError;
 use crate::mode::Mode;
 use crate::network::{Addresses, CONTROL, Entrance, Network, NetworkSpec};
-use crate::node::{ExitCallback, Node, NodeSpec, Readiness, evidence, tail_text};
+use crate::node::{ExitCallback, Killed, Node, NodeSpec, Readiness, evidence, tail_text};
 
 /// Between two looks at a node that is not ready yet.
 const READINESS_POLL: Duration = Duration::from_millis(5);
@@ -31,6 +33,10 @@ pub struct ClusterSpec {
     pub nodes: Vec<NodeSpec>,
     /// What the network between them is like, in a sandbox.
     pub network: NetworkSpec,
+    /// Whether every node gets a disk of ours below its data folder, which faults of disks need.
+    /// Where this machine cannot have one, the nodes run without, and
+    /// [`disks`](faults::Target::disks) says why.
+    pub disk_faults: bool,
     /// Within how long every node must be ready after the start.
     pub ready_limit_ms: u64,
     /// Told of every unexpected end of a node, during the start too.
@@ -47,6 +53,8 @@ pub struct Cluster {
     addresses: Addresses,
     nodes: Arc<[Node]>,
     network: Option<Network>,
+    /// Whether nodes have a disk of ours, or why not.
+    disks: Result<(), Unavailable>,
     clock_keeper: Keeper,
     /// Whether clocks can be changed here, once it was tried.
     clocks_tried: OnceLock<Result<(), Unavailable>>,
@@ -66,17 +74,27 @@ impl Cluster {
                 None
             }
         };
-        let nodes = spec.nodes.into_iter().map(|node| {
+        let disks = disks_here(spec.disk_faults, addresses.mode());
+        let mut crashes = Vec::new();
+        let mut nodes = Vec::new();
+        for node in spec.nodes {
             let host = entrance(network.as_ref(), &node.name);
-            Node::new(node, addresses.mode(), host, spec.on_exit.clone())
-        });
+            let disk = match disks {
+                Ok(()) => Some(open_disk(&node, &mut crashes)?),
+                Err(_) => None,
+            };
+            let on_exit = spec.on_exit.clone();
+            nodes.push(Node::new(node, addresses.mode(), host, disk, on_exit));
+        }
         let cluster = Self {
-            nodes: nodes.collect(),
+            nodes: nodes.into(),
             addresses,
             network,
             clock_keeper: Keeper::default(),
             clocks_tried: OnceLock::new(),
+            disks,
         };
+        await_crashes(&cluster.nodes, crashes)?;
         for node in cluster.nodes.iter() {
             node.start()?;
         }
@@ -162,6 +180,13 @@ impl Cluster {
             .ok_or_else(|| ClusterError::NoSuchNode(name.into()))
     }
 
+    fn disk(&self, name: &str) -> Result<(&Node, &NodeDisk), TargetError> {
+        let node = self.node(name)?;
+        let disk = node.disk();
+        disk.map(|disk| (node, disk))
+            .ok_or_else(|| TargetError(format!("node {name} has no disk of ours")))
+    }
+
     fn await_node(
         &self,
         node: &Node,
@@ -203,14 +228,7 @@ impl Target for Cluster {
     }
 
     fn kill(&self, node: &str) -> Result<Value, TargetError> {
-        let gone = self.node(node)?.kill()?;
-        let pids = gone
-            .iter()
-            .map(|process| i64::from(process.pid.as_raw()).into());
-        Ok(Value::Map(vec![(
-            "gone".into(),
-            Value::List(pids.collect()),
-        )]))
+        Ok(Value::Map(vec![gone(&self.node(node)?.kill()?)]))
     }
 
     fn start(&self, node: &str) -> Result<Value, TargetError> {
@@ -224,6 +242,10 @@ impl Target for Cluster {
 
     fn resume(&self, node: &str) -> Result<Value, TargetError> {
         Ok(evidence(&self.node(node)?.resume()?))
+    }
+
+    fn disks(&self) -> Result<&dyn faults::Disks, Unavailable> {
+        self.disks.clone().map(|()| self as &dyn faults::Disks)
     }
 
     fn network(&self) -> Result<&dyn faults::Network, Unavailable> {
@@ -262,6 +284,98 @@ impl Drop for Cluster {
         // What cannot be ended now ends with the controller.
         let _ = self.kill_all();
     }
+}
+
+impl faults::Disks for Cluster {
+    fn arm_power_loss(&self, node: &str) -> Result<(), TargetError> {
+        self.disk(node)?.1.arm_power_loss();
+        Ok(())
+    }
+
+    fn lose_power(&self, node: &str, wait_ms: u64) -> Result<Value, TargetError> {
+        let (node, disk) = self.disk(node)?;
+        disk.cut_power(Duration::from_millis(wait_ms));
+        let killed = node.kill()?;
+        let mut evidence = vec![gone(&killed)];
+        evidence.extend(killed.loss.iter().flat_map(Loss::evidence));
+        Ok(Value::Map(evidence))
+    }
+
+    fn impose(&self, node: &str, fault: u64, rule: &DiskRule) -> Result<Value, TargetError> {
+        self.disk(node)?.1.impose(fault, rule.clone());
+        Ok(Value::Nil)
+    }
+
+    fn lift(&self, node: &str, fault: u64) -> Result<Value, TargetError> {
+        let (_, disk) = self.disk(node)?;
+        disk.lift(fault)
+            .map_err(|error| TargetError(format!("cannot heal the disk of {node}: {error}")))
+    }
+
+    fn damage(&self, node: &str, path: &str, spots: &[Spot]) -> Result<Value, TargetError> {
+        let (_, disk) = self.disk(node)?;
+        disk.damage(path, spots)
+            .map_err(|error| TargetError(format!("cannot damage the files of {node}: {error}")))
+    }
+}
+
+/// The pids that a kill ended.
+fn gone(killed: &Killed) -> (Value, Value) {
+    let pids = killed.processes.iter();
+    let pids = pids.map(|process| i64::from(process.pid.as_raw()).into());
+    ("gone".into(), Value::List(pids.collect()))
+}
+
+/// Whether nodes can have disks of ours, or why not.
+fn disks_here(are_wanted: bool, mode: Mode) -> Result<(), Unavailable> {
+    if !are_wanted {
+        return Err(Unavailable {
+            cause: "the nodes' data folders are on this machine's own file system".into(),
+            remedy: "run with --disk-faults".into(),
+        });
+    }
+    if mode == Mode::Plain {
+        return Err(Unavailable {
+            cause: "in plain mode nodes have no mount namespaces, and so no disks of their own"
+                .into(),
+            remedy: "run without --plain on a machine that allows namespaces; `whitewater \
+                     doctor` says what this one lacks"
+                .into(),
+        });
+    }
+    disk::available()
+}
+
+/// The disk of a node, and where it says that the node is to crash.
+fn open_disk(node: &NodeSpec, crashes: &mut Vec<Receiver<()>>) -> Result<NodeDisk, ClusterError> {
+    let (crashed, said) = channel();
+    crashes.push(said);
+    let kept = node.data_dir.with_extension("unsynced");
+    NodeDisk::open(&node.data_dir, &kept, crashed).map_err(|error| ClusterError::File {
+        path: node.data_dir.display().to_string(),
+        error,
+    })
+}
+
+/// For each of these nodes, kills it when its disk says so. Ends with the node.
+fn await_crashes(nodes: &Arc<[Node]>, crashes: Vec<Receiver<()>>) -> Result<(), ClusterError> {
+    for (at, said) in crashes.into_iter().enumerate() {
+        let name = &nodes[at].spec.name;
+        let all = Arc::downgrade(nodes);
+        let watch = move || {
+            for () in said {
+                // What goes wrong shows when the fault is healed: its crash is not complete then.
+                let _ = all.upgrade().map(|all| all[at].kill());
+            }
+        };
+        let named = thread::Builder::new().name(format!("crash {name}"));
+        named.spawn(watch).map_err(|error| ClusterError::Node {
+            action: "watch the disk of",
+            node: name.to_string(),
+            error,
+        })?;
+    }
+    Ok(())
 }
 
 fn entrance(network: Option<&Network>, name: &str) -> Entrance {

@@ -25,6 +25,7 @@ pub mod systems;
 
 mod clock;
 mod cluster;
+mod disk;
 mod error;
 mod init;
 mod lifeline;

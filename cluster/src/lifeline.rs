@@ -46,18 +46,37 @@ impl Lifeline {
 
     /// Lets the child of this command inherit its end.
     pub(crate) fn attach(&self, command: &mut Command) {
-        let fd = self.child_fd();
-        let inherit = move || {
-            // SAFETY: `fd` is the read end, open in the parent when it forked and so in the child.
-            // Only its flags are changed and it is not kept.
-            let end = unsafe { std::os::fd::BorrowedFd::borrow_raw(fd) };
-            fcntl(end, FcntlArg::F_SETFD(FdFlag::empty())).map_err(io::Error::from)?;
-            Ok(())
-        };
-        // SAFETY: between fork and exec the closure makes one system call (fcntl), which is
-        // async-signal-safe; it allocates nothing and takes no lock.
-        unsafe { command.pre_exec(inherit) };
+        inherit(command, &self.read_end);
     }
+}
+
+/// Lets the child of this command inherit a descriptor, under its own number. It must be open when
+/// the child is started.
+pub(crate) fn inherit(command: &mut Command, fd: &OwnedFd) {
+    let fd = fd.as_raw_fd();
+    let inherit = move || {
+        // SAFETY: `fd` is open in the parent when it forks and so in the child. Only its flags are
+        // changed and it is not kept.
+        let fd = unsafe { std::os::fd::BorrowedFd::borrow_raw(fd) };
+        fcntl(fd, FcntlArg::F_SETFD(FdFlag::empty())).map_err(io::Error::from)?;
+        Ok(())
+    };
+    // SAFETY: between fork and exec the closure makes one system call (fcntl), which is
+    // async-signal-safe; it allocates nothing and takes no lock.
+    unsafe { command.pre_exec(inherit) };
+}
+
+/// Takes a descriptor that the parent left open under this number, and closes it at the next exec.
+pub(crate) fn inherited(fd: RawFd) -> Result<OwnedFd, SystemCall> {
+    // SAFETY: a hidden stage gets the number from its parent, which left it open for this one
+    // purpose; the check below refuses a number that is not open. Nobody else owns it.
+    let end = unsafe { OwnedFd::from_raw_fd(fd) };
+    if let Err(error) = fcntl(&end, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)) {
+        // Not ours after all: dropping it would close what we do not own.
+        std::mem::forget(end);
+        return Err(SystemCall::new("find what the parent left open", error));
+    }
+    Ok(end)
 }
 
 /// The child's end.
@@ -67,15 +86,7 @@ pub(crate) struct ChildEnd(OwnedFd);
 impl ChildEnd {
     /// Takes the end that the parent left open under this number.
     pub(crate) fn inherited(fd: RawFd) -> Result<Self, SystemCall> {
-        // SAFETY: a hidden stage gets the number from its parent, which left it open for this one
-        // purpose; the check below refuses a number that is not open. Nobody else owns it.
-        let end = unsafe { OwnedFd::from_raw_fd(fd) };
-        if let Err(error) = fcntl(&end, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)) {
-            // Not ours after all: dropping it would close what we do not own.
-            std::mem::forget(end);
-            return Err(SystemCall::new("find the parent's pipe", error));
-        }
-        Ok(Self(end))
+        inherited(fd).map(Self)
     }
 
     /// From now on this process gets `signal` when its parent dies. Fails if the parent is dead.

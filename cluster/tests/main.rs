@@ -9,20 +9,24 @@
 #![allow(clippy::unwrap_used)]
 
 mod clocks;
+mod disk;
 mod inside;
 mod outside;
 mod packets;
 mod plain;
 mod programs;
+mod shell;
 mod support;
 
-use std::fs;
+use std::fs::{self, OpenOptions};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::panic;
 use std::process::{Command, ExitCode};
 
-use cluster::Mode;
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 use support::Test;
 
 /// Any user that is not root and owns nothing.
@@ -37,7 +41,9 @@ fn main() -> ExitCode {
         ["program", name, ref rest @ ..] => programs::run(name, rest),
         ["inside", name] => inside::run(name),
         ["outside", name] => outside::run_helper(name),
+        ["disk", name] => disk::run(name),
         ["suite", ref filters @ ..] => run_suite(filters),
+        ["become", user, ref filters @ ..] => become_user(user.parse().unwrap(), filters),
         ref filters => run_suites(filters),
     }
 }
@@ -74,27 +80,61 @@ fn run_suite_as(user: u32, filters: &[&str]) -> bool {
     let copy = folder.path().join("cluster-tests");
     fs::copy(std::env::current_exe().unwrap(), &copy).unwrap();
     let mut suite = Command::new(&copy);
+    if nix::unistd::geteuid().is_root() {
+        suite.arg("become").arg(user.to_string());
+    } else {
+        suite.arg("suite");
+    }
     suite
-        .arg("suite")
         .args(filters)
         .current_dir("/")
         .env("TMPDIR", folder.path());
-    if nix::unistd::geteuid().is_root() {
-        suite.uid(user).gid(user);
-    }
     suite.status().unwrap().success()
+}
+
+/// Goes on as this user, who can open /dev/fuse, as on most systems everybody can.
+fn become_user(user: u32, filters: &[&str]) -> ExitCode {
+    if let Err(why) = open_device() {
+        println!("user {user} gets no /dev/fuse: {why}");
+    }
+    let mut suite = Command::new(std::env::current_exe().unwrap());
+    let error = suite.arg("suite").args(filters).uid(user).gid(user).exec();
+    panic!("{error}");
+}
+
+/// Puts a device that everybody may open over /dev/fuse, seen by this process and its children only.
+fn open_device() -> nix::Result<()> {
+    let device = std::env::temp_dir().join("fuse");
+    unshare(CloneFlags::CLONE_NEWNS)?;
+    let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
+    mount(None::<&str>, "/", None::<&str>, private, None::<&str>)?;
+    mknod(&device, SFlag::S_IFCHR, Mode::empty(), makedev(10, 229))?;
+    fs::set_permissions(&device, fs::Permissions::from_mode(0o666)).unwrap();
+    let nothing = None::<&str>;
+    mount(
+        Some(&device),
+        "/dev/fuse",
+        nothing,
+        MsFlags::MS_BIND,
+        nothing,
+    )
 }
 
 fn run_suite(filters: &[&str]) -> ExitCode {
     let is_root = nix::unistd::geteuid().is_root();
     let user = if is_root { "root" } else { "user" };
     let mut failed = run_tests("plain", user, plain::TESTS, filters);
-    match Mode::detect() {
-        (Mode::Sandbox, _) => {
+    match cluster::Mode::detect() {
+        (cluster::Mode::Sandbox, _) => {
             failed += run_tests("outside", user, outside::TESTS, filters);
             failed += run_tests("inside", user, inside::TESTS, filters);
+            match OpenOptions::new().read(true).write(true).open("/dev/fuse") {
+                Ok(_) => failed += run_tests("disk", user, disk::TESTS, filters),
+                // Which most systems give to everybody, but none must.
+                Err(error) => println!("skipped as {user}: disks: cannot open /dev/fuse: {error}"),
+            }
         }
-        (Mode::Plain, why) => {
+        (cluster::Mode::Plain, why) => {
             let why = why.map(|why| why.to_string()).unwrap_or_default();
             println!("skipped as {user}: no sandbox here: {why}");
             failed += usize::from(std::env::var_os("CI").is_some());

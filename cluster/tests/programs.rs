@@ -19,6 +19,7 @@ pub fn run(name: &str, args: &[&str]) -> ExitCode {
         ("count", []) => count(),
         ("clock", []) => crate::clocks::program(),
         ("look", []) => look(),
+        ("shell", []) => crate::shell::serve(),
         ("fail", [code]) => fail(code),
         ("crash", []) => process::abort(),
         ("park", []) => park(),

@@ -72,7 +72,24 @@ impl Started {
             NodeCommand::own(args(&["program", "echo", &address, &port]))
         };
         let readiness = Readiness::TcpPort(PORT);
-        Self::start(Mode::Sandbox, nodes, command, &readiness, LIMIT, network)
+        Self::start(
+            Mode::Sandbox,
+            nodes,
+            command,
+            &readiness,
+            LIMIT,
+            network,
+            false,
+        )
+    }
+
+    /// Nodes that all run one of the test programs, with disks that can fail.
+    pub fn on_disks(mode: Mode, nodes: &[&str], program: &[&str], readiness: &Readiness) -> Self {
+        let args = ["program"].into_iter().chain(program.iter().copied());
+        let args: Vec<OsString> = args.map(OsString::from).collect();
+        let command = |_| NodeCommand::own(args.clone());
+        let network = NetworkSpec::default();
+        Self::start(mode, nodes, command, readiness, LIMIT, network, true)
     }
 
     /// Nodes that run any command, ready within a limit.
@@ -83,16 +100,11 @@ impl Started {
         readiness: &Readiness,
         limit: Duration,
     ) -> Self {
-        Self::start(
-            mode,
-            nodes,
-            command,
-            readiness,
-            limit,
-            NetworkSpec::default(),
-        )
+        let network = NetworkSpec::default();
+        Self::start(mode, nodes, command, readiness, limit, network, false)
     }
 
+    #[allow(clippy::too_many_arguments)]
     fn start(
         mode: Mode,
         nodes: &[&str],
@@ -100,6 +112,7 @@ impl Started {
         readiness: &Readiness,
         limit: Duration,
         network: NetworkSpec,
+        disk_faults: bool,
     ) -> Self {
         let addresses = match mode {
             Mode::Sandbox => Addresses::plan(mode, nodes),
@@ -128,6 +141,7 @@ impl Started {
             nodes: addresses.nodes().map(node).collect(),
             addresses,
             network,
+            disk_faults,
             ready_limit_ms: limit.as_millis() as u64,
             // A test that does not care may have gone on.
             on_exit: Arc::new(move |exit| drop(sender.lock().unwrap().send(exit))),

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use histories::Value;
 
 use crate::{
-    Clock, Clocks, Distortion, Link, Name, Network, NetworkAbility, Rule, RuleCounts, Target,
-    TargetError, Unavailable,
+    Clock, Clocks, DiskRule, Disks, Distortion, Link, Name, Network, NetworkAbility, Rule,
+    RuleCounts, Spot, Target, TargetError, Unavailable,
 };
 
 /// A shared log: what the cluster was told and what the ledger noted, in one order.
@@ -79,6 +79,10 @@ struct State {
     clocks: BTreeMap<(Name, Clock), Vec<(u64, Distortion)>>,
     rules: Vec<Rule>,
     counts: BTreeMap<u64, RuleCounts>,
+    /// What the next power failure takes.
+    unsynced_bytes: i64,
+    /// The rules of disks, by node and fault, with how often each changed something.
+    disk_rules: BTreeMap<(Name, u64), i64>,
     /// Calls left before every call fails; `None` for never.
     calls_left: Option<usize>,
 }
@@ -103,6 +107,8 @@ impl Fake {
             clocks: BTreeMap::new(),
             rules: Vec::new(),
             counts: BTreeMap::new(),
+            unsynced_bytes: 0,
+            disk_rules: BTreeMap::new(),
             calls_left: None,
         };
         Fake {
@@ -136,6 +142,13 @@ impl Fake {
         }
     }
 
+    /// Every node writes something and does not sync it; so every rule of a disk changes something.
+    pub fn write(&self) {
+        let mut state = self.lock();
+        state.unsynced_bytes += 8;
+        state.disk_rules.values_mut().for_each(|hits| *hits += 1);
+    }
+
     pub fn state_of(&self, node: &str) -> NodeState {
         self.lock().nodes[node].0
     }
@@ -151,6 +164,7 @@ impl Fake {
         let state = self.lock();
         state.rules.is_empty()
             && state.clocks.values().all(Vec::is_empty)
+            && state.disk_rules.is_empty()
             && state
                 .nodes
                 .values()
@@ -225,6 +239,10 @@ impl Target for Fake {
         Ok(Value::Nil)
     }
 
+    fn disks(&self) -> Result<&dyn Disks, Unavailable> {
+        Ok(self)
+    }
+
     fn network(&self) -> Result<&dyn Network, Unavailable> {
         if self.has_network {
             return Ok(self);
@@ -273,6 +291,38 @@ impl Clocks for Fake {
             "processes".into(),
             Value::List(processes),
         )]))
+    }
+}
+
+impl Disks for Fake {
+    fn arm_power_loss(&self, node: &str) -> Result<(), TargetError> {
+        self.call(format!("arm {node}")).map(drop)
+    }
+
+    fn lose_power(&self, node: &str, wait_ms: u64) -> Result<Value, TargetError> {
+        let mut state = self.call(format!("cut the power of {node} within {wait_ms} ms"))?;
+        let (process, _) = state.nodes.get_mut(node).expect("faults name known nodes");
+        *process = NodeState::Dead;
+        let lost = std::mem::take(&mut state.unsynced_bytes);
+        Ok(Value::Map(vec![("lost_bytes".into(), lost.into())]))
+    }
+
+    fn impose(&self, node: &str, fault: u64, rule: &DiskRule) -> Result<Value, TargetError> {
+        let mut state = self.call(format!("impose {fault} on {node}: {rule:?}"))?;
+        state.disk_rules.insert((node.into(), fault), 0);
+        Ok(Value::Nil)
+    }
+
+    fn lift(&self, node: &str, fault: u64) -> Result<Value, TargetError> {
+        let mut state = self.call(format!("lift {fault} from {node}"))?;
+        let hits = state.disk_rules.remove(&(node.into(), fault)).unwrap_or(0);
+        Ok(Value::Map(vec![("hits".into(), hits.into())]))
+    }
+
+    fn damage(&self, node: &str, path: &str, spots: &[Spot]) -> Result<Value, TargetError> {
+        let state = self.call(format!("damage {path} of {node}: {spots:?}"))?;
+        let done = spots.iter().filter(|_| state.unsynced_bytes > 0);
+        Ok(Value::List(done.map(|_| path.into()).collect()))
     }
 }
 

@@ -8,9 +8,10 @@ use crate::draws::Draws;
 use crate::names::named;
 use crate::standing::Standing;
 use crate::{
-    ClockDrift, ClockFreeze, ClockJump, ClockStrobe, Corrupt, Delay, Duplicate, Kill, Link, Loss,
-    Name, Partition, Pause, RateLimit, RefuseConnections, Reorder, ResetConnections, Target,
-    TargetError, Unavailable,
+    BitFlip, ClockDrift, ClockFreeze, ClockJump, ClockStrobe, Corrupt, CrashPoint, Delay, DiskFull,
+    Duplicate, IoError, Kill, Link, Loss, LyingFsync, Name, Partition, Pause, PowerLoss, RateLimit,
+    RefuseConnections, Reorder, ResetConnections, SlowFsync, Target, TargetError, TornWrite,
+    Unavailable,
 };
 
 /// Declares the kinds: the struct that has a kind's parameters, and its name in plans, on command
@@ -100,6 +101,48 @@ kinds! {
     ClockFreeze = "clock-freeze",
     /// A clock of a node's processes that jumps to and fro, and is right again.
     ClockStrobe = "clock-strobe",
+    /// A node killed, and everything lost that it had not made durable.
+    PowerLoss = "power-loss",
+    /// A node that crashes at a certain operation on its disk.
+    CrashPoint = "crash-point",
+    /// A power failure at a write, of which a first part reaches the disk.
+    TornWrite = "torn-write",
+    /// Bits inverted in a node's files, or blocks that become zeros.
+    BitFlip = "bit-flip",
+    /// Reads, writes or fsyncs that fail with EIO.
+    IoError = "io-error",
+    /// A disk on which nothing can grow or be made.
+    DiskFull = "disk-full",
+    /// Fsyncs that take long, or hang.
+    SlowFsync = "slow-fsync",
+    /// Fsyncs that succeed and make nothing durable.
+    LyingFsync = "lying-fsync",
+}
+
+impl Kind {
+    /// The kinds that are drawn for nodes with disks of their own when nobody says which: those
+    /// that a correct system must stand. A disk that lies, or forgets, takes what a correct system
+    /// acknowledged.
+    pub const OF_SOUND_DISKS: [Kind; 6] = [
+        Kind::PowerLoss,
+        Kind::CrashPoint,
+        Kind::TornWrite,
+        Kind::IoError,
+        Kind::DiskFull,
+        Kind::SlowFsync,
+    ];
+
+    /// Whether a correct node may end by itself when this hits it: one that cannot write, or whose
+    /// data is damaged, had better.
+    pub fn may_end_nodes(self) -> bool {
+        matches!(self, Kind::IoError | Kind::DiskFull | Kind::BitFlip)
+    }
+
+    /// Whether it needs nodes with disks of their own: a file system below each node's data folder
+    /// that can fail.
+    pub fn needs_disk(self) -> bool {
+        matches!(self, Kind::BitFlip | Kind::LyingFsync) || Kind::OF_SOUND_DISKS.contains(&self)
+    }
 }
 
 /// A kind of fault: how to prepare, inject and heal it. Every call blocks until it is done.
@@ -216,6 +259,8 @@ pub enum Undo {
     Clear(Vec<Link>),
     /// Nothing: what was done is over at once.
     Nothing,
+    /// Let the disks of these nodes work again, and start those nodes that ended of it.
+    Mend(Vec<Name>),
 }
 
 /// What injecting or healing a fault did.

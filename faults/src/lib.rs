@@ -11,6 +11,7 @@
 //! Nothing here reads a clock or knows of workloads; calls block until the cluster has done what
 //! it was told.
 
+mod bit_flip;
 mod clock_drift;
 mod clock_freeze;
 mod clock_jump;
@@ -18,19 +19,26 @@ mod clock_strobe;
 mod clocks;
 mod condition;
 mod corrupt;
+mod crash_point;
 mod delay;
+mod disk_fault;
+mod disk_full;
+mod disks;
 mod draws;
 mod duplicate;
 mod injector;
+mod io_error;
 mod kill;
 mod kind;
 mod ledger;
 mod loss;
+mod lying_fsync;
 mod names;
 mod network;
 mod packets;
 mod partition;
 mod pause;
+mod power_loss;
 mod profile;
 mod rate_limit;
 mod refuse_connections;
@@ -39,25 +47,33 @@ mod reset_connections;
 mod role;
 mod schedule;
 mod shape;
+mod slow_fsync;
 mod standing;
 mod target;
+mod torn_write;
 
 #[cfg(test)]
 mod fake;
 
+pub use bit_flip::BitFlip;
 pub use clock_drift::ClockDrift;
 pub use clock_freeze::ClockFreeze;
 pub use clock_jump::ClockJump;
 pub use clock_strobe::ClockStrobe;
 pub use condition::{Condition, Observed, Waiting};
 pub use corrupt::Corrupt;
+pub use crash_point::{CrashKind, CrashPoint, Moment};
 pub use delay::Delay;
+pub use disk_full::DiskFull;
+pub use disks::{Crash, Damage, DiskOperation, DiskRule, Disks, Spot};
 pub use duplicate::Duplicate;
 pub use injector::Injector;
+pub use io_error::IoError;
 pub use kill::Kill;
 pub use kind::{Action, Kind, Undo};
 pub use ledger::{Ledger, LedgerError, open_undos};
 pub use loss::Loss;
+pub use lying_fsync::LyingFsync;
 pub use names::UnknownName;
 pub use network::{
     Checksums, Delays, Distribution, Link, Network, NetworkAbility, Rule, RuleCounts, Treatment,
@@ -65,6 +81,7 @@ pub use network::{
 pub use packets::Peers;
 pub use partition::Partition;
 pub use pause::Pause;
+pub use power_loss::PowerLoss;
 pub use profile::Profile;
 pub use rate_limit::RateLimit;
 pub use refuse_connections::RefuseConnections;
@@ -75,4 +92,6 @@ pub use schedule::{
     Agenda, Draw, DrawError, Next, Planned, Problem, Rhythm, Schedule, ScheduleError,
 };
 pub use shape::{Direction, Shape};
+pub use slow_fsync::SlowFsync;
 pub use target::{CLIENTS, Clock, Clocks, Distortion, Name, Target, TargetError, Unavailable};
+pub use torn_write::TornWrite;

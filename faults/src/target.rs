@@ -6,6 +6,7 @@ use histories::Value;
 
 use crate::Network;
 
+use crate::Disks;
 use crate::names::named;
 
 /// The name of a node, or of another port of the network such as [`CLIENTS`].
@@ -47,6 +48,9 @@ pub trait Target: Send + Sync {
 
     /// The clocks of the nodes' processes, or why they cannot be changed here.
     fn clocks(&self) -> Result<&dyn Clocks, Unavailable>;
+
+    /// The disks of the nodes, or why they cannot be touched here.
+    fn disks(&self) -> Result<&dyn Disks, Unavailable>;
 }
 
 named! {

@@ -145,6 +145,11 @@ pub struct PlanArgs {
     /// cluster, judge what there is, and end]
     #[arg(long)]
     pub keep_going: bool,
+    /// Give every node a disk of its own that can fail, and draw its faults too: power-loss,
+    /// crash-point, torn-write, io-error, disk-full, slow-fsync (docs/faults.md). --faults with one of
+    /// these, or bit-flip or lying-fsync, needs no --disk-faults
+    #[arg(long)]
+    pub disk_faults: bool,
     /// Without namespaces, on loopback addresses: process faults only
     #[arg(long)]
     pub plain: bool,

@@ -57,6 +57,7 @@ pub(super) fn start_cluster(
             seed: plan.seed,
             capture,
         },
+        disk_faults: plan.disk_faults,
         ready_limit_ms: READY_LIMIT_MS,
         on_exit: Arc::new(move |exit| exits.tell(&exit)),
     };

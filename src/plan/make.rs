@@ -29,6 +29,7 @@ pub fn make(args: &PlanArgs, time_ms: Option<u64>, fresh_seed: u64) -> Result<Pl
         },
     };
     let from_file = args.plan.is_some();
+    plan.disk_faults |= args.disk_faults;
     let drawn_for = drawn_for(&plan);
     overlay_system(&mut plan, args);
     overlay_workload(&mut plan, args)?;
@@ -61,6 +62,7 @@ pub fn make(args: &PlanArgs, time_ms: Option<u64>, fresh_seed: u64) -> Result<Pl
         plan.validate()?;
         draw(&mut plan)?;
     }
+    plan.disk_faults |= plan.faults.kinds.keys().any(|kind| kind.needs_disk());
     plan.validate()?;
     Ok(plan)
 }
@@ -203,6 +205,9 @@ fn overlay_faults(plan: &mut Plan, args: &PlanArgs) -> Result<(), PlanError> {
     if let Some(kinds) = &args.faults {
         faults.kinds = kinds_of(kinds)?;
         faults.required = true;
+    } else if args.disk_faults {
+        let usual = Kind::OF_SOUND_DISKS.map(|kind| (kind, 1));
+        faults.kinds.extend(usual);
     }
     set(&mut faults.interval_ms, args.fault_interval);
     set(&mut faults.duration_ms, args.fault_duration);

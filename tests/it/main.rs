@@ -9,6 +9,7 @@ mod basics;
 mod campaigns;
 mod certificates;
 mod convert;
+mod disks;
 mod input;
 mod machine;
 mod network;

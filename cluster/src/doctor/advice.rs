@@ -143,13 +143,30 @@ fn ptrace(facts: &Facts) -> String {
 }
 
 fn device(path: &str, facts: &Facts) -> String {
-    if facts.is_contained {
-        format!("start the container with `--device {path}`")
-    } else if !Path::new(path).exists() {
-        let module = path.rsplit('/').next().unwrap_or(path);
-        format!("`sudo modprobe {module}`")
-    } else {
-        format!("`sudo chmod 666 {path}` (what udev does on most systems), or run as root")
+    let device = Path::new(path);
+    let in_container = format!("start the container with `--device {path}`");
+    let is_open = || {
+        fs::File::options()
+            .read(true)
+            .write(true)
+            .open(device)
+            .is_ok()
+    };
+    match (device.exists(), facts.is_contained) {
+        (false, true) => in_container,
+        (false, false) => {
+            let module = path.rsplit('/').next().unwrap_or(path);
+            format!("`sudo modprobe {module}`")
+        }
+        (true, _) if is_open() => "Linux 5.4 or later, and what the sandbox needs".into(),
+        (true, is_contained) => {
+            let or = if is_contained {
+                &in_container
+            } else {
+                "run as root"
+            };
+            format!("`sudo chmod 666 {path}` (what udev does on most systems), or {or}")
+        }
     }
 }
 
@@ -220,23 +237,19 @@ mod tests {
                 vec!["kernel.yama.ptrace_scope=1"],
             ),
             (
-                Topic::Device("/dev/fuse"),
+                Topic::Device("/dev/no-such-fuse"),
                 Facts {
                     is_contained: true,
                     ..none.clone()
                 },
-                vec!["--device /dev/fuse"],
+                vec!["--device /dev/no-such-fuse"],
             ),
             (
                 Topic::Device("/dev/no-such-fuse"),
                 none.clone(),
                 vec!["modprobe no-such-fuse"],
             ),
-            (
-                Topic::Device("/dev/null"),
-                none.clone(),
-                vec!["chmod 666 /dev/null"],
-            ),
+            (Topic::Device("/dev/null"), none.clone(), vec!["Linux 5.4"]),
             (
                 Topic::SockDiag,
                 none.clone(),

@@ -89,8 +89,8 @@ const TRIALS: [Trial; 9] = [
     CLOCK_TRIAL,
     Trial {
         id: trials::FUSE,
-        name: "/dev/fuse",
-        needed_for: "disk faults",
+        name: "FUSE file system in a mount namespace",
+        needed_for: "disk faults: power loss, torn writes, I/O errors, crash points",
         topic: Topic::Device("/dev/fuse"),
     },
     Trial {
@@ -138,6 +138,11 @@ pub(crate) fn try_clocks() -> Result<(), Unavailable> {
         remedy: CLOCK_TRIAL.topic.advice(&Facts::of_this_machine()),
         cause,
     })
+}
+
+/// What to do about a device that cannot be opened.
+pub(crate) fn device_advice(path: &'static str) -> String {
+    Topic::Device(path).advice(&Facts::of_this_machine())
 }
 
 impl Trial {

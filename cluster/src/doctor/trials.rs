@@ -1,7 +1,8 @@
 //! The trials themselves, each run in a process of its own.
 
+use std::env;
 use std::ffi::OsString;
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io;
 use std::net::UdpSocket;
 use std::process::{self, Stdio};
@@ -13,6 +14,7 @@ use nix::sched::{CloneFlags, unshare};
 use nix::unistd::getpid;
 
 use crate::clock;
+use crate::disk;
 use crate::error::{ClusterError, For, SystemCall};
 use crate::hidden::{StageError, stage_command};
 use crate::init::pid_of;
@@ -51,7 +53,7 @@ pub(crate) fn run(args: &[OsString]) -> Result<u8, StageError> {
         SWITCH => try_network_with(Backend::Switch),
         CLOCK => return try_clock(),
         CLOCK_TARGET => wait_for_end_of_input(),
-        FUSE => try_device("/dev/fuse"),
+        FUSE => try_disk(),
         RESET => try_reset(),
         BRIDGE => try_network_with(Backend::Bridge),
         CGROUP => try_cgroup(),
@@ -189,10 +191,16 @@ fn wait_for_end_of_input() -> Result<(), ClusterError> {
     Ok(())
 }
 
-fn try_device(path: &str) -> Result<(), ClusterError> {
-    let opened = OpenOptions::new().read(true).write(true).open(path);
-    opened.call(format_args!("open {path}"))?;
-    Ok(())
+/// A disk of ours over a folder, in a mount namespace of its own, that loses what was not synced.
+fn try_disk() -> Result<(), ClusterError> {
+    unshare_as_root(CloneFlags::CLONE_NEWNS, "create a mount namespace")?;
+    make_mounts_private()?;
+    let folder = env::temp_dir().join(format!("whitewater-trial-{}", process::id()));
+    fs::create_dir(&folder).call(format_args!("make the folder {}", folder.display()))?;
+    let outcome = disk::try_in(&folder);
+    // What is in it is ours and nobody else's.
+    let _ = fs::remove_dir_all(&folder);
+    Ok(outcome?)
 }
 
 fn try_cgroup() -> Result<(), ClusterError> {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use faults::Name;
 
 pub(crate) use log::tail_text;
-pub(crate) use running::{Node, evidence};
+pub(crate) use running::{Killed, Node, evidence};
 
 mod log;
 mod processes;

@@ -106,6 +106,29 @@ impl Scope {
         self.processes()
     }
 
+    /// Sends SIGKILL to every process but the init, those included that are started meanwhile.
+    /// When it returns, none will ever run again; none need be gone.
+    pub fn doom_all(&self) -> io::Result<()> {
+        let begin = Instant::now();
+        let mut doomed: Vec<Pid> = Vec::new();
+        loop {
+            let known = doomed.len();
+            for process in self.processes()? {
+                if !process.has_ended() && !doomed.contains(&process.pid) {
+                    send(process.pid, Signal::SIGKILL)?;
+                    doomed.push(process.pid);
+                }
+            }
+            if doomed.len() == known {
+                return Ok(());
+            }
+            if begin.elapsed() > STOP_LIMIT {
+                let why = format!("it starts new processes for {STOP_LIMIT:?} after SIGKILL");
+                return Err(io::Error::new(io::ErrorKind::TimedOut, why));
+            }
+        }
+    }
+
     /// Ends every process but the init by SIGKILL. They are stopped first, so that none can start
     /// another in the meantime.
     pub fn kill_all(&self) -> io::Result<()> {

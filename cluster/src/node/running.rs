@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::absolute;
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,6 +20,7 @@ use super::log::Logs;
 use super::processes::{Process, Scope, is_alive};
 use super::{ExitCallback, NodeExit, NodeSpec, stage};
 use crate::clock::NodeClocks;
+use crate::disk::{Loss, NodeDisk};
 use crate::error::ClusterError;
 use crate::init::{Begin, pid_of};
 use crate::lifeline::Lifeline;
@@ -40,10 +42,20 @@ pub(crate) struct Node {
     pub spec: NodeSpec,
     mode: Mode,
     host: Entrance,
+    /// The disk of ours below its data folder, if that is not simply a folder.
+    disk: Option<NodeDisk>,
     on_exit: ExitCallback,
     current: Mutex<Option<Life>>,
     /// Locked after `current`, so that what is done to the node's processes is done one by one.
     clocks: Mutex<NodeClocks>,
+}
+
+/// What a kill ended.
+pub(crate) struct Killed {
+    /// The processes that there were, without the init.
+    pub processes: Vec<Process>,
+    /// What was lost besides, if the node's power failed.
+    pub loss: Option<Loss>,
 }
 
 /// One process of the node, from its start to its end.
@@ -56,7 +68,13 @@ struct Life {
 }
 
 impl Node {
-    pub fn new(mut spec: NodeSpec, mode: Mode, host: Entrance, on_exit: ExitCallback) -> Self {
+    pub fn new(
+        mut spec: NodeSpec,
+        mode: Mode,
+        host: Entrance,
+        disk: Option<NodeDisk>,
+        on_exit: ExitCallback,
+    ) -> Self {
         // The node gets a working directory of its own, so no path may depend on ours. A program
         // without a folder is searched for in PATH.
         let mut paths = vec![&mut spec.data_dir, &mut spec.log_dir];
@@ -72,6 +90,7 @@ impl Node {
             spec,
             mode,
             host,
+            disk,
             on_exit,
             current: Mutex::new(None),
             clocks: Mutex::default(),
@@ -133,20 +152,31 @@ impl Node {
         }
     }
 
-    /// Ends every process of the node and waits until they are gone. Returns those that there
-    /// were, without the init.
-    pub fn kill(&self) -> Result<Vec<Process>, ClusterError> {
-        let failed = |error| self.failed("kill", error);
+    /// Ends every process of the node and waits until they are gone. If its power has failed, what
+    /// was not durable is gone then too.
+    pub fn kill(&self) -> Result<Killed, ClusterError> {
         let current = self.current();
-        let Some(life) = &*current else {
-            return Ok(Vec::new());
+        let processes = match &*current {
+            Some(life) => self.end(life)?,
+            None => Vec::new(),
         };
+        let loss = match &self.disk {
+            Some(disk) => disk
+                .settle()
+                .map_err(|error| self.failed("reset the disk of", error.into()))?,
+            None => None,
+        };
+        Ok(Killed { processes, loss })
+    }
+
+    fn end(&self, life: &Life) -> Result<Vec<Process>, ClusterError> {
+        let failed = |error| self.failed("kill", error);
         life.is_end_expected.store(true, Ordering::SeqCst);
         if life.init.status().is_some() {
             return Ok(Vec::new());
         }
         let processes = life.scope.processes().map_err(failed)?;
-        life.end().map_err(failed)?;
+        life.end(self.disk.as_ref()).map_err(failed)?;
         match processes.iter().find(|process| is_alive(process.pid)) {
             None => Ok(processes),
             Some(survivor) => {
@@ -154,6 +184,11 @@ impl Node {
                 Err(failed(io::Error::other(why)))
             }
         }
+    }
+
+    /// The node's disk, if it has one of ours.
+    pub fn disk(&self) -> Option<&NodeDisk> {
+        self.disk.as_ref()
     }
 
     /// Stops every process of the node and returns them as they then are.
@@ -223,7 +258,11 @@ impl Node {
         fs::create_dir_all(&self.spec.log_dir)?;
         let (logs, stdout, stderr) = Logs::open(&self.spec.log_dir)?;
         let lifeline = Lifeline::new().map_err(io::Error::other)?;
-        let mut command = self.command(&lifeline, begin)?;
+        let mount = match &self.disk {
+            Some(disk) => Some(disk.mount().map_err(io::Error::other)?),
+            None => None,
+        };
+        let mut command = self.command(&lifeline, begin, mount.as_ref())?;
         command.stdin(Stdio::null()).stdout(stdout).stderr(stderr);
 
         let is_end_expected = Arc::new(AtomicBool::new(false));
@@ -235,6 +274,8 @@ impl Node {
                 unshare(CloneFlags::CLONE_NEWPID)?;
             }
             let mut child = command.spawn()?;
+            // The node has it now; it is to end with the node.
+            drop(mount);
             match Scope::below(pid_of(&child), mode) {
                 Ok(scope) => Ok((child, scope)),
                 Err(error) => {
@@ -257,10 +298,15 @@ impl Node {
         })
     }
 
-    fn command(&self, lifeline: &Lifeline, begin: Begin) -> io::Result<Command> {
+    fn command(
+        &self,
+        lifeline: &Lifeline,
+        begin: Begin,
+        mount: Option<&OwnedFd>,
+    ) -> io::Result<Command> {
         let spec = &self.spec;
         let program = &spec.command.program;
-        let mut command = stage::command(self.mode, lifeline, begin, &spec.name, program)?;
+        let mut command = stage::command(self.mode, lifeline, begin, &spec.name, mount, program)?;
         command
             .args(&spec.command.args)
             .envs(spec.command.env.iter().map(|(name, value)| (name, value)))
@@ -337,14 +383,22 @@ impl Life {
     }
 
     /// Ends the init and with it everything below, and waits until it is reaped.
-    fn end(&self) -> io::Result<()> {
+    fn end(&self, disk: Option<&NodeDisk>) -> io::Result<()> {
         // With an init of a PID namespace the kernel ends the rest. A plain init does it itself
         // when told that its parent hung up.
         let signal = match self.scope {
             Scope::PidNamespace { .. } => Signal::SIGKILL,
             Scope::Descendants { .. } => Signal::SIGHUP,
         };
-        self.init.signal(signal)?;
+        if let Some(disk) = disk {
+            // A process that waits for the disk cannot end before it has an answer, and must not
+            // go on after it.
+            self.scope.doom_all()?;
+            self.init.signal(signal)?;
+            disk.let_die();
+        } else {
+            self.init.signal(signal)?;
+        }
         if self.init.wait_within(KILL_LIMIT).is_some() {
             return Ok(());
         }

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::os::fd::RawFd;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
@@ -11,12 +11,13 @@ use nix::sched::{CloneFlags, unshare};
 use nix::sys::prctl;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::waitpid;
-use nix::unistd::{Pid, getpid, sethostname, setsid};
+use nix::unistd::{Pid, chdir, getcwd, getpid, sethostname, setsid};
 
+use crate::disk::mount::attach;
 use crate::error::{For, SystemCall};
 use crate::hidden::{StageError, parse_fd, stage_command};
 use crate::init::{self, Begin, Request};
-use crate::lifeline::{ChildEnd, Lifeline};
+use crate::lifeline::{ChildEnd, Lifeline, inherit, inherited};
 use crate::mode::Mode;
 use crate::node::processes::Scope;
 use crate::sandbox::namespaces::{make_mounts_private, mount_proc};
@@ -31,6 +32,8 @@ const SANDBOX: &str = "sandbox";
 const PLAIN: &str = "plain";
 const RUNNING: &str = "running";
 const STOPPED: &str = "stopped";
+/// In the place of the mount of a disk of ours.
+const NO_DISK: &str = "-";
 
 /// The command that starts the init of a node with this program below it.
 pub(super) fn command(
@@ -38,9 +41,11 @@ pub(super) fn command(
     lifeline: &Lifeline,
     begin: Begin,
     name: &str,
+    disk: Option<&OwnedFd>,
     program: &Path,
 ) -> io::Result<Command> {
     let mut command = stage_command("node")?;
+    let mount = disk.map_or(NO_DISK.into(), |mount| mount.as_raw_fd().to_string());
     command
         .arg(lifeline.child_fd().to_string())
         .arg(match mode {
@@ -52,16 +57,20 @@ pub(super) fn command(
             Begin::Stopped => STOPPED,
         })
         .arg(name)
+        .arg(mount)
         .arg(program);
     lifeline.attach(&mut command);
+    if let Some(mount) = disk {
+        inherit(&mut command, mount);
+    }
     Ok(command)
 }
 
 /// Runs the node's program, reaps orphans below it, and ends as the program ends.
 pub(crate) fn run(args: &[OsString]) -> Result<u8, StageError> {
-    let [fd, mode, begin, name, program, program_args @ ..] = args else {
+    let [fd, mode, begin, name, disk, program, program_args @ ..] = args else {
         return Err(StageError::usage(
-            "a pipe, a mode, a beginning, a name and a program",
+            "a pipe, a mode, a beginning, a name, a disk and a program",
         ));
     };
     let begin = match begin == STOPPED {
@@ -69,6 +78,10 @@ pub(crate) fn run(args: &[OsString]) -> Result<u8, StageError> {
         false => Begin::Running,
     };
     let parent = ChildEnd::inherited(parse_fd(Some(fd))?)?;
+    let disk = match disk == NO_DISK {
+        true => None,
+        false => Some(inherited(parse_fd(Some(disk))?)?),
+    };
     close_at_exec_from(3);
     // Out of the terminal's reach: Ctrl-C is the controller's business.
     setsid().call("begin a session")?;
@@ -78,6 +91,9 @@ pub(crate) fn run(args: &[OsString]) -> Result<u8, StageError> {
         parent.tie(Signal::SIGKILL)?;
         drop(parent);
         furnish(&name.to_string_lossy())?;
+        if let Some(disk) = disk {
+            enter_disk(disk)?;
+        }
         init::run(&mut command, begin, init::forward_terminate)
     } else {
         prctl::set_child_subreaper(true).call("adopt orphans")?;
@@ -99,6 +115,14 @@ fn furnish(name: &str) -> Result<(), SystemCall> {
     make_mounts_private()?;
     mount_proc()?;
     sethostname(name).call("name the node's host")
+}
+
+/// Puts the node's disk over its working directory, which is its data folder, and goes there. When
+/// the last process here has ended, the mount is gone.
+fn enter_disk(mount: OwnedFd) -> Result<(), SystemCall> {
+    let folder = getcwd().call("find the data folder")?;
+    attach(mount, &folder)?;
+    chdir(&folder).call("go to the node's disk")
 }
 
 /// Without a PID namespace this process must end everything below it itself: when its program has
@@ -135,11 +159,11 @@ mod tests {
 
     #[test]
     fn a_stage_without_its_arguments_says_what_it_needs() {
-        for count in 0..5 {
+        for count in 0..6 {
             let args = vec![OsString::from("7"); count];
             assert_eq!(run(&args).unwrap_err().code, 2);
         }
-        let args = ["zero", SANDBOX, RUNNING, "n1", "true"].map(OsString::from);
+        let args = ["zero", SANDBOX, RUNNING, "n1", NO_DISK, "true"].map(OsString::from);
         assert_eq!(run(&args).unwrap_err().code, 2);
     }
 }
