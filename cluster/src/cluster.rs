@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use faults::{CLIENTS, Clock, Distortion, Name, Target, TargetError, Unavailable};
+use faults::{CLIENTS, Clock, Distortion, Membership, Name, Target, TargetError, Unavailable};
 use histories::Value;
 
 use crate::clock::Keeper;
@@ -50,6 +50,7 @@ pub struct Cluster {
     clock_keeper: Keeper,
     /// Whether clocks can be changed here, once it was tried.
     clocks_tried: OnceLock<Result<(), Unavailable>>,
+    membership: Option<Box<dyn Membership + Send + Sync>>,
 }
 
 impl Cluster {
@@ -76,6 +77,7 @@ impl Cluster {
             network,
             clock_keeper: Keeper::default(),
             clocks_tried: OnceLock::new(),
+            membership: None,
         };
         for node in cluster.nodes.iter() {
             node.start()?;
@@ -85,6 +87,11 @@ impl Cluster {
             cluster.await_node(node, deadline, spec.ready_limit_ms)?;
         }
         Ok(cluster)
+    }
+
+    /// From now on members can be changed, by the interface of the system that the nodes run.
+    pub fn set_membership(&mut self, membership: Box<dyn Membership + Send + Sync>) {
+        self.membership = Some(membership);
     }
 
     /// Who has which address.
@@ -224,6 +231,16 @@ impl Target for Cluster {
 
     fn resume(&self, node: &str) -> Result<Value, TargetError> {
         Ok(evidence(&self.node(node)?.resume()?))
+    }
+
+    fn membership(&self) -> Result<&dyn Membership, Unavailable> {
+        match &self.membership {
+            Some(membership) => Ok(&**membership),
+            None => Err(Unavailable {
+                cause: "it is not known how the members of this system are changed".into(),
+                remedy: "choose a system whose members can be changed, such as raft-kv".into(),
+            }),
+        }
     }
 
     fn network(&self) -> Result<&dyn faults::Network, Unavailable> {

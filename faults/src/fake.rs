@@ -9,6 +9,8 @@ use histories::Value;
 use crate::{
     Clock, Clocks, Distortion, Link, Name, Network, NetworkAbility, Rule, RuleCounts, Target,
     TargetError, Unavailable,
+    Clock, Clocks, Distortion, Link, Membership, Name, Network, Part, Target, TargetError,
+    Unavailable,
 };
 
 /// A shared log: what the cluster was told and what the ledger noted, in one order.
@@ -79,6 +81,7 @@ struct State {
     clocks: BTreeMap<(Name, Clock), Vec<(u64, Distortion)>>,
     rules: Vec<Rule>,
     counts: BTreeMap<u64, RuleCounts>,
+    parts: BTreeMap<Name, Part>,
     /// Calls left before every call fails; `None` for never.
     calls_left: Option<usize>,
 }
@@ -103,6 +106,10 @@ impl Fake {
             clocks: BTreeMap::new(),
             rules: Vec::new(),
             counts: BTreeMap::new(),
+            parts: names
+                .iter()
+                .map(|name| (name.clone(), Part::Voter))
+                .collect(),
             calls_left: None,
         };
         Fake {
@@ -140,6 +147,10 @@ impl Fake {
         self.lock().nodes[node].0
     }
 
+    pub fn part_of(&self, node: &str) -> Part {
+        self.lock().parts[node]
+    }
+
     pub fn cuts(&self) -> Vec<Link> {
         let state = self.lock();
         let links: BTreeSet<&Link> = state.rules.iter().flat_map(|rule| &rule.links).collect();
@@ -171,6 +182,27 @@ impl Fake {
         state.calls_left = state.calls_left.map(|left| left - 1);
         self.log.push(what);
         Ok(state)
+    }
+}
+
+impl Membership for Fake {
+    fn change(
+        &self,
+        node: &str,
+        part: Part,
+        _leader: Option<&str>,
+        _wait_ms: u64,
+    ) -> Result<Value, TargetError> {
+        let mut state = self.call(format!("make {node} {part:?}"))?;
+        state.parts.insert(node.into(), part);
+        let names = |wanted: &[Part]| {
+            let parts = state.parts.iter().filter(|(_, part)| wanted.contains(part));
+            Value::List(parts.map(|(name, _)| Value::Text(name.clone())).collect())
+        };
+        Ok(Value::Map(vec![
+            ("members".into(), names(&[Part::Voter, Part::Learner])),
+            ("learners".into(), names(&[Part::Learner])),
+        ]))
     }
 }
 
@@ -223,6 +255,10 @@ impl Target for Fake {
             *process = NodeState::Running;
         }
         Ok(Value::Nil)
+    }
+
+    fn membership(&self) -> Result<&dyn Membership, Unavailable> {
+        Ok(self)
     }
 
     fn network(&self) -> Result<&dyn Network, Unavailable> {

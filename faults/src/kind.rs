@@ -11,6 +11,8 @@ use crate::{
     ClockDrift, ClockFreeze, ClockJump, ClockStrobe, Corrupt, Delay, Duplicate, Kill, Link, Loss,
     Name, Partition, Pause, RateLimit, RefuseConnections, Reorder, ResetConnections, Target,
     TargetError, Unavailable,
+    ClockDrift, ClockFreeze, ClockJump, ClockStrobe, Kill, Link, MemberChange, Name, Partition,
+    Pause, Target, TargetError, Unavailable,
 };
 
 /// Declares the kinds: the struct that has a kind's parameters, and its name in plans, on command
@@ -100,6 +102,8 @@ kinds! {
     ClockFreeze = "clock-freeze",
     /// A clock of a node's processes that jumps to and fro, and is right again.
     ClockStrobe = "clock-strobe",
+    /// Nodes that leave the cluster, or lose their vote, and are given it back.
+    MemberChange = "member-change",
 }
 
 /// A kind of fault: how to prepare, inject and heal it. Every call blocks until it is done.
@@ -216,6 +220,8 @@ pub enum Undo {
     Clear(Vec<Link>),
     /// Nothing: what was done is over at once.
     Nothing,
+    /// Make these nodes members with a vote again.
+    Readmit(Vec<Name>),
 }
 
 /// What injecting or healing a fault did.

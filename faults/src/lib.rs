@@ -26,6 +26,7 @@ mod kill;
 mod kind;
 mod ledger;
 mod loss;
+mod member_change;
 mod names;
 mod network;
 mod packets;
@@ -58,6 +59,7 @@ pub use kill::Kill;
 pub use kind::{Action, Kind, Undo};
 pub use ledger::{Ledger, LedgerError, open_undos};
 pub use loss::Loss;
+pub use member_change::MemberChange;
 pub use names::UnknownName;
 pub use network::{
     Checksums, Delays, Distribution, Link, Network, NetworkAbility, Rule, RuleCounts, Treatment,
@@ -75,4 +77,4 @@ pub use schedule::{
     Agenda, Draw, DrawError, Next, Planned, Problem, Rhythm, Schedule, ScheduleError,
 };
 pub use shape::{Direction, Shape};
-pub use target::{CLIENTS, Clock, Clocks, Distortion, Name, Target, TargetError, Unavailable};
+pub use target::{CLIENTS, Clock, Clocks, Distortion, Membership, Name, Part, Target, TargetError, Unavailable};
