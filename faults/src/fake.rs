@@ -7,10 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use histories::Value;
 
 use crate::{
-    Clock, Clocks, Distortion, Link, Name, Network, NetworkAbility, Rule, RuleCounts, Target,
-    TargetError, Unavailable,
-    Clock, Clocks, Distortion, Link, Membership, Name, Network, Part, Target, TargetError,
-    Unavailable,
+    Clock, Clocks, Distortion, Link, Membership, Name, Network, NetworkAbility, Part, Rule,
+    RuleCounts, Target, TargetError, Unavailable,
 };
 
 /// A shared log: what the cluster was told and what the ledger noted, in one order.

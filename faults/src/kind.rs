@@ -9,10 +9,8 @@ use crate::names::named;
 use crate::standing::Standing;
 use crate::{
     ClockDrift, ClockFreeze, ClockJump, ClockStrobe, Corrupt, Delay, Duplicate, Kill, Link, Loss,
-    Name, Partition, Pause, RateLimit, RefuseConnections, Reorder, ResetConnections, Target,
-    TargetError, Unavailable,
-    ClockDrift, ClockFreeze, ClockJump, ClockStrobe, Kill, Link, MemberChange, Name, Partition,
-    Pause, Target, TargetError, Unavailable,
+    MemberChange, Name, Partition, Pause, RateLimit, RefuseConnections, Reorder, ResetConnections,
+    Target, TargetError, Unavailable,
 };
 
 /// Declares the kinds: the struct that has a kind's parameters, and its name in plans, on command

@@ -77,4 +77,6 @@ pub use schedule::{
     Agenda, Draw, DrawError, Next, Planned, Problem, Rhythm, Schedule, ScheduleError,
 };
 pub use shape::{Direction, Shape};
-pub use target::{CLIENTS, Clock, Clocks, Distortion, Membership, Name, Part, Target, TargetError, Unavailable};
+pub use target::{
+    CLIENTS, Clock, Clocks, Distortion, Membership, Name, Part, Target, TargetError, Unavailable,
+};
