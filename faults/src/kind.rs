@@ -9,9 +9,9 @@ use crate::names::named;
 use crate::standing::Standing;
 use crate::{
     BitFlip, ClockDrift, ClockFreeze, ClockJump, ClockStrobe, Corrupt, CrashPoint, Delay, DiskFull,
-    Duplicate, IoError, Kill, Link, Loss, LyingFsync, Name, Partition, Pause, PowerLoss, RateLimit,
-    RefuseConnections, Reorder, ResetConnections, SlowFsync, Target, TargetError, TornWrite,
-    Unavailable,
+    Duplicate, IoError, Kill, Link, Loss, LyingFsync, MemberChange, Name, Partition, Pause,
+    PowerLoss, RateLimit, RefuseConnections, Reorder, ResetConnections, SlowFsync, Target,
+    TargetError, TornWrite, Unavailable,
 };
 
 /// Declares the kinds: the struct that has a kind's parameters, and its name in plans, on command
@@ -117,6 +117,8 @@ kinds! {
     SlowFsync = "slow-fsync",
     /// Fsyncs that succeed and make nothing durable.
     LyingFsync = "lying-fsync",
+    /// Nodes that leave the cluster, or lose their vote, and are given it back.
+    MemberChange = "member-change",
 }
 
 impl Kind {
@@ -261,6 +263,8 @@ pub enum Undo {
     Nothing,
     /// Let the disks of these nodes work again, and start those nodes that ended of it.
     Mend(Vec<Name>),
+    /// Make these nodes members with a vote again.
+    Readmit(Vec<Name>),
 }
 
 /// What injecting or healing a fault did.

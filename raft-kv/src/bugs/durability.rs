@@ -1,0 +1,359 @@
+//! Bugs of what is kept on disk.
+
+use super::{Bug, Facts, Property, Recipe};
+
+/// Disks are slow, and the power goes everywhere.
+const SLOW_AND_OUT: &str = r#"
+[[schedule]]
+at = "1s"
+fault = "slow-fsync"
+target = "all"
+added_ms = 100
+for = "8s"
+
+[[schedule]]
+at = "2500ms"
+fault = "power-loss"
+target = "all"
+for = "300ms"
+
+[[schedule]]
+at = "5000ms"
+fault = "power-loss"
+target = "all"
+for = "300ms"
+
+[[schedule]]
+at = "7500ms"
+fault = "power-loss"
+target = "all"
+for = "300ms"
+"#;
+
+/// No sync succeeds any more, and a second later the power goes everywhere.
+const BROKEN_AND_OUT: &str = r#"
+[[schedule]]
+at = "2000ms"
+fault = "io-error"
+target = "all"
+operation = "fsync"
+path = "log*"
+once = false
+for = "2s"
+
+[[schedule]]
+after = "fault 1 injected"
+delay = "1s"
+fault = "power-loss"
+target = "all"
+for = "300ms"
+
+[[schedule]]
+at = "6000ms"
+fault = "io-error"
+target = "all"
+operation = "fsync"
+path = "log*"
+once = false
+for = "2s"
+
+[[schedule]]
+after = "fault 3 injected"
+delay = "1s"
+fault = "power-loss"
+target = "all"
+for = "300ms"
+"#;
+
+/// Writes are torn on some nodes, and the leader dies, so that one of them may be the next.
+const TORN_AND_LED: &str = r#"
+[[schedule]]
+at = "1500ms"
+fault = "torn-write"
+target = "minority"
+path = "log*"
+keep_permille = 800
+boundary_bytes = 1
+for = "400ms"
+
+[[schedule]]
+at = "3000ms"
+fault = "torn-write"
+target = "minority"
+path = "log*"
+keep_permille = 800
+boundary_bytes = 1
+for = "400ms"
+
+[[schedule]]
+at = "4500ms"
+fault = "torn-write"
+target = "minority"
+path = "log*"
+keep_permille = 800
+boundary_bytes = 1
+for = "400ms"
+
+[[schedule]]
+at = "6000ms"
+fault = "torn-write"
+target = "minority"
+path = "log*"
+keep_permille = 800
+boundary_bytes = 1
+for = "400ms"
+
+[[schedule]]
+at = "7500ms"
+fault = "torn-write"
+target = "minority"
+path = "log*"
+keep_permille = 800
+boundary_bytes = 1
+for = "400ms"
+
+[[schedule]]
+at = "9000ms"
+fault = "torn-write"
+target = "minority"
+path = "log*"
+keep_permille = 800
+boundary_bytes = 1
+for = "400ms"
+
+[[schedule]]
+at = "2300ms"
+fault = "kill"
+target = "leader"
+for = "400ms"
+
+[[schedule]]
+at = "3800ms"
+fault = "kill"
+target = "leader"
+for = "400ms"
+
+[[schedule]]
+at = "5300ms"
+fault = "kill"
+target = "leader"
+for = "400ms"
+
+[[schedule]]
+at = "6800ms"
+fault = "kill"
+target = "leader"
+for = "400ms"
+
+[[schedule]]
+at = "8300ms"
+fault = "kill"
+target = "leader"
+for = "400ms"
+
+[[schedule]]
+at = "9800ms"
+fault = "kill"
+target = "leader"
+for = "400ms"
+"#;
+
+/// Bits flip in the logs of all nodes, and leader after leader is started again.
+const FLIPPED_AND_RESTARTED: &str = r#"
+[[schedule]]
+at = "1500ms"
+fault = "bit-flip"
+target = "all"
+path = "log"
+count = 4
+for = "300ms"
+
+[[schedule]]
+at = "1600ms"
+fault = "kill"
+target = "leader"
+for = "400ms"
+
+[[schedule]]
+at = "2700ms"
+fault = "bit-flip"
+target = "all"
+path = "log"
+count = 4
+for = "300ms"
+
+[[schedule]]
+at = "2800ms"
+fault = "kill"
+target = "leader"
+for = "400ms"
+
+[[schedule]]
+at = "3900ms"
+fault = "bit-flip"
+target = "all"
+path = "log"
+count = 4
+for = "300ms"
+
+[[schedule]]
+at = "4000ms"
+fault = "kill"
+target = "leader"
+for = "400ms"
+
+[[schedule]]
+at = "5100ms"
+fault = "bit-flip"
+target = "all"
+path = "log"
+count = 4
+for = "300ms"
+
+[[schedule]]
+at = "5200ms"
+fault = "kill"
+target = "leader"
+for = "400ms"
+
+[[schedule]]
+at = "6300ms"
+fault = "bit-flip"
+target = "all"
+path = "log"
+count = 4
+for = "300ms"
+
+[[schedule]]
+at = "6400ms"
+fault = "kill"
+target = "leader"
+for = "400ms"
+
+[[schedule]]
+at = "7500ms"
+fault = "bit-flip"
+target = "all"
+path = "log"
+count = 4
+for = "300ms"
+
+[[schedule]]
+at = "7600ms"
+fault = "kill"
+target = "leader"
+for = "400ms"
+
+[[schedule]]
+at = "8700ms"
+fault = "bit-flip"
+target = "all"
+path = "log"
+count = 4
+for = "300ms"
+
+[[schedule]]
+at = "8800ms"
+fault = "kill"
+target = "leader"
+for = "400ms"
+"#;
+
+pub(super) const FACTS: &[Facts] = &[
+    Facts {
+        bug: Bug::SkipFsync,
+        name: "skip-fsync",
+        summary: "log and votes are acknowledged without syncing them to disk",
+        needs: "power loss on a majority (a killed process loses nothing: the kernel has it)",
+        symptom: "acknowledged writes vanish",
+        source: "P 5.6, D 10.2",
+        breaks: Property::LeaderCompleteness,
+        recipe: Recipe {
+            options: "--workload register --time 10s --disk-faults --faults power-loss",
+            schedule: "",
+        },
+    },
+    Facts {
+        bug: Bug::FsyncAfterReply,
+        name: "fsync-after-reply",
+        summary: "a node replies that it has an entry, or has voted, and then syncs it to disk",
+        needs: "power loss on a majority between reply and sync",
+        symptom: "acknowledged writes vanish",
+        source: "P figure 2, D 10.2",
+        breaks: Property::LeaderCompleteness,
+        recipe: Recipe {
+            options: "--workload register --time 10s --disk-faults",
+            schedule: SLOW_AND_OUT,
+        },
+    },
+    Facts {
+        bug: Bug::IgnoreFsyncError,
+        name: "ignore-fsync-error",
+        summary: "that a sync failed is ignored, and what it should have put on disk is \
+                  acknowledged",
+        needs: "a disk that reports an error on sync, then power loss",
+        symptom: "acknowledged writes vanish",
+        source: "D 10.2; Rebello and others, \"Can Applications Recover from fsync Failures?\", 2020",
+        breaks: Property::LeaderCompleteness,
+        recipe: Recipe {
+            options: "--workload register --time 10s --disk-faults",
+            schedule: BROKEN_AND_OUT,
+        },
+    },
+    Facts {
+        bug: Bug::RenameWithoutDirSync,
+        name: "rename-without-dir-sync",
+        summary: "the folder is not synced after a snapshot, and the log begun anew behind it, \
+                  were put in their places by rename",
+        needs: "power loss on a majority after a snapshot",
+        symptom: "acknowledged writes vanish",
+        source: "Pillai and others, \"All File Systems Are Not Created Equal\", 2014",
+        breaks: Property::LeaderCompleteness,
+        recipe: Recipe {
+            options: "--workload register --time 10s --disk-faults --system-option snapshot-entries=100 \
+                      --faults power-loss",
+            schedule: "",
+        },
+    },
+    Facts {
+        bug: Bug::TornAccepted,
+        name: "torn-accepted",
+        summary: "half a record at the end of the log is accepted at the next start, with zeros \
+                  for what is missing",
+        needs: "a write torn by power loss, and a change of leader",
+        symptom: "values that nobody wrote",
+        source: "Alagappan and others, \"Protocol-Aware Recovery\", 2018",
+        breaks: Property::LogMatching,
+        recipe: Recipe {
+            options: "--workload register --time 11s --disk-faults --keys 50",
+            schedule: TORN_AND_LED,
+        },
+    },
+    Facts {
+        bug: Bug::IgnoreCrc,
+        name: "ignore-crc",
+        summary: "checksums are not compared when the log is read",
+        needs: "a bit flipped on disk, a restart, and a change of leader",
+        symptom: "values that nobody wrote",
+        source: "Alagappan and others, \"Protocol-Aware Recovery\", 2018",
+        breaks: Property::LogMatching,
+        recipe: Recipe {
+            options: "--workload register --time 11s --disk-faults --keys 100",
+            schedule: FLIPPED_AND_RESTARTED,
+        },
+    },
+    Facts {
+        bug: Bug::TruncateOnBadCrc,
+        name: "truncate-on-bad-crc",
+        summary: "a damaged record, wherever it is, silently ends the log at the next start",
+        needs: "bits flipped on a majority of disks, and restarts",
+        symptom: "acknowledged writes vanish",
+        source: "nats-io/nats-server #7587",
+        breaks: Property::LeaderCompleteness,
+        recipe: Recipe {
+            options: "--workload register --time 15s --disk-faults --faults bit-flip,kill \
+                      --fault-interval 500ms",
+            schedule: "",
+        },
+    },
+];

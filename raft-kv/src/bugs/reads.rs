@@ -1,0 +1,175 @@
+//! Bugs of reads and leases.
+
+use super::{Bug, Facts, Property, Recipe};
+
+/// A leader is stopped, cut off while it is, and goes on before it hears of its successor.
+const PAUSED_AND_CUT_OFF: &str = r#"
+[[schedule]]
+at = "2s"
+fault = "pause"
+target = "leader"
+for = "1500ms"
+
+[[schedule]]
+after = "fault 1 injected"
+fault = "partition"
+shape = "leader-alone"
+for = "2500ms"
+
+[[schedule]]
+at = "6500ms"
+fault = "pause"
+target = "leader"
+for = "1500ms"
+
+[[schedule]]
+after = "fault 3 injected"
+fault = "partition"
+shape = "leader-alone"
+for = "2500ms"
+"#;
+
+/// The time of day stands still for a leader, which is then cut off.
+const FROZEN_AND_CUT_OFF: &str = r#"
+[[schedule]]
+at = "2000ms"
+fault = "clock-freeze"
+target = "leader"
+for = "3s"
+
+[[schedule]]
+after = "fault 1 injected"
+fault = "partition"
+shape = "leader-alone"
+for = "2500ms"
+
+[[schedule]]
+at = "6500ms"
+fault = "clock-freeze"
+target = "leader"
+for = "3s"
+
+[[schedule]]
+after = "fault 3 injected"
+fault = "partition"
+shape = "leader-alone"
+for = "2500ms"
+"#;
+
+pub(super) const FACTS: &[Facts] = &[
+    Facts {
+        bug: Bug::StaleRead,
+        name: "stale-read",
+        summary: "a leader answers reads from its state without confirming that it still leads, \
+                  and never doubts it (check-quorum is off)",
+        needs: "a leader cut off or paused while another is elected",
+        symptom: "stale reads",
+        source: "P 8, D 6.4; hashicorp/consul #54",
+        breaks: Property::Linearizability,
+        recipe: Recipe {
+            options: "--workload register --time 10s",
+            schedule: "",
+        },
+    },
+    Facts {
+        bug: Bug::FollowerRead,
+        name: "follower-read",
+        summary: "any node answers reads from its own state, however old",
+        needs: "reads sent to several nodes",
+        symptom: "stale reads",
+        source: "P 8, D 6.4",
+        breaks: Property::Linearizability,
+        recipe: Recipe {
+            options: "--workload register --time 5s --faults none",
+            schedule: "",
+        },
+    },
+    Facts {
+        bug: Bug::ReadBeforeNoop,
+        name: "read-before-noop",
+        summary: "a new leader answers reads at the index it knew as a follower, of an earlier \
+                  term, and appends no entry of its own to learn the true one (followers hear \
+                  what is committed with heartbeats only)",
+        needs: "a change of leader, and a read before the first write after it",
+        symptom: "stale reads",
+        source: "P 8, D 6.4",
+        breaks: Property::Linearizability,
+        recipe: Recipe {
+            options: "--workload register --time 10s --faults partition --fault-interval 1s \
+                      --fault-duration 800ms",
+            schedule: "",
+        },
+    },
+    Facts {
+        bug: Bug::ReadBeforeApply,
+        name: "read-before-apply",
+        summary: "a read waits until its index is confirmed, but not until the state has come as \
+                  far (entries are applied a few at a time, in the background)",
+        needs: "a change of leader under load",
+        symptom: "stale reads",
+        source: "D 6.4",
+        breaks: Property::Linearizability,
+        recipe: Recipe {
+            options: "--workload register --time 10s --faults partition --fault-interval 1s \
+                      --fault-duration 800ms",
+            schedule: "",
+        },
+    },
+    Facts {
+        bug: Bug::LeaseTooLong,
+        name: "lease-too-long",
+        summary: "a lease lasts longer than the shortest election timeout (and its leader does \
+                  not doubt itself: check-quorum is off)",
+        needs: "leases, and a leader cut off",
+        symptom: "stale reads",
+        source: "D 6.4.1; sofastack/sofa-jraft #34",
+        breaks: Property::Linearizability,
+        recipe: Recipe {
+            options: "--workload register --time 10s --system-option reads=lease \
+                      --faults partition --fault-interval 1s --fault-duration 1500ms",
+            schedule: "",
+        },
+    },
+    Facts {
+        bug: Bug::LeaseByWallClock,
+        name: "lease-by-wall-clock",
+        summary: "the lease is measured by the time of day, which may be set back or stand still \
+                  (and its leader does not doubt itself: check-quorum is off)",
+        needs: "leases, a leader whose clock is set back or frozen, and which is then cut off",
+        symptom: "stale reads",
+        source: "D 6.4.1; sofastack/sofa-jraft #26",
+        breaks: Property::Linearizability,
+        recipe: Recipe {
+            options: "--workload register --time 10s --system-option reads=lease",
+            schedule: FROZEN_AND_CUT_OFF,
+        },
+    },
+    Facts {
+        bug: Bug::LeaseSurvivesPause,
+        name: "lease-survives-pause",
+        summary: "a node counts ticks instead of looking at a clock, so that a pause of the \
+                  process takes no time, and a lease survives it",
+        needs: "leases, and a leader paused while another is elected",
+        symptom: "stale reads",
+        source: "D 6.4.1; tikv/tikv #964",
+        breaks: Property::Linearizability,
+        recipe: Recipe {
+            options: "--workload register --time 10s --clients 20 --system-option reads=lease",
+            schedule: PAUSED_AND_CUT_OFF,
+        },
+    },
+    Facts {
+        bug: Bug::LeaseCountsLearners,
+        name: "lease-counts-learners",
+        summary: "in the question whether a node still leads, the word of learners counts as if \
+                  they had a vote",
+        needs: "learners, and a leader cut off with them",
+        symptom: "stale reads",
+        source: "hashicorp/raft #308",
+        breaks: Property::Linearizability,
+        recipe: Recipe {
+            options: "--workload register --nodes 4 --time 10s --system-option reads=lease",
+            schedule: super::membership::CUT_OFF_WITH_LEARNER,
+        },
+    },
+];

@@ -1,0 +1,385 @@
+//! Bugs of replication and commitment.
+
+use super::{Bug, Facts, Property, Recipe};
+
+/// A leader is cut off, and takes in what nobody else hears of, until its successor's successor
+/// leads; then everyone's turn to lead comes.
+const DEPOSED_AND_BACK: &str = r#"
+[[schedule]]
+at = "1500ms"
+fault = "partition"
+shape = "leader-alone"
+for = "3500ms"
+
+[[schedule]]
+at = "3200ms"
+fault = "kill"
+target = "leader"
+for = "500ms"
+
+[[schedule]]
+at = "5500ms"
+fault = "kill"
+target = "leader"
+for = "700ms"
+
+[[schedule]]
+at = "7s"
+fault = "kill"
+target = "leader"
+for = "700ms"
+
+[[schedule]]
+at = "8500ms"
+fault = "kill"
+target = "leader"
+for = "700ms"
+
+[[schedule]]
+at = "10s"
+fault = "kill"
+target = "leader"
+for = "700ms"
+
+[[schedule]]
+at = "11500ms"
+fault = "kill"
+target = "leader"
+for = "700ms"
+"#;
+
+/// All packets take their time, and leader after leader is cut off.
+const LATE_AND_CUT_OFF: &str = r#"
+[[schedule]]
+at = "500ms"
+fault = "delay"
+target = "all"
+mean_ms = 50
+jitter_ms = 20
+for = "11s"
+
+[[schedule]]
+at = "2000ms"
+fault = "partition"
+shape = "leader-alone"
+for = "1200ms"
+
+[[schedule]]
+at = "4500ms"
+fault = "partition"
+shape = "leader-alone"
+for = "1200ms"
+
+[[schedule]]
+at = "7000ms"
+fault = "partition"
+shape = "leader-alone"
+for = "1200ms"
+
+[[schedule]]
+at = "9500ms"
+fault = "partition"
+shape = "leader-alone"
+for = "1200ms"
+"#;
+
+/// Packets are late or lost, and leaders are cut off one after the other.
+const LATE_LOST_AND_CUT_OFF: &str = r#"
+[[schedule]]
+at = "500ms"
+fault = "delay"
+target = "all"
+mean_ms = 40
+jitter_ms = 30
+keep_order = false
+for = "18s"
+
+[[schedule]]
+at = "500ms"
+fault = "loss"
+target = "all"
+permille = 200
+for = "18s"
+
+[[schedule]]
+at = "1500ms"
+fault = "partition"
+shape = "leader-alone"
+for = "700ms"
+
+[[schedule]]
+at = "2400ms"
+fault = "partition"
+shape = "leader-alone"
+for = "700ms"
+
+[[schedule]]
+at = "3300ms"
+fault = "partition"
+shape = "leader-alone"
+for = "700ms"
+
+[[schedule]]
+at = "4200ms"
+fault = "partition"
+shape = "leader-alone"
+for = "700ms"
+
+[[schedule]]
+at = "5100ms"
+fault = "partition"
+shape = "leader-alone"
+for = "700ms"
+
+[[schedule]]
+at = "6000ms"
+fault = "partition"
+shape = "leader-alone"
+for = "700ms"
+
+[[schedule]]
+at = "6900ms"
+fault = "partition"
+shape = "leader-alone"
+for = "700ms"
+
+[[schedule]]
+at = "7800ms"
+fault = "partition"
+shape = "leader-alone"
+for = "700ms"
+
+[[schedule]]
+at = "8700ms"
+fault = "partition"
+shape = "leader-alone"
+for = "700ms"
+
+[[schedule]]
+at = "9600ms"
+fault = "partition"
+shape = "leader-alone"
+for = "700ms"
+
+[[schedule]]
+at = "10500ms"
+fault = "partition"
+shape = "leader-alone"
+for = "700ms"
+
+[[schedule]]
+at = "11400ms"
+fault = "partition"
+shape = "leader-alone"
+for = "700ms"
+
+[[schedule]]
+at = "12300ms"
+fault = "partition"
+shape = "leader-alone"
+for = "700ms"
+
+[[schedule]]
+at = "13200ms"
+fault = "partition"
+shape = "leader-alone"
+for = "700ms"
+
+[[schedule]]
+at = "14100ms"
+fault = "partition"
+shape = "leader-alone"
+for = "700ms"
+
+[[schedule]]
+at = "15000ms"
+fault = "partition"
+shape = "leader-alone"
+for = "700ms"
+
+[[schedule]]
+at = "15900ms"
+fault = "partition"
+shape = "leader-alone"
+for = "700ms"
+
+[[schedule]]
+at = "16800ms"
+fault = "partition"
+shape = "leader-alone"
+for = "700ms"
+
+[[schedule]]
+at = "17700ms"
+fault = "partition"
+shape = "leader-alone"
+for = "700ms"
+"#;
+
+pub(super) const FACTS: &[Facts] = &[
+    Facts {
+        bug: Bug::CommitOldTerm,
+        name: "commit-old-term",
+        summary: "a leader commits entries of earlier terms by counting replicas (and sends one \
+                  entry at a time, so that some followers have what others lack)",
+        needs: "three changes of leader, each within moments of the one before, with entries \
+                partly replicated",
+        symptom: "acknowledged writes vanish",
+        source: "P 5.4.2, figure 8; canonical/raft #336",
+        breaks: Property::LeaderCompleteness,
+        recipe: Recipe {
+            options: "--workload register --time 20s --keys 100 --rate 200 --clients 30 --system-option transport=udp",
+            schedule: LATE_LOST_AND_CUT_OFF,
+        },
+    },
+    Facts {
+        bug: Bug::AckBeforeCommit,
+        name: "ack-before-commit",
+        summary: "writes are acknowledged when the leader has appended them, before a majority \
+                  has",
+        needs: "a leader killed or cut off under load",
+        symptom: "acknowledged writes vanish",
+        source: "P 5.3",
+        breaks: Property::Linearizability,
+        recipe: Recipe {
+            options: "--workload kv --time 10s --faults partition --fault-interval 1s \
+                      --fault-duration 800ms",
+            schedule: "",
+        },
+    },
+    Facts {
+        bug: Bug::ApplyBeforeCommit,
+        name: "apply-before-commit",
+        summary: "entries are applied, and answered, when they are appended, and stay applied \
+                  when they are replaced",
+        needs: "a leader cut off under load that comes back",
+        symptom: "writes that were read vanish, or are there again",
+        source: "P 5.3",
+        breaks: Property::StateMachineSafety,
+        recipe: Recipe {
+            options: "--workload register --time 10s --faults partition --fault-interval 1s \
+                      --fault-duration 800ms",
+            schedule: "",
+        },
+    },
+    Facts {
+        bug: Bug::CommitPastMatch,
+        name: "commit-past-match",
+        summary: "a follower takes over the leader's commit index beyond the entries known to \
+                  match, and applies whatever it has there (heartbeats go ahead of entries, and \
+                  clients of a leader cut off, which does not doubt itself, wait to learn what \
+                  became of their writes)",
+        needs: "a deposed leader with entries of its own that comes back under another",
+        symptom: "acknowledged writes vanish",
+        source: "P figure 2, append rule 5",
+        breaks: Property::StateMachineSafety,
+        // A leader cut off acknowledges what it had when it comes back: most clients are at the
+        // new leader by then, and writes that follow at once would hide what is lost. So: many
+        // clients, many keys, and not too much done to them.
+        recipe: Recipe {
+            options: "--workload register --time 15s --clients 50 --rate 300 --keys 100 \
+                      --faults partition --fault-interval 1500ms --fault-duration 1500ms",
+            schedule: "",
+        },
+    },
+    Facts {
+        bug: Bug::NoPrevTermCheck,
+        name: "no-prev-term-check",
+        summary: "a follower appends wherever its log is long enough, without comparing the term \
+                  of the entry before (and a leader cut off does not doubt itself)",
+        needs: "a deposed leader with entries of its own that comes back under another",
+        symptom: "old values come back with the next leader",
+        source: "P 5.3",
+        breaks: Property::LogMatching,
+        recipe: Recipe {
+            options: "--workload register --time 13s --clients 50 --rate 300 --keys 100",
+            schedule: DEPOSED_AND_BACK,
+        },
+    },
+    Facts {
+        bug: Bug::TruncateAlways,
+        name: "truncate-always",
+        summary: "every append, even an empty or late one, truncates the log behind the entry it \
+                  builds on (a leader's last heartbeat is repeated behind the next)",
+        needs: "a change of leader under load",
+        symptom: "acknowledged writes vanish",
+        source: "P figure 2, append rule 3",
+        breaks: Property::LeaderCompleteness,
+        // What was truncated comes back with the next write: let that one take its time.
+        recipe: Recipe {
+            options: "--workload register --time 10s --rate 60 --keys 50 --faults kill,partition \
+                      --fault-interval 1s --fault-duration 800ms",
+            schedule: "",
+        },
+    },
+    Facts {
+        bug: Bug::KeepConflict,
+        name: "keep-conflict",
+        summary: "entries that are there are kept, though the leader sends others in their place \
+                  (and a leader cut off does not doubt itself)",
+        needs: "a deposed leader with entries of its own that comes back under another",
+        symptom: "old values come back with the next leader",
+        source: "P figure 2, append rule 3",
+        breaks: Property::StateMachineSafety,
+        recipe: Recipe {
+            options: "--workload register --time 13s --clients 50 --rate 300 --keys 100",
+            schedule: DEPOSED_AND_BACK,
+        },
+    },
+    Facts {
+        bug: Bug::DuplicateAppend,
+        name: "duplicate-append",
+        summary: "entries that are in the log already are put behind the others once more",
+        needs: "packets that come twice, and a change of leader",
+        symptom: "the next leader has another history: values of long ago, lost writes",
+        source: "P figure 2, append rule 4",
+        breaks: Property::LogMatching,
+        recipe: Recipe {
+            options: "--workload register --time 10s --system-option transport=udp \
+                      --faults duplicate,kill --fault-interval 1s --fault-duration 800ms",
+            schedule: "",
+        },
+    },
+    Facts {
+        bug: Bug::MatchFromReplyOrder,
+        name: "match-from-reply-order",
+        summary: "the answer to one append is taken for the answer to all that were sent since, \
+                  as if nothing were lost or overtaken on the way",
+        needs: "packets lost or late, and a leader killed or cut off",
+        symptom: "acknowledged writes vanish",
+        source: "P figure 2 (matchIndex)",
+        breaks: Property::LeaderCompleteness,
+        recipe: Recipe {
+            options: "--workload register --time 12s --system-option transport=udp",
+            schedule: LATE_AND_CUT_OFF,
+        },
+    },
+    Facts {
+        bug: Bug::HeartbeatCountsAsMatch,
+        name: "heartbeat-counts-as-match",
+        summary: "that a follower accepts an empty append is taken to mean that it has the whole \
+                  log",
+        needs: "a follower that is heard but lags, and a leader killed or cut off",
+        symptom: "acknowledged writes vanish",
+        source: "P 5.3",
+        breaks: Property::LeaderCompleteness,
+        recipe: Recipe {
+            options: "--workload register --time 12s --rate 40 --keys 40 --system-option transport=udp",
+            schedule: LATE_AND_CUT_OFF,
+        },
+    },
+    Facts {
+        bug: Bug::DeposedLeaderAppends,
+        name: "deposed-leader-appends",
+        summary: "for a moment after it was deposed a leader appends what clients still send it, \
+                  in the term of its successor (and a leader cut off does not doubt itself)",
+        needs: "a leader deposed under load",
+        symptom: "values that nobody acknowledged are there, and others not, with the next leader",
+        source: "camunda/camunda #5360",
+        breaks: Property::LogMatching,
+        recipe: Recipe {
+            options: "--workload register --time 13s --clients 50 --rate 300 --keys 100",
+            schedule: DEPOSED_AND_BACK,
+        },
+    },
+];
