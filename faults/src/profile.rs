@@ -12,8 +12,11 @@ named! {
         Gentle = "gentle",
         /// Kills, pauses and partitions: what every consensus system must stand.
         Default = "default",
-        /// Everything that needs no special file system, more often, and several at once.
+        /// Everything that a correct system must stand and that needs no special file system, more
+        /// often, and several at once.
         Hostile = "hostile",
+        /// Power failures, torn writes, full and failing disks, while leaders change.
+        Disk = "disk",
         /// Clocks that are wrong in every way, while leaders change.
         Clock = "clock",
     }
@@ -26,6 +29,20 @@ impl Default for Profile {
     }
 }
 
+/// What a hostile world has besides kills, pauses and partitions.
+const HOSTILE: [Kind; 10] = [
+    Kind::Delay,
+    Kind::Loss,
+    Kind::Duplicate,
+    Kind::Reorder,
+    Kind::Corrupt,
+    Kind::RateLimit,
+    Kind::RefuseConnections,
+    Kind::ResetConnections,
+    Kind::ClockJump,
+    Kind::ClockDrift,
+];
+
 impl Profile {
     /// The kinds it draws from, with their weights.
     pub fn kinds(self) -> BTreeMap<Kind, u32> {
@@ -33,7 +50,18 @@ impl Profile {
         let basic = [(Kind::Kill, 1), (Kind::Pause, 1), (Kind::Partition, 2)];
         match self {
             Profile::Gentle | Profile::Default => BTreeMap::from(basic),
-            Profile::Hostile => BTreeMap::from(basic),
+            Profile::Hostile => {
+                let mut kinds = BTreeMap::from(basic);
+                kinds.extend(HOSTILE.map(|kind| (kind, 1)));
+                kinds
+            }
+            Profile::Disk => {
+                let mut kinds = BTreeMap::from([(Kind::Kill, 1), (Kind::Partition, 1)]);
+                kinds.extend(Kind::OF_SOUND_DISKS.map(|kind| (kind, 1)));
+                // Of crash points there are most sorts, and power failures show most.
+                kinds.extend([(Kind::CrashPoint, 2), (Kind::PowerLoss, 3)]);
+                kinds
+            }
             Profile::Clock => BTreeMap::from([
                 (Kind::ClockJump, 2),
                 (Kind::ClockDrift, 1),
@@ -54,7 +82,7 @@ impl Profile {
                 overlap_max: 1,
                 ..Rhythm::default()
             },
-            Profile::Default => Rhythm::default(),
+            Profile::Default | Profile::Disk => Rhythm::default(),
             Profile::Clock => Rhythm {
                 mean_interval_ms: 1_000,
                 mean_duration_ms: 2_000,

@@ -102,7 +102,7 @@ pub struct PlanArgs {
     /// The number that everything random is drawn from [default: a fresh one, printed]
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
-    /// What drawn faults are for: gentle, default or hostile [default: default]
+    /// What drawn faults are for: gentle, default, hostile, disk or clock [default: default]
     #[arg(long, value_name = "NAME")]
     pub profile: Option<String>,
     /// Kinds of faults, separated by commas, with a weight where one is to come more often
