@@ -38,7 +38,7 @@ pub(crate) enum ClockError {
 
 impl ClockError {
     pub fn stuck(pid: Pid, what: &'static str) -> Self {
-        let limit_ms = super::session::LIMIT.as_millis();
+        let limit_ms = super::LIMIT.as_millis();
         ClockError::Stuck {
             pid,
             what,

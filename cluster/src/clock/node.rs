@@ -9,7 +9,8 @@ use histories::Value;
 use nix::unistd::Pid;
 
 use super::error::ClockError;
-use super::process::{Mappings, Reading, change, is_current};
+use super::process::{change, is_current};
+use super::reading::{Mappings, Reading};
 use super::standing::Standing;
 
 /// So many times we look for processes that were started while we changed others.

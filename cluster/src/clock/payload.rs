@@ -22,6 +22,8 @@
 
 use std::mem::{offset_of, size_of};
 
+use super::standing::Course;
+
 /// The size of a page.
 pub(super) const PAGE_BYTES: u64 = 4096;
 
@@ -46,45 +48,6 @@ pub(super) const BACK_CALL: u64 = 39; // getpid, which anyone may do
 
 /// What marks a page as ours.
 pub(super) const MAGIC: [u8; 16] = *b"whitewaterclock1";
-
-/// A rate of 1, as the payload has it: 32 bits behind the point.
-pub(super) const RATE_ONE: i64 = 1 << 32;
-
-/// How one class of clocks runs. Times are in nanoseconds, as the kernel counts them.
-#[repr(C)]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Course {
-    /// When the rate began to count.
-    pub real_base_ns: i64,
-    /// What was shown then.
-    pub fake_base_ns: i64,
-    /// Nanoseconds shown for each true one, 32 bits behind the point. Not negative.
-    pub rate: i64,
-    /// When the strobe began.
-    pub strobe_base_ns: i64,
-    /// Half the period of the strobe; 0 for none.
-    pub strobe_half_ns: i64,
-    /// What is added in the strobe's even halves, the first of them included.
-    pub strobe_amplitude_ns: i64,
-    /// Less than this is never shown.
-    pub floor_ns: i64,
-    /// So that two of them are a power of two apart.
-    pub reserved: i64,
-}
-
-impl Course {
-    /// The true time.
-    pub const TRUE: Course = Course {
-        real_base_ns: 0,
-        fake_base_ns: 0,
-        rate: RATE_ONE,
-        strobe_base_ns: 0,
-        strobe_half_ns: 0,
-        strobe_amplitude_ns: 0,
-        floor_ns: i64::MIN,
-        reserved: 0,
-    };
-}
 
 /// The second page of the mapping.
 #[repr(C)]

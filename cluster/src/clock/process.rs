@@ -1,44 +1,18 @@
 //! Changing and reading the clocks of one process.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
-use std::time::Duration;
 
 use faults::Clock;
 use nix::unistd::Pid;
 
 use super::error::ClockError;
 use super::payload::{self, MAPPING_BYTES, PAGE_BYTES, PATCH_BYTES, Page};
+use super::reading::{Mappings, Offset, Reading};
 use super::remote::Remote;
 use super::session::{Session, memory, on_own_thread};
 use super::standing::{Standing, true_time_ns};
 use super::vdso::Vdso;
-
-/// What a change did to a process's clock, as the process itself saw it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Reading {
-    pub pid: Pid,
-    /// How far its clock was from the true time before.
-    pub before: Offset,
-    /// And afterwards.
-    pub after: Offset,
-    /// For how long it was held.
-    pub held: Duration,
-}
-
-/// How far a clock is from the true time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Offset {
-    pub offset_ns: i64,
-    /// The reading took a moment: the offset is known only this exactly.
-    pub within_ns: i64,
-}
-
-/// Where the payload was put last in each process of a node: it stays there, to be used again.
-///
-/// It is never taken out: a signal handler that interrupted it could still return into it.
-pub(crate) type Mappings = BTreeMap<Pid, u64>;
 
 /// Whether a process's clocks are as they are to be.
 pub(crate) fn is_current(pid: Pid, standing: &Standing) -> Result<bool, ClockError> {

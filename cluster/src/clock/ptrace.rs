@@ -3,6 +3,11 @@
 //! A target's threads belong to the *thread* of ours that seized them; when that thread ends,
 //! the kernel lets them all go on.
 
+#![allow(
+    clippy::unnecessary_cast,
+    reason = "the C libraries do not agree whether a request is signed"
+)]
+
 use std::ffi::c_void;
 use std::mem::MaybeUninit;
 use std::ptr;
@@ -77,11 +82,6 @@ pub(super) fn send(process: Pid, signal: i32) -> nix::Result<()> {
 /// Lets the thread go, untraced, with this signal delivered (0 for none).
 pub(super) fn detach(thread: Pid, signal: i32) -> nix::Result<()> {
     request(libc::PTRACE_DETACH as u32, thread, 0, signal as usize)
-}
-
-/// Has the calling process traced by its parent. Allocates nothing and takes no lock.
-pub(super) fn trace_me() -> nix::Result<()> {
-    request(libc::PTRACE_TRACEME as u32, Pid::from_raw(0), 0, 0)
 }
 
 /// Writes eight bytes into the thread's memory, read-only mappings included.

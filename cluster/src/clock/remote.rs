@@ -15,10 +15,11 @@ use std::time::Instant;
 use nix::errno::Errno;
 use nix::unistd::Pid;
 
+use super::LIMIT;
 use super::error::ClockError;
 use super::payload;
 use super::ptrace::{self, Registers, State};
-use super::session::{LIMIT, Session};
+use super::session::Session;
 
 /// No function that we call makes nearly as many system calls.
 const CALLS_MAX: u32 = 64;

@@ -12,13 +12,9 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::unistd::Pid;
 
+use super::LIMIT;
 use super::error::ClockError;
 use super::ptrace::{self, State};
-
-/// How long a session may take, to stop the process or to do anything with it.
-/// Much for a machine at rest; on one with far more to do than it can, a thread may wait long for
-/// its turn.
-pub(super) const LIMIT: Duration = Duration::from_secs(10);
 
 /// After how long without an answer a thread is looked at: it may hang in the kernel.
 const LOOK_AFTER: Duration = Duration::from_millis(1);

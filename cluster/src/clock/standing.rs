@@ -3,12 +3,49 @@
 use faults::{Clock, Distortion};
 use nix::time::{ClockId, clock_gettime};
 
-use super::payload::{Course, RATE_ONE};
-
 const NS_PER_MS: i64 = 1_000_000;
 const NS_PER_US: i64 = 1_000;
 const NS_PER_S: i64 = 1_000_000_000;
 const PARTS_PER_MILLION: i64 = 1_000_000;
+
+/// A rate of 1, as the payload has it: 32 bits behind the point.
+const RATE_ONE: i64 = 1 << 32;
+
+/// How one class of clocks runs, as the payload reads it. Times are in nanoseconds, as the kernel counts them.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Course {
+    /// When the rate began to count.
+    pub real_base_ns: i64,
+    /// What was shown then.
+    pub fake_base_ns: i64,
+    /// Nanoseconds shown for each true one, 32 bits behind the point. Not negative.
+    pub rate: i64,
+    /// When the strobe began.
+    pub strobe_base_ns: i64,
+    /// Half the period of the strobe; 0 for none.
+    pub strobe_half_ns: i64,
+    /// What is added in the strobe's even halves, the first of them included.
+    pub strobe_amplitude_ns: i64,
+    /// Less than this is never shown.
+    pub floor_ns: i64,
+    /// So that two of them are a power of two apart.
+    pub reserved: i64,
+}
+
+impl Course {
+    /// The true time.
+    pub const TRUE: Course = Course {
+        real_base_ns: 0,
+        fake_base_ns: 0,
+        rate: RATE_ONE,
+        strobe_base_ns: 0,
+        strobe_half_ns: 0,
+        strobe_amplitude_ns: 0,
+        floor_ns: i64::MIN,
+        reserved: 0,
+    };
+}
 
 /// Both clocks of a node, and which change of them this is.
 #[derive(Debug, Default)]
@@ -79,7 +116,7 @@ impl Standing {
     /// has gained since it came into force; what the newest strobe adds at this moment. While
     /// anything freezes the clock it shows what it would have shown when the first of those came
     /// into force.
-    pub fn course(&self, clock: Clock, now_ns: i64, floor_ns: i64) -> Course {
+    pub(super) fn course(&self, clock: Clock, now_ns: i64, floor_ns: i64) -> Course {
         let entries = &self.clocks[clock as usize];
         let is_freeze = |entry: &&Entry| entry.distortion == Distortion::Freeze;
         let since = |entry: &Entry| entry.since_ns.unwrap_or(now_ns);

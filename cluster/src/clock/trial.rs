@@ -3,7 +3,8 @@
 use faults::{Clock, Distortion};
 use nix::unistd::Pid;
 
-use super::process::{Mappings, change, is_current};
+use super::process::{change, is_current};
+use super::reading::Mappings;
 use super::standing::Standing;
 
 /// An hour: no clock that was left alone is so wrong.
