@@ -164,6 +164,7 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::single_range_in_vec_init, reason = "ranges are meant")]
     fn inside_are_the_time_functions_and_what_they_call() {
         let memory = File::open("/proc/self/mem").unwrap();
         let vdso = Vdso::find(nix::unistd::getpid(), &memory).unwrap();
