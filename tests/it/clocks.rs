@@ -101,12 +101,16 @@ fn every_fault_of_clocks_takes_effect_and_says_so() {
         after_us.len() == 3 && is_near(&after_us, 3_600_000_000, 500_000),
         "{jump:?}"
     );
-    for (list, name) in [("processes", "before_us"), ("started_since", "after_us")] {
-        let us = numbers(&jump[2], list, name);
-        assert!(is_near(&us, 3_600_000_000, 500_000), "{jump:?}");
-    }
-    // A fifth of what went by, which was a second at least, and right again.
+    assert!(is_near(
+        &numbers(&jump[2], "processes", "before_us"),
+        3_600_000_000,
+        500_000
+    ));
+    // Told by whichever fault of clocks is healed next.
     let drift = events_of(&run, 2);
+    let restarted_us = numbers(&drift[2], "started_since", "after_us");
+    assert!(is_near(&restarted_us, 3_600_000_000, 500_000), "{drift:?}");
+    // A fifth of what went by, which was a second at least, and right again.
     let lost_us = numbers(&drift[2], "processes", "before_us");
     assert!(lost_us.iter().any(|us| *us < -190_000), "{drift:?}");
     assert!(
