@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
+use cluster::network::Network;
 use cluster::{Cluster, Mode};
 use faults::{Injector, Kind, Ledger, Observed, Target};
 use histories::{Fault, FaultPhase, Recorder, Value};
@@ -104,6 +105,12 @@ fn conduct_run(
     let _ = run.note_leader(&leader);
     let stopped = run.conduct()?;
     let recorded = run.recorder.finish().map_err(|error| error.to_string())?;
+    let missed = cluster.packet_network().map_or(0, Network::missed_packets);
+    if missed > 0 {
+        let text =
+            format!("{missed} packets were lost that no fault dropped: the switch did not keep up");
+        let _ = tell.send(Notice::Phase { text });
+    }
     cluster
         .stop()
         .map_err(|error| format!("failed to end the nodes: {error}"))?;
