@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use cluster::network::NetworkSpec;
 use cluster::{Addresses, Cluster, ClusterSpec, Mode, NodeCommand, NodeSpec, Readiness, Sandbox};
 
 const ROUNDS: usize = 5;
@@ -124,6 +125,7 @@ fn run_program(folder: &Path, disk_faults: bool) -> Vec<f64> {
             readiness: Readiness::Started,
         }],
         addresses,
+        network: NetworkSpec::default(),
         disk_faults,
         ready_limit_ms: 10_000,
         on_exit: Arc::new(|_| {}),
