@@ -1,83 +1,200 @@
 //! The bugs that can be switched on by name: classic mistakes in Raft implementations, each one
 //! condition in an otherwise correct server.
 //!
-//! Sections: P is the extended Raft paper (Ongaro and Ousterhout, 2014), D is Ongaro's
-//! dissertation (2014).
+//! What is known about each, and how runs look for it, is data in the files below. Sections there:
+//! P is the extended Raft paper (Ongaro and Ousterhout, 2014), D is Ongaro's dissertation (2014).
+
+mod durability;
+mod elections;
+mod membership;
+mod reads;
+mod replication;
+mod sessions;
+mod snapshots;
 
 use std::fmt;
 use std::str::FromStr;
 
-/// One way to get Raft wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Bug {
+macro_rules! bugs {
+    ($($(#[$doc:meta])* $bug:ident,)*) => {
+        /// One way to get Raft wrong.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Bug {
+            $($(#[$doc])* $bug,)*
+        }
+
+        impl Bug {
+            /// Every bug, in the order of [`Bug`].
+            pub const ALL: [Bug; [$(Bug::$bug),*].len()] = [$(Bug::$bug),*];
+        }
+    };
+}
+
+bugs! {
+    /// A vote is not recorded.
+    ForgetVote,
+    /// A term learned from another node is not recorded.
+    ForgetTerm,
+    /// Votes are granted without comparing logs.
+    VoteWithoutLogCheck,
+    /// Logs are compared by length only.
+    VoteLogLengthOnly,
+    /// A majority is taken to be half of the nodes, rounded down.
+    QuorumMinusOne,
+    /// Replies to vote requests are counted, not voters.
+    CountVoteTwice,
+    /// Every node waits equally long for a leader.
+    FixedElectionTimeout,
+    /// Votes are granted while there is a leader.
+    VoteWhileLed,
+    /// Entries of earlier terms are committed by counting replicas.
+    CommitOldTerm,
+    /// Writes are acknowledged when the leader has appended them.
+    AckBeforeCommit,
+    /// Entries are applied when they are appended.
+    ApplyBeforeCommit,
+    /// A follower takes over the leader's commit index unchecked.
+    CommitPastMatch,
+    /// A follower does not compare the term of the entry before those it appends.
+    NoPrevTermCheck,
+    /// Every append truncates the log behind the entry it builds on.
+    TruncateAlways,
+    /// Entries in conflict with the leader's are kept.
+    KeepConflict,
+    /// Entries that come twice are appended twice.
+    DuplicateAppend,
+    /// An answer to one append is taken for the answer to all.
+    MatchFromReplyOrder,
+    /// A successful heartbeat is taken for a complete log.
+    HeartbeatCountsAsMatch,
+    /// A deposed leader goes on appending.
+    DeposedLeaderAppends,
+    /// Nothing is synced to disk before it is acknowledged.
+    SkipFsync,
+    /// Nodes reply first and sync then.
+    FsyncAfterReply,
+    /// That a sync failed is ignored.
+    IgnoreFsyncError,
+    /// Folders are not synced after a rename.
+    RenameWithoutDirSync,
+    /// Half a record at the end of the log is accepted.
+    TornAccepted,
+    /// Checksums are not compared.
+    IgnoreCrc,
+    /// A damaged record silently ends the log.
+    TruncateOnBadCrc,
+    /// The table of client sessions is left out of snapshots.
+    SnapshotForgetsSessions,
+    /// Snapshots do not hold the term of their last entry.
+    SnapshotWithoutTerm,
+    /// A snapshot received replaces newer state.
+    InstallRollsBack,
+    /// After a restart, entries within the snapshot are applied again.
+    ReplayAfterSnapshot,
+    /// After a restart, entries behind the snapshot are not applied.
+    SkipAfterSnapshot,
     /// A leader answers reads without confirming that it still leads.
     StaleRead,
     /// Any node answers reads from its own state.
     FollowerRead,
     /// A leader answers reads before it has committed an entry of its own term.
     ReadBeforeNoop,
-    /// A vote is not recorded.
-    ForgetVote,
-    /// A term learned from another node is not recorded.
-    ForgetTerm,
-    /// Entries of earlier terms are committed by counting replicas.
-    CommitOldTerm,
-    /// Votes are granted without comparing logs.
-    VoteWithoutLogCheck,
-    /// A majority is taken to be half of the nodes, rounded down.
-    QuorumMinusOne,
-    /// Writes are acknowledged when the leader has appended them.
-    AckBeforeCommit,
+    /// Reads do not wait until the state has come as far as they need.
+    ReadBeforeApply,
+    /// The lease outlasts the election timeout.
+    LeaseTooLong,
+    /// The lease is measured by the time of day.
+    LeaseByWallClock,
+    /// The lease is measured in ticks.
+    LeaseSurvivesPause,
+    /// Learners confirm the lease.
+    LeaseCountsLearners,
     /// Retried requests are applied again.
     ApplyTwiceOnRetry,
-    /// Every append truncates the log behind the entry it builds on.
-    TruncateAlways,
-    /// A follower takes over the leader's commit index unchecked.
-    CommitPastMatch,
-    /// Nothing is synced to disk before it is acknowledged.
-    SkipFsync,
-    /// The table of client sessions is left out of snapshots.
-    SnapshotForgetsSessions,
+    /// Sessions expire by each node's own time of day.
+    SessionExpiryByLocalClock,
+    /// A compare-and-set is decided when it is proposed.
+    CasAtPropose,
+    /// Of two writes the one with the later time of day wins.
+    LastWriteWinsClock,
+    /// Learners count in majorities.
+    NonVoterCounted,
+    /// Members are changed before an entry of the leader's term is committed.
+    ChangeWithoutNoop,
+    /// Members are changed while another change is under way.
+    OverlappingChanges,
+    /// A leader that was removed counts itself.
+    RemovedLeaderCountsItself,
 }
 
-/// What has to happen before a bug can be seen from outside.
+/// What a bug breaks: a property of figure 3 of the paper, what is promised to clients, or that
+/// anything happens at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Exposure {
-    /// Any of these kinds of faults, under load, shows it; an empty slice means that no fault is
-    /// needed.
-    Faults(&'static [&'static str]),
-    /// No fault the harness has so far shows it: this one is needed.
-    WaitsFor(&'static str),
+pub enum Property {
+    /// At most one leader in a term.
+    ElectionSafety,
+    /// Logs with the same entry in one place are the same up to it.
+    LogMatching,
+    /// Every later leader has what is committed.
+    LeaderCompleteness,
+    /// No two nodes apply different entries in the same place.
+    StateMachineSafety,
+    /// Replicas that have applied the same entries are the same.
+    Determinism,
+    /// Every operation takes effect once, between its invocation and its completion.
+    Linearizability,
+    /// A healthy majority goes on to serve.
+    Liveness,
+}
+
+impl Property {
+    /// Its name, for people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Property::ElectionSafety => "election safety",
+            Property::LogMatching => "log matching",
+            Property::LeaderCompleteness => "leader completeness",
+            Property::StateMachineSafety => "state machine safety",
+            Property::Determinism => "determinism of replicas",
+            Property::Linearizability => "linearizability",
+            Property::Liveness => "liveness",
+        }
+    }
+}
+
+/// How runs look for a bug.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Recipe {
+    /// What `whitewater run` is told, as it is typed, besides `--bug` and `--seed`.
+    pub options: &'static str,
+    /// The faults one by one, as the `schedule` of a plan; empty where they are drawn.
+    pub schedule: &'static str,
 }
 
 /// Everything known about one bug, kept in one place.
+#[derive(Debug)]
 struct Facts {
+    bug: Bug,
     name: &'static str,
     summary: &'static str,
     needs: &'static str,
-    section: &'static str,
-    exposure: Exposure,
+    symptom: &'static str,
+    source: &'static str,
+    breaks: Property,
+    recipe: Recipe,
 }
 
-impl Bug {
-    /// Every bug, in the order of [`Bug`].
-    pub const ALL: [Bug; 14] = [
-        Bug::StaleRead,
-        Bug::FollowerRead,
-        Bug::ReadBeforeNoop,
-        Bug::ForgetVote,
-        Bug::ForgetTerm,
-        Bug::CommitOldTerm,
-        Bug::VoteWithoutLogCheck,
-        Bug::QuorumMinusOne,
-        Bug::AckBeforeCommit,
-        Bug::ApplyTwiceOnRetry,
-        Bug::TruncateAlways,
-        Bug::CommitPastMatch,
-        Bug::SkipFsync,
-        Bug::SnapshotForgetsSessions,
-    ];
+const CATALOGUE: [&[Facts]; 7] = [
+    elections::FACTS,
+    replication::FACTS,
+    durability::FACTS,
+    snapshots::FACTS,
+    reads::FACTS,
+    sessions::FACTS,
+    membership::FACTS,
+];
 
+impl Bug {
     /// The name by which it is switched on, such as `stale-read`.
     pub fn name(self) -> &'static str {
         self.facts().name
@@ -93,14 +210,25 @@ impl Bug {
         self.facts().needs
     }
 
-    /// The section of the paper (P) or the dissertation (D) that it violates.
-    pub fn section(self) -> &'static str {
-        self.facts().section
+    /// What clients see of it.
+    pub fn symptom(self) -> &'static str {
+        self.facts().symptom
     }
 
-    /// Which faults expose it to the clients.
-    pub fn exposed_by(self) -> Exposure {
-        self.facts().exposure
+    /// The section of the paper (P) or the dissertation (D) that it violates, or where it was
+    /// found.
+    pub fn source(self) -> &'static str {
+        self.facts().source
+    }
+
+    /// The property that it breaks.
+    pub fn breaks(self) -> Property {
+        self.facts().breaks
+    }
+
+    /// How runs look for it.
+    pub fn recipe(self) -> Recipe {
+        self.facts().recipe
     }
 
     /// The bug whose name is nearest to `name`, for a hint.
@@ -113,133 +241,11 @@ impl Bug {
             .unwrap_or(Bug::StaleRead)
     }
 
-    fn facts(self) -> Facts {
-        use Exposure::{Faults, WaitsFor};
-        let (name, summary, needs, section, exposure) = match self {
-            Bug::StaleRead => (
-                "stale-read",
-                "a leader answers reads from its state without confirming that it still leads, \
-                 and never doubts it (check-quorum is off)",
-                "a leader cut off or paused while another is elected",
-                "P 8, D 6.4",
-                Faults(&["partition", "pause"]),
-            ),
-            Bug::FollowerRead => (
-                "follower-read",
-                "any node answers reads from its own state, however old",
-                "reads sent to several nodes",
-                "P 8, D 6.4",
-                Faults(&[]),
-            ),
-            Bug::ReadBeforeNoop => (
-                "read-before-noop",
-                "a new leader answers reads at the commit index it knew as a follower, and \
-                 appends no entry of its own to learn the true one (followers hear what is \
-                 committed with heartbeats only)",
-                "a change of leader, and a read before the first write after it",
-                "P 8, D 6.4",
-                Faults(&["kill", "pause", "partition"]),
-            ),
-            Bug::ForgetVote => (
-                "forget-vote",
-                "a vote is recorded neither on disk nor in memory, so a node votes for every \
-                 candidate of a term (election timeouts are close together, so that two \
-                 candidates meet)",
-                "a change of leader in which two nodes stand at once",
-                "P 5.2, figure 2",
-                Faults(&["kill", "pause", "partition"]),
-            ),
-            Bug::ForgetTerm => (
-                "forget-term",
-                "a term learned from another node is recorded neither on disk nor in memory, so \
-                 the entries of a deposed leader are still accepted (and it does not step down \
-                 by itself: check-quorum is off)",
-                "a leader that comes back after another was elected, with writes on the way",
-                "P 5.1, figure 2",
-                Faults(&["pause", "partition"]),
-            ),
-            Bug::CommitOldTerm => (
-                "commit-old-term",
-                "a leader commits entries of earlier terms by counting replicas (and sends one \
-                 entry at a time, so that some followers have what others lack)",
-                "three changes of leader, each within moments of the one before, with entries \
-                 partly replicated",
-                "P 5.4.2, figure 8",
-                WaitsFor("packet loss and delay between nodes, or kills timed by elections"),
-            ),
-            Bug::VoteWithoutLogCheck => (
-                "vote-without-log-check",
-                "votes are granted to candidates whose log is behind (and, so that these are \
-                 heard, while there is a leader)",
-                "a node that lags, and a change of leader",
-                "P 5.4.1",
-                Faults(&["kill", "pause", "partition"]),
-            ),
-            Bug::QuorumMinusOne => (
-                "quorum-minus-one",
-                "a majority of n nodes is taken to be n/2 instead of n/2 + 1",
-                "a partition with at least n/2 nodes on each side, or a leader cut off with \
-                 one follower",
-                "P 5.2, 5.3",
-                Faults(&["partition"]),
-            ),
-            Bug::AckBeforeCommit => (
-                "ack-before-commit",
-                "writes are acknowledged when the leader has appended them, before a majority \
-                 has",
-                "a leader killed or cut off under load",
-                "P 5.3",
-                Faults(&["kill", "pause", "partition"]),
-            ),
-            Bug::ApplyTwiceOnRetry => (
-                "apply-twice-on-retry",
-                "the session table is not consulted, so a retried request is applied again",
-                "a lost reply, and a client that repeats the request under the same number",
-                "P 8, D 6.3",
-                Faults(&["kill", "pause", "partition"]),
-            ),
-            Bug::TruncateAlways => (
-                "truncate-always",
-                "every append, even an empty or late one, truncates the log behind the entry \
-                 it builds on (a leader's last heartbeat is repeated behind the next)",
-                "a change of leader under load",
-                "P figure 2, append rule 3",
-                Faults(&["kill", "pause", "partition"]),
-            ),
-            Bug::CommitPastMatch => (
-                "commit-past-match",
-                "a follower takes over the leader's commit index beyond the entries known to \
-                 match, and applies whatever it has there (heartbeats go ahead of entries, and \
-                 clients of a leader cut off, which does not doubt itself, wait to learn what \
-                 became of their writes)",
-                "a deposed leader with entries of its own that comes back under another",
-                "P figure 2, append rule 5",
-                Faults(&["pause", "partition"]),
-            ),
-            Bug::SkipFsync => (
-                "skip-fsync",
-                "log and votes are acknowledged without syncing them to disk",
-                "power loss on a majority (a killed process loses nothing: the kernel has it)",
-                "P 5.6, D 10.2",
-                WaitsFor("power loss"),
-            ),
-            Bug::SnapshotForgetsSessions => (
-                "snapshot-forgets-sessions",
-                "the table of client sessions is left out of snapshots (which are taken every \
-                 few entries, and a node goes on from its own as it would after a restart)",
-                "a lost reply, and a client that repeats the request under the same number \
-                 after the next snapshot",
-                "P 7, D 6.3",
-                Faults(&["kill", "pause", "partition"]),
-            ),
-        };
-        Facts {
-            name,
-            summary,
-            needs,
-            section,
-            exposure,
-        }
+    fn facts(self) -> &'static Facts {
+        let mut all = CATALOGUE.iter().copied().flatten();
+        // A test requires that each bug has its facts.
+        all.find(|facts| facts.bug == self)
+            .unwrap_or(&reads::FACTS[0])
     }
 }
 
@@ -298,6 +304,26 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_bug_has_its_facts_once_and_a_name_of_its_own() {
+        let all: Vec<&Facts> = CATALOGUE.iter().copied().flatten().collect();
+        assert_eq!(all.len(), Bug::ALL.len());
+        assert!(Bug::ALL.len() <= u64::BITS as usize);
+        for bug in Bug::ALL {
+            assert_eq!(
+                all.iter().filter(|facts| facts.bug == bug).count(),
+                1,
+                "{bug:?}"
+            );
+            assert_eq!(
+                all.iter().filter(|facts| facts.name == bug.name()).count(),
+                1
+            );
+            let texts = [bug.summary(), bug.needs(), bug.symptom(), bug.source()];
+            assert!(texts.iter().all(|text| !text.is_empty()), "{bug}");
+        }
+    }
+
+    #[test]
     fn every_bug_is_found_by_its_name_and_by_a_near_one() {
         for bug in Bug::ALL {
             assert_eq!(bug.name().parse(), Ok(bug));
@@ -311,7 +337,7 @@ mod tests {
         let bugs: Bugs = [Bug::SkipFsync, Bug::StaleRead].into_iter().collect();
         assert_eq!(
             bugs.iter().collect::<Vec<_>>(),
-            [Bug::StaleRead, Bug::SkipFsync]
+            [Bug::SkipFsync, Bug::StaleRead]
         );
         assert_eq!(Bugs::default().iter().count(), 0);
     }

@@ -7,9 +7,10 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::bugs::{Bug, Exposure};
-use crate::raft::Name;
+use crate::bugs::Bug;
+use crate::raft::{Name, Reads};
 use crate::server::{self, Settings};
+use crate::transport;
 
 /// A node of a small Raft key-value store whose protocol can be broken on purpose.
 #[derive(Debug, Clone, Parser)]
@@ -67,6 +68,15 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 1000,
         value_parser = clap::value_parser!(u64).range(1..))]
     snapshot_entries: u64,
+
+    /// What there is between the nodes: tcp, or udp for one datagram per message.
+    #[arg(long, value_name = "NAME", default_value = "tcp")]
+    transport: transport::Kind,
+
+    /// What a leader does before it answers a read: read-index, to ask a majority, or lease, to
+    /// trust its clock.
+    #[arg(long, value_name = "HOW", default_value = "read-index")]
+    reads: Reads,
 }
 
 /// Runs a node until it fails, or lists the bugs.
@@ -100,16 +110,15 @@ fn say(line: &str) {
 pub fn list_bugs() -> String {
     let mut text = String::new();
     for bug in Bug::ALL {
-        let shown_by = match bug.exposed_by() {
-            Exposure::Faults([]) => "any run".to_owned(),
-            Exposure::Faults(kinds) => kinds.join(", "),
-            Exposure::WaitsFor(what) => format!("not yet: waits for {what}"),
-        };
         text += &format!(
-            "{bug}\n    {}\n    needs: {}\n    shown by: {shown_by}\n    section: {}\n",
+            "{bug}\n    {}\n    needs: {}\n    shows as: {}\n    breaks: {}\n    looked for by: {}\n    \
+             source: {}\n",
             bug.summary(),
             bug.needs(),
-            bug.section()
+            bug.symptom(),
+            bug.breaks().name(),
+            bug.recipe().options,
+            bug.source()
         );
     }
     text
@@ -128,7 +137,7 @@ fn settings(args: Args) -> Result<Settings, String> {
     }
     let mut cluster = crate::raft::Members::new();
     for (name, ip) in args.cluster {
-        if cluster.insert(Name::from(&*name), ip).is_some() {
+        if cluster.insert(Name::from(&*name), ip.into()).is_some() {
             return Err(format!("node {name} is in --cluster twice"));
         }
     }
@@ -143,6 +152,8 @@ fn settings(args: Args) -> Result<Settings, String> {
         heartbeat_ms: args.heartbeat_ms,
         election_ms: args.election_ms,
         snapshot_entries: args.snapshot_entries,
+        transport: args.transport,
+        reads: args.reads,
     })
 }
 

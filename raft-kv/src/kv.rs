@@ -11,6 +11,9 @@ use crate::bugs::{Bug, Bugs};
 
 /// How many sessions are remembered; beyond it the least recently used one, by log order, goes.
 pub const SESSIONS_MAX: usize = 10_000;
+/// How long a session is remembered that is not used, by the log's time. A client must not repeat
+/// a request after as long.
+pub const SESSION_EXPIRES_MS: u64 = 3_600_000;
 
 /// What a client wants changed, and under which session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,6 +86,8 @@ pub struct Kv {
     sessions: BTreeMap<u64, Session>,
     /// Session by the index of the entry that used it last: the order in which they go.
     sessions_by_use: BTreeMap<u64, u64>,
+    /// When each value was written, which only a bug asks.
+    written_ms: BTreeMap<String, u64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,6 +95,7 @@ struct Session {
     number: u64,
     outcome: Outcome,
     used_at_index: u64,
+    used_at_ms: u64,
 }
 
 /// The state as a snapshot holds it.
@@ -97,6 +103,16 @@ struct Session {
 struct Image {
     values: BTreeMap<String, String>,
     sessions: BTreeMap<u64, Session>,
+    written_ms: BTreeMap<String, u64>,
+}
+
+/// Where in the log a request is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// The index of its entry.
+    pub index: u64,
+    /// The entry's time, in milliseconds.
+    pub time_ms: u64,
 }
 
 impl Kv {
@@ -105,10 +121,11 @@ impl Kv {
         self.values.get(key).map(String::as_str)
     }
 
-    /// Applies the request in the log entry with this index.
-    pub fn apply(&mut self, index: u64, request: &Request, bugs: Bugs) -> Outcome {
+    /// Applies the request in the log entry at this place.
+    pub fn apply(&mut self, place: Place, request: &Request, bugs: Bugs) -> Outcome {
+        self.expire_sessions(place.time_ms);
         let Some(RequestNumber { session, number }) = request.session else {
-            return self.execute(&request.command);
+            return self.execute(&request.command, place.time_ms, bugs);
         };
         // Bug: without a look into the table, a request that was applied but whose reply was lost
         // is applied again when the client repeats it.
@@ -122,15 +139,26 @@ impl Kv {
             } else {
                 Outcome::Superseded
             };
-            self.touch(session, index);
+            self.touch(session, place);
             return outcome;
         }
-        let outcome = self.execute(&request.command);
-        self.remember(session, number, outcome, index);
+        let outcome = self.execute(&request.command, place.time_ms, bugs);
+        self.remember(session, number, outcome, place);
         outcome
     }
 
-    fn execute(&mut self, command: &Command) -> Outcome {
+    /// Does what the command says, whoever asked for it and how often.
+    pub(crate) fn execute(&mut self, command: &Command, time_ms: u64, bugs: Bugs) -> Outcome {
+        // Bug: a write that was given an earlier time of day than the last is taken for older.
+        if bugs.has(Bug::LastWriteWinsClock)
+            && let Command::Put { key, .. } | Command::Append { key, .. } = command
+        {
+            let written_ms = self.written_ms.entry(key.clone()).or_default();
+            if time_ms < *written_ms {
+                return Outcome::Done;
+            }
+            *written_ms = time_ms;
+        }
         match command {
             Command::Put { key, value } => {
                 self.values.insert(key.clone(), value.clone());
@@ -141,7 +169,8 @@ impl Kv {
                 Outcome::Done
             }
             Command::Cas { key, old, new } => {
-                let swapped = self.get(key) == old.as_deref();
+                // Bug: it was compared when it was proposed.
+                let swapped = self.get(key) == old.as_deref() || bugs.has(Bug::CasAtPropose);
                 if swapped {
                     self.values.insert(key.clone(), new.clone());
                 }
@@ -151,11 +180,27 @@ impl Kv {
         }
     }
 
-    fn remember(&mut self, session: u64, number: u64, outcome: Outcome, index: u64) {
+    fn expire_sessions(&mut self, time_ms: u64) {
+        while let Some((&index, &session)) = self.sessions_by_use.first_key_value() {
+            let used_at_ms = self
+                .sessions
+                .get(&session)
+                .map_or(0, |known| known.used_at_ms);
+            if time_ms.saturating_sub(used_at_ms) < SESSION_EXPIRES_MS {
+                break;
+            }
+            self.sessions_by_use.remove(&index);
+            self.sessions.remove(&session);
+        }
+    }
+
+    fn remember(&mut self, session: u64, number: u64, outcome: Outcome, place: Place) {
+        let index = place.index;
         let fresh = Session {
             number,
             outcome,
             used_at_index: index,
+            used_at_ms: place.time_ms,
         };
         if let Some(before) = self.sessions.insert(session, fresh) {
             self.sessions_by_use.remove(&before.used_at_index);
@@ -169,10 +214,11 @@ impl Kv {
         }
     }
 
-    fn touch(&mut self, session: u64, index: u64) {
+    fn touch(&mut self, session: u64, Place { index, time_ms }: Place) {
         if let Some(known) = self.sessions.get_mut(&session) {
             self.sessions_by_use.remove(&known.used_at_index);
             known.used_at_index = index;
+            known.used_at_ms = time_ms;
             self.sessions_by_use.insert(index, session);
         }
     }
@@ -191,6 +237,7 @@ impl Kv {
         postcard::to_stdvec(&Image {
             values: self.values.clone(),
             sessions,
+            written_ms: self.written_ms.clone(),
         })
     }
 
@@ -199,7 +246,11 @@ impl Kv {
     /// # Errors
     /// When the bytes are not the image of a state.
     pub fn from_bytes(bytes: &[u8]) -> Result<Kv, postcard::Error> {
-        let Image { values, sessions } = postcard::from_bytes(bytes)?;
+        let Image {
+            values,
+            sessions,
+            written_ms,
+        } = postcard::from_bytes(bytes)?;
         let by_use = sessions
             .iter()
             .map(|(&id, session)| (session.used_at_index, id))
@@ -208,6 +259,7 @@ impl Kv {
             values,
             sessions,
             sessions_by_use: by_use,
+            written_ms,
         })
     }
 }
@@ -225,11 +277,16 @@ mod tests {
         Request { session, command }
     }
 
+    fn at(index: u64) -> Place {
+        let time_ms = index;
+        Place { index, time_ms }
+    }
+
     fn apply_all(requests: &[Request], bugs: Bugs) -> (Kv, Vec<Outcome>) {
         let mut kv = Kv::default();
         let outcomes = (1..)
             .zip(requests)
-            .map(|(index, request)| kv.apply(index, request, bugs))
+            .map(|(index, request)| kv.apply(at(index), request, bugs))
             .collect();
         (kv, outcomes)
     }
@@ -276,7 +333,7 @@ mod tests {
     #[test]
     fn commands_do_what_they_say() {
         let mut kv = Kv::default();
-        let mut run = |command| kv.execute(&command);
+        let mut run = |command| kv.execute(&command, 0, Bugs::default());
         let key = || "k".to_owned();
         assert_eq!(run(Command::Delete { key: key() }), Outcome::Existed(false));
         assert_eq!(
@@ -307,7 +364,7 @@ mod tests {
         let bugs = Bugs::from_iter([Bug::SnapshotForgetsSessions]);
         let mut amnesiac = Kv::from_bytes(&kv.to_bytes(bugs).unwrap()).unwrap();
         assert_eq!(
-            amnesiac.apply(3, &append(2, 7), Bugs::default()),
+            amnesiac.apply(at(3), &append(2, 7), Bugs::default()),
             Outcome::Done
         );
         assert_eq!(amnesiac.get("k"), Some("1;7;7;"));
@@ -319,15 +376,33 @@ mod tests {
         let mut kv = Kv::default();
         let last = SESSIONS_MAX as u64;
         for session in 0..last {
-            kv.apply(session + 1, &append(session, 1), Bugs::default());
+            kv.apply(at(session + 1), &append(session, 1), Bugs::default());
         }
         // Session 0 is used again, by a repeat; the next new session pushes out session 1.
-        kv.apply(last + 1, &append(0, 1), Bugs::default());
-        kv.apply(last + 2, &append(last, 1), Bugs::default());
+        kv.apply(at(last + 1), &append(0, 1), Bugs::default());
+        kv.apply(at(last + 2), &append(last, 1), Bugs::default());
         assert!(kv.sessions.contains_key(&0) && !kv.sessions.contains_key(&1));
         assert_eq!(
             (kv.sessions.len(), kv.sessions_by_use.len()),
             (SESSIONS_MAX, SESSIONS_MAX)
         );
+    }
+
+    #[test]
+    fn a_session_unused_for_long_enough_by_the_time_of_the_log_is_forgotten() {
+        let mut kv = Kv::default();
+        let mut apply_at = |time_ms, request| {
+            let index = kv
+                .sessions_by_use
+                .last_key_value()
+                .map_or(1, |last| last.0 + 1);
+            let place = Place { index, time_ms };
+            kv.apply(place, &request, Bugs::default());
+            kv.get("k").map(str::len)
+        };
+        assert_eq!(apply_at(0, append(1, 1)), Some(2));
+        assert_eq!(apply_at(SESSION_EXPIRES_MS - 1, append(1, 1)), Some(2));
+        assert_eq!(apply_at(2 * SESSION_EXPIRES_MS - 2, append(1, 1)), Some(2));
+        assert_eq!(apply_at(3 * SESSION_EXPIRES_MS - 2, append(1, 1)), Some(4));
     }
 }

@@ -15,4 +15,4 @@ pub mod server;
 pub mod storage;
 pub mod transport;
 
-pub use bugs::{Bug, Bugs, Exposure, UnknownBug};
+pub use bugs::{Bug, Bugs, Property, Recipe, UnknownBug};

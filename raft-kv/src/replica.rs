@@ -6,10 +6,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::bugs::{Bug, Bugs};
-use crate::kv::{Command, Kv, Outcome, Request};
+use crate::kv::{Command, Kv, Outcome, Place, Request};
 use crate::raft::{
-    Actions, ChangeRefused, Config, Entry, MemberChange, Members, Message, Name, Payload, Raft,
-    Recovered, Role,
+    Actions, ChangeRefused, Config, Entry, MemberChange, Message, Name, Payload, Raft, Recovered,
+    Role, Time,
 };
 
 /// What a client asks for.
@@ -77,6 +77,14 @@ pub struct Replica {
     bugs: Bugs,
     /// A snapshot is taken after so many entries.
     snapshot_entries: u64,
+    /// The time of day.
+    wall_ms: u64,
+    /// How many more entries may be applied before the next tick.
+    entries_now: u64,
+    /// Up to where the log was when this replica started.
+    started_at: u64,
+    /// Reads that may be answered when the entry at this index is applied.
+    ready: Vec<(u64, u64)>,
     /// Calls by the index of the entry they wait for, with its term.
     changes: BTreeMap<u64, (u64, u64)>,
     reads: BTreeMap<u64, String>,
@@ -95,7 +103,7 @@ impl Replica {
         config: Config,
         recovered: Recovered,
         snapshot_entries: u64,
-        now_ms: u64,
+        time: Time,
     ) -> Result<Replica, BadState> {
         let bugs = config.bugs;
         // The bug shows when a snapshot covers requests that clients may still repeat.
@@ -104,11 +112,16 @@ impl Replica {
             true => snapshot_entries.min(FEW_ENTRIES),
             false => snapshot_entries.max(1),
         };
+        let raft = Raft::new(config, recovered, time);
         let mut replica = Replica {
-            raft: Raft::new(config, recovered, now_ms),
+            started_at: raft.snapshot_index(),
+            raft,
             kv: Kv::default(),
             bugs,
             snapshot_entries,
+            wall_ms: time.wall_ms,
+            entries_now: u64::MAX,
+            ready: Vec::new(),
             changes: BTreeMap::new(),
             reads: BTreeMap::new(),
             led_term: 0,
@@ -120,8 +133,13 @@ impl Replica {
     }
 
     /// Time goes on. To be called before anything else is given to the replica.
-    pub fn tick(&mut self, now_ms: u64) {
-        self.raft.tick(now_ms);
+    pub fn tick(&mut self, time: Time) {
+        self.wall_ms = time.wall_ms;
+        self.raft.tick(time);
+        // With this bug it has to take time to apply entries.
+        if self.bugs.has(Bug::ReadBeforeApply) {
+            self.entries_now = 1;
+        }
         self.give_up_if_deposed();
     }
 
@@ -164,6 +182,15 @@ impl Replica {
     }
 
     fn change(&mut self, token: u64, request: Request) {
+        // Bug: what is in the log already, or gets there first, is not looked at.
+        if let Command::Cas { key, old, .. } = &request.command
+            && self.bugs.has(Bug::CasAtPropose)
+            && self.raft.role() == Role::Leader
+            && self.kv.get(key) != old.as_deref()
+        {
+            let outcome = Outcome::Swapped(false);
+            return self.answers.push((token, Answer::Outcome(outcome)));
+        }
         let blind = matches!(
             request.command,
             Command::Put { .. } | Command::Append { .. }
@@ -228,8 +255,14 @@ impl Replica {
                 .extend(skipped.map(|(_, token)| (token, Answer::Unknown)));
         }
         self.apply_committed();
-        for (token, index) in self.raft.take_ready_reads() {
-            debug_assert!(index <= self.raft.applied());
+        self.ready.extend(self.raft.take_ready_reads());
+        let applied = self.raft.applied();
+        // Bug: that the leader still leads is known, and that is taken to be all.
+        let hasty = self.bugs.has(Bug::ReadBeforeApply);
+        for (token, _) in self
+            .ready
+            .extract_if(.., |(_, index)| hasty || *index <= applied)
+        {
             if let Some(key) = self.reads.remove(&token) {
                 let value = self.kv.get(&key).map(str::to_owned);
                 self.answers.push((token, Answer::Value(value)));
@@ -241,7 +274,12 @@ impl Replica {
     }
 
     fn apply_committed(&mut self) {
-        while let Some(entry) = self.raft.next_committed() {
+        while self.entries_now > 0
+            && let Some(entry) = self.raft.next_committed()
+        {
+            if self.bugs.has(Bug::ReadBeforeApply) {
+                self.entries_now -= 1;
+            }
             self.apply(&entry);
             self.applied.push(entry);
         }
@@ -249,8 +287,21 @@ impl Replica {
 
     fn apply(&mut self, entry: &Entry) {
         let answer = match &entry.payload {
+            // Bug: nobody waits for what is replayed, so nobody can have repeated it.
+            Payload::Request(request)
+                if self.bugs.has(Bug::ReplayAfterSnapshot) && entry.index <= self.started_at =>
+            {
+                Answer::Outcome(self.kv.execute(&request.command, entry.time_ms, self.bugs))
+            }
             Payload::Request(request) => {
-                Answer::Outcome(self.kv.apply(entry.index, request, self.bugs))
+                // Bug: sessions grow old as this node's clock says.
+                let time_ms = match self.bugs.has(Bug::SessionExpiryByLocalClock) {
+                    true => self.wall_ms,
+                    false => entry.time_ms,
+                };
+                let index = entry.index;
+                let place = Place { index, time_ms };
+                Answer::Outcome(self.kv.apply(place, request, self.bugs))
             }
             Payload::Members(_) => Answer::MembersChanged,
             Payload::Noop => Answer::Unknown,
@@ -297,6 +348,7 @@ impl Replica {
             .map(|(_, token)| (token, Answer::Unknown));
         self.answers.extend(lost);
         let leader = self.leader_address();
+        self.ready.clear();
         for token in std::mem::take(&mut self.reads).into_keys() {
             self.answers
                 .push((token, Answer::NotLeader(leader.clone())));
@@ -313,7 +365,7 @@ impl Replica {
             .raft
             .leader()
             .filter(|_| self.raft.role() != Role::Leader)?;
-        let members: &Members = self.raft.members();
-        Some((Arc::clone(leader), *members.get(leader)?))
+        let member = self.raft.members().get(leader)?;
+        Some((Arc::clone(leader), member.address))
     }
 }

@@ -9,8 +9,9 @@
 //! the old one by rename. Snapshots are files of one record, also replaced by rename. The folder
 //! is synced after every rename.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write as _};
+mod files;
+
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -18,6 +19,8 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::bugs::{Bug, Bugs};
 use crate::raft::{Entry, HardState, LogImage, Members, Recovered, Snapshot, Write};
+
+pub use files::{Files, Folder};
 
 const LOG: &str = "log";
 const SNAPSHOT: &str = "snapshot";
@@ -71,64 +74,89 @@ enum Change {
     Append(Vec<Arc<Entry>>),
 }
 
-/// The data folder of a node.
+/// The data of a node.
 #[derive(Debug)]
-pub struct Storage {
-    folder: PathBuf,
-    log: File,
+pub struct Storage<F = Folder> {
+    files: F,
     /// The sequence number of the next record.
     sequence: u64,
-    skip_sync: bool,
+    bugs: Bugs,
 }
 
 impl Storage {
     /// Opens the folder, or begins it with these members, and returns what it holds.
     ///
     /// # Errors
-    /// When the folder cannot be read or written, or what it holds is damaged anywhere but at the
-    /// very end of the log.
+    /// As [`Storage::on`]; and when the folder cannot be made.
     pub fn open(
         folder: &Path,
         members: &Members,
         bugs: Bugs,
     ) -> Result<(Storage, Recovered), StorageError> {
-        fs::create_dir_all(folder).map_err(failed("create", folder))?;
-        let snapshot = read_snapshot(&folder.join(SNAPSHOT))?;
-        let path = folder.join(LOG);
-        let exists = path.try_exists().map_err(failed("look for", &path))?;
-        if !exists {
-            let image = LogImage {
-                members: members.clone(),
-                ..LogImage::default()
-            };
-            replace(folder, LOG, &encode(&path, 0, &vec![Change::Image(image)])?)?;
-        }
+        let files = Folder::new(folder).map_err(failed("create", folder))?;
+        Storage::on(files, members, bugs)
+    }
+}
+
+impl<F: Files> Storage<F> {
+    /// Opens what these files hold, or begins them with these members, and returns it.
+    ///
+    /// # Errors
+    /// When they cannot be read or written, or what they hold is damaged anywhere but at the very
+    /// end of the log.
+    pub fn on(
+        mut files: F,
+        members: &Members,
+        bugs: Bugs,
+    ) -> Result<(Storage<F>, Recovered), StorageError> {
+        let snapshot = read_snapshot(&mut files)?;
+        let path = files.path(LOG);
+        let log = match files.read(LOG).map_err(failed("read", &path))? {
+            Some(log) => log,
+            None => {
+                let image = LogImage {
+                    members: members.clone(),
+                    ..LogImage::default()
+                };
+                let record = encode(&path, 0, &vec![Change::Image(image)])?;
+                replace(&mut files, LOG, &record, bugs)?;
+                record
+            }
+        };
         let Scan {
             changes,
             sequence,
             sound_bytes,
-        } = read_log(&path)?;
-        let log = OpenOptions::new()
-            .append(true)
-            .open(&path)
-            .map_err(failed("open", &path))?;
-        log.set_len(sound_bytes as u64)
+            padding,
+        } = read_log(&path, &log, bugs)?;
+        files
+            .cut(LOG, sound_bytes as u64)
             .map_err(failed("shorten", &path))?;
-        log.sync_data().map_err(failed("sync", &path))?;
-        let skip_sync = bugs.has(Bug::SkipFsync);
-        let storage = Storage {
-            folder: folder.to_owned(),
-            log,
-            sequence,
-            skip_sync,
-        };
+        if let Some(record) = padding {
+            files
+                .append(LOG, &record)
+                .map_err(failed("write to", &path))?;
+        }
+        files.sync(LOG).map_err(failed("sync", &path))?;
+        let log = changes.into_iter().fold(LogImage::default(), redo);
         Ok((
-            storage,
-            Recovered {
-                log: changes.into_iter().fold(LogImage::default(), redo),
-                snapshot,
+            Storage {
+                files,
+                sequence,
+                bugs,
             },
+            Recovered { log, snapshot },
         ))
+    }
+
+    /// The files themselves.
+    pub fn into_files(self) -> F {
+        self.files
+    }
+
+    /// The files themselves.
+    pub fn files(&mut self) -> &mut F {
+        &mut self.files
     }
 
     /// Writes all of this and returns when it is on disk.
@@ -152,46 +180,65 @@ impl Storage {
         if changes.is_empty() {
             return Ok(());
         }
-        let path = self.folder.join(LOG);
+        let path = self.files.path(LOG);
         let record = encode(&path, self.sequence, &changes)?;
-        self.log
-            .write_all(&record)
+        self.files
+            .append(LOG, &record)
             .map_err(failed("write to", &path))?;
         self.sequence += 1;
         // Bug: what the kernel has not yet written is lost with the power, though acknowledged.
-        if !self.skip_sync {
-            self.log.sync_data().map_err(failed("sync", &path))?;
+        if self.bugs.has(Bug::SkipFsync) {
+            return Ok(());
         }
-        Ok(())
+        let synced = self.files.sync(LOG).map_err(failed("sync", &path));
+        // Bug: an error is not the disk's last word, it is hoped.
+        match self.bugs.has(Bug::IgnoreFsyncError) {
+            true => Ok(()),
+            false => synced,
+        }
     }
 
     fn begin_anew(&mut self, snapshot: &Snapshot, image: LogImage) -> Result<(), StorageError> {
-        let path = self.folder.join(SNAPSHOT);
-        replace(&self.folder, SNAPSHOT, &encode(&path, 0, snapshot)?)?;
-        let path = self.folder.join(LOG);
-        replace(
-            &self.folder,
-            LOG,
-            &encode(&path, 0, &vec![Change::Image(image)])?,
-        )?;
-        self.log = OpenOptions::new()
-            .append(true)
-            .open(&path)
-            .map_err(failed("open", &path))?;
+        let record = encode(&self.files.path(SNAPSHOT), 0, snapshot)?;
+        replace(&mut self.files, SNAPSHOT, &record, self.bugs)?;
+        let record = encode(&self.files.path(LOG), 0, &vec![Change::Image(image)])?;
+        replace(&mut self.files, LOG, &record, self.bugs)?;
         self.sequence = 1;
         Ok(())
     }
 }
 
 /// Puts a file in the place of another: there is always the old one or the new one, whole.
-fn replace(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), StorageError> {
-    let (fresh, path) = (folder.join(format!("{name}.new")), folder.join(name));
-    let mut file = File::create(&fresh).map_err(failed("create", &fresh))?;
-    file.write_all(bytes).map_err(failed("write to", &fresh))?;
-    file.sync_all().map_err(failed("sync", &fresh))?;
-    fs::rename(&fresh, &path).map_err(failed("rename", &fresh))?;
-    let opened = File::open(folder).map_err(failed("open", folder))?;
-    opened.sync_all().map_err(failed("sync", folder))
+fn replace(
+    files: &mut impl Files,
+    name: &str,
+    bytes: &[u8],
+    bugs: Bugs,
+) -> Result<(), StorageError> {
+    let fresh = format!("{name}.new");
+    let path = files.path(&fresh);
+    files
+        .create(&fresh, bytes)
+        .map_err(failed("create", &path))?;
+    let synced = files.sync(&fresh).map_err(failed("sync", &path));
+    if !bugs.has(Bug::IgnoreFsyncError) {
+        synced?;
+    }
+    files
+        .rename(&fresh, name)
+        .map_err(failed("rename", &path))?;
+    // Bug: when the power is lost the old file may be back, and what was written behind the new
+    // one is gone with it.
+    if bugs.has(Bug::RenameWithoutDirSync) {
+        return Ok(());
+    }
+    let synced = files
+        .sync_folder()
+        .map_err(failed("sync the folder of", &path));
+    match bugs.has(Bug::IgnoreFsyncError) {
+        true => Ok(()),
+        false => synced,
+    }
 }
 
 fn encode<T: Serialize>(path: &Path, sequence: u64, what: &T) -> Result<Vec<u8>, StorageError> {
@@ -233,13 +280,18 @@ struct Record<'a> {
 
 /// The record at the start of these bytes, if it is whole and sound.
 fn decode(bytes: &[u8]) -> Option<Record<'_>> {
+    decode_unless(bytes, false)
+}
+
+/// As [`decode`]; or, with `unchecked`, if it is whole.
+fn decode_unless(bytes: &[u8], unchecked: bool) -> Option<Record<'_>> {
     let (length, rest) = bytes.split_first_chunk::<4>()?;
     let (crc, rest) = rest.split_first_chunk::<4>()?;
     let (sequence, payload) = rest.split_first_chunk::<8>()?;
     let length = u32::from_le_bytes(*length);
     let payload = payload.get(..length as usize)?;
     let covered = rest.get(..size_of::<u64>() + length as usize)?;
-    let sound = checksum(length, covered) == u32::from_le_bytes(*crc);
+    let sound = unchecked || checksum(length, covered) == u32::from_le_bytes(*crc);
     sound.then_some(Record {
         sequence: u64::from_le_bytes(*sequence),
         payload,
@@ -252,10 +304,11 @@ struct Scan {
     sequence: u64,
     /// How much of the file is sound.
     sound_bytes: usize,
+    /// What a bug takes the rest for.
+    padding: Option<Vec<u8>>,
 }
 
-fn read_log(path: &Path) -> Result<Scan, StorageError> {
-    let bytes = read(path)?;
+fn read_log(path: &Path, bytes: &[u8], bugs: Bugs) -> Result<Scan, StorageError> {
     let damaged = |offset, cause: String| StorageError::Damaged {
         path: path.to_owned(),
         offset,
@@ -265,20 +318,30 @@ fn read_log(path: &Path) -> Result<Scan, StorageError> {
         changes: Vec::new(),
         sequence: 0,
         sound_bytes: 0,
+        padding: None,
     };
+    // Bug: whatever has the length of a record is taken for one.
+    let unchecked = bugs.has(Bug::IgnoreCrc);
     while let Some(rest) = bytes
         .get(scan.sound_bytes..)
         .filter(|rest| !rest.is_empty())
     {
         let offset = scan.sound_bytes;
-        let found = decode(rest).filter(|record| record.sequence == scan.sequence);
+        let found =
+            decode_unless(rest, unchecked).filter(|record| record.sequence == scan.sequence);
         let Some(record) = found else {
+            // Bug: what comes behind a damaged record is dropped, though it was acknowledged.
+            let cuts = bugs.has(Bug::TruncateOnBadCrc) && offset > 0;
             // The first record came with the file, by rename: it is never torn.
-            if offset == 0 || is_followed_by_record(rest, scan.sequence) {
+            if !cuts && (offset == 0 || is_followed_by_record(rest, scan.sequence)) {
                 return Err(damaged(
                     offset,
                     "a record does not match its checksum".into(),
                 ));
+            }
+            // Bug: half a record is completed with zeros.
+            if bugs.has(Bug::TornAccepted) {
+                scan.accept_torn(path, rest)?;
             }
             break;
         };
@@ -290,6 +353,27 @@ fn read_log(path: &Path) -> Result<Scan, StorageError> {
     match scan.sequence {
         0 => Err(damaged(0, "it is empty".into())),
         _ => Ok(scan),
+    }
+}
+
+impl Scan {
+    /// Takes up the beginning of a record as far as it can be read.
+    fn accept_torn(&mut self, path: &Path, rest: &[u8]) -> Result<(), StorageError> {
+        /// Longer ones are not made of thin air.
+        const LENGTH_MAX: usize = 1 << 20;
+        let header = |at: usize| rest.get(at..at + 4).and_then(|bytes| bytes.try_into().ok());
+        let length = header(0).map_or(0, |bytes| u32::from_le_bytes(bytes) as usize);
+        if rest.len() <= HEADER_BYTES || length > LENGTH_MAX {
+            return Ok(());
+        }
+        let mut payload = rest[HEADER_BYTES..].to_vec();
+        payload.resize(length, 0);
+        if let Ok(changes) = parse::<Vec<Change>>(&payload) {
+            self.padding = Some(encode(path, self.sequence, &changes)?);
+            self.sequence += 1;
+            self.changes.extend(changes);
+        }
+        Ok(())
     }
 }
 
@@ -307,13 +391,13 @@ fn is_followed_by_record(rest: &[u8], sequence: u64) -> bool {
     })
 }
 
-fn read_snapshot(path: &Path) -> Result<Option<Arc<Snapshot>>, StorageError> {
-    if !path.try_exists().map_err(failed("look for", path))? {
+fn read_snapshot(files: &mut impl Files) -> Result<Option<Arc<Snapshot>>, StorageError> {
+    let path = files.path(SNAPSHOT);
+    let Some(bytes) = files.read(SNAPSHOT).map_err(failed("read", &path))? else {
         return Ok(None);
-    }
-    let bytes = read(path)?;
+    };
     let damaged = |cause: String| StorageError::Damaged {
-        path: path.to_owned(),
+        path: path.clone(),
         offset: 0,
         cause,
     };
@@ -330,16 +414,17 @@ fn redo(mut log: LogImage, change: Change) -> LogImage {
         Change::Image(image) => return image,
         Change::HardState(hard_state) => log.hard_state = hard_state,
         Change::Truncate(from) => log.entries.retain(|entry| entry.index < from),
-        Change::Append(entries) => log.entries.extend(entries),
+        Change::Append(entries) => {
+            for entry in entries {
+                // Always so, but for bugs that read what was not written.
+                let last = log.entries.last().map_or(log.start.0, |last| last.index);
+                if entry.index == last + 1 {
+                    log.entries.push(entry);
+                }
+            }
+        }
     }
     log
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, StorageError> {
-    let mut bytes = Vec::new();
-    let mut file = File::open(path).map_err(failed("open", path))?;
-    file.read_to_end(&mut bytes).map_err(failed("read", path))?;
-    Ok(bytes)
 }
 
 fn parse<T: DeserializeOwned>(payload: &[u8]) -> Result<T, String> {

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::leases::Lease;
+use super::reads::Reads;
 use super::replication::Progress;
 use super::types::{Body, Name, Payload};
 use super::{Raft, Role};
@@ -13,11 +15,12 @@ impl Raft {
     pub(super) fn election_timeout(&mut self) {
         self.wait_for_election();
         self.leader = None;
-        if !self.members.contains_key(&self.config.name) {
+        if !self.votes(&self.config.name) {
             self.role = Role::Follower;
             return;
         }
         self.role = Role::PreCandidate;
+        self.votes_repeated = 0;
         self.votes = BTreeSet::from([Arc::clone(&self.config.name)]);
         let body = Body::PreVote {
             proposed: self.term() + 1,
@@ -34,6 +37,7 @@ impl Raft {
         self.hard_state.vote = None;
         self.hard_state_changed = true;
         self.record_vote(Arc::clone(&self.config.name));
+        self.votes_repeated = 0;
         self.votes = BTreeSet::from([Arc::clone(&self.config.name)]);
         self.note("stands for election".to_owned());
         self.ask_all(&Body::Vote {
@@ -51,6 +55,8 @@ impl Raft {
             self.peers.insert(name, Progress::new(next, self.now_ms));
         }
         self.round = 0;
+        self.lease = Lease::default();
+        self.led_since_ms = (self.latest_time_ms(), self.now_ms);
         self.heartbeat_due_ms = self.now_ms + self.config.heartbeat_ms;
         self.note(format!("leads from {next} on"));
         // Bug: without an entry of its own the leader does not learn what is committed, and it
@@ -72,6 +78,7 @@ impl Raft {
         }
         if self.role == Role::Leader {
             self.note("no longer leads".to_owned());
+            self.deposed_ms = Some(self.now_ms);
         }
         if leader.is_some() && leader != self.leader {
             self.note(format!("follows {}", leader.as_deref().unwrap_or_default()));
@@ -94,9 +101,13 @@ impl Raft {
 
     pub(super) fn wait_for_election(&mut self) {
         let shortest_ms = self.config.election_ms;
-        // With the bug below, candidates have to meet for it to matter: let them.
-        let spread_ms = match self.config.bugs.has(Bug::ForgetVote) {
+        // With two bugs, candidates have to meet for them to matter: let them.
+        let bugs = self.config.bugs;
+        let spread_ms = match bugs.has(Bug::ForgetVote) || bugs.has(Bug::CountVoteTwice) {
             true => shortest_ms / 20,
+            // Bug: nodes that lose their leader together stand together, and get one vote each,
+            // again and again.
+            false if bugs.has(Bug::FixedElectionTimeout) => 0,
             false => shortest_ms,
         };
         self.election_due_ms = self.now_ms + shortest_ms + self.chance.below(spread_ms + 1);
@@ -105,13 +116,20 @@ impl Raft {
     /// Whether this node leads, or has heard from the leader within the shortest timeout.
     pub(super) fn has_live_leader(&self) -> bool {
         let patience_ms = self.config.election_ms;
-        // With this bug, a node that lags has to be heard for it to matter: a leader that is well
-        // does not stand in its way.
-        if self.config.bugs.has(Bug::VoteWithoutLogCheck) {
+        // Bug: whoever stands is heard, though there is a leader that counts on its lease. (With
+        // the other two, a node that lags has to be heard for them to matter: a leader that is
+        // well does not stand in its way.)
+        let hearing = [
+            Bug::VoteWhileLed,
+            Bug::VoteWithoutLogCheck,
+            Bug::VoteLogLengthOnly,
+        ];
+        if hearing.iter().any(|bug| self.config.bugs.has(*bug)) {
             return false;
         }
-        self.role == Role::Leader
-            || (self.leader.is_some() && self.now_ms < self.heard_leader_ms + patience_ms)
+        // Where there are leases, a node that has just started may have heard from a leader, too.
+        let heard = self.leader.is_some() || self.config.reads == Reads::Lease;
+        self.role == Role::Leader || (heard && self.now_ms < self.heard_leader_ms + patience_ms)
     }
 
     pub(super) fn on_pre_vote(&mut self, from: Name, proposed: u64, last: (u64, u64)) {
@@ -142,7 +160,10 @@ impl Raft {
 
     pub(super) fn on_vote_reply(&mut self, from: Name, granted: bool) {
         if self.role == Role::Candidate && granted {
-            self.votes.insert(from);
+            // Bug: replies are counted, not voters.
+            if !self.votes.insert(from) && self.config.bugs.has(Bug::CountVoteTwice) {
+                self.votes_repeated += 1;
+            }
             self.count_votes();
         }
     }
@@ -159,17 +180,23 @@ impl Raft {
     /// Whether a log that ends like this has everything that can be committed (section 5.4.1).
     fn is_up_to_date(&self, (index, term): (u64, u64)) -> bool {
         let (own_index, own_term) = self.log.last();
+        // Bug: a long log of an old leader's is taken for one that has everything.
+        if self.config.bugs.has(Bug::VoteLogLengthOnly) {
+            return index >= own_index;
+        }
         // Bug: a node that lags is elected, and its log replaces committed entries.
         (term, index) >= (own_term, own_index) || self.config.bugs.has(Bug::VoteWithoutLogCheck)
     }
 
     fn count_votes(&mut self) {
-        let counted = self
-            .votes
-            .iter()
-            .filter(|name| self.members.contains_key(*name))
-            .count();
-        if counted < self.quorum() {
+        // Bug: learners count.
+        let learners = self.config.bugs.has(Bug::NonVoterCounted);
+        let counts = |name: &&Name| match learners {
+            true => self.members.contains_key(*name),
+            false => self.votes(name),
+        };
+        let counted = self.votes.iter().filter(counts).count();
+        if counted + self.votes_repeated < self.quorum() {
             return;
         }
         match self.role {

@@ -84,6 +84,10 @@ impl Raft {
     /// Whether the log has this entry. Up to the start of the log everything is committed, and
     /// hence the same everywhere.
     fn has_previous(&self, (index, term): (u64, u64)) -> bool {
+        // Bug: that there is an entry in this place says nothing about what comes before it.
+        if self.config.bugs.has(Bug::NoPrevTermCheck) && index <= self.log.last_index() {
+            return true;
+        }
         index <= self.log.start().0 || self.log.term_at(index) == Some(term)
     }
 
@@ -93,15 +97,38 @@ impl Raft {
         if self.config.bugs.has(Bug::TruncateAlways) {
             self.truncate_from(previous + 1);
         }
-        let start = self.log.start().0;
+        let (start, last) = (self.log.start().0, self.log.last_index());
+        // Bug: entries that are there already are put behind the others once more.
+        let is_here = |entry: &Arc<Entry>| self.log.term_at(entry.index) == Some(entry.term);
+        if self.config.bugs.has(Bug::DuplicateAppend) && entries.first().is_some_and(is_here) {
+            return self.append_again(entries);
+        }
+        // Bug: what is there stays, though it is another leader's.
+        let keeps = self.config.bugs.has(Bug::KeepConflict);
         let known = entries.iter().take_while(|entry| {
-            entry.index <= start || self.log.term_at(entry.index) == Some(entry.term)
+            entry.index <= start
+                || self.log.term_at(entry.index) == Some(entry.term)
+                || (keeps && entry.index <= last)
         });
         let fresh = entries.split_off(known.count());
         if let Some(first) = fresh.first() {
             self.truncate_from(first.index);
             self.append_entries(fresh);
         }
+    }
+
+    /// Puts entries behind the last, wherever they belong.
+    fn append_again(&mut self, entries: Vec<Arc<Entry>>) {
+        let next = self.log.last_index() + 1;
+        let again = (next..).zip(entries).map(|(index, entry)| {
+            let payload = entry.payload.clone();
+            Arc::new(Entry {
+                index,
+                payload,
+                ..*entry
+            })
+        });
+        self.append_entries(again.collect());
     }
 
     fn truncate_from(&mut self, index: u64) {
@@ -127,7 +154,8 @@ impl Raft {
         }
         self.heed(&from);
         // An older snapshot must never replace newer state.
-        let received = match last.0 <= self.commit || total > SNAPSHOT_BYTES_MAX {
+        let outdated = last.0 <= self.commit && !self.config.bugs.has(Bug::InstallRollsBack);
+        let received = match outdated || total > SNAPSHOT_BYTES_MAX {
             true => None,
             false => self.take_chunk(&from, last, offset, total, bytes),
         };
@@ -188,7 +216,9 @@ impl Raft {
     /// Makes a snapshot the state; entries behind it stay if the log contains it.
     pub(super) fn replace_state(&mut self, snapshot: Arc<Snapshot>) {
         let (index, term) = (snapshot.index, snapshot.term);
-        match self.log.term_at(index) == Some(term) {
+        // Bug: whatever the log has behind the snapshot is dropped, though it was acknowledged.
+        let keeps = !self.config.bugs.has(Bug::InstallRollsBack);
+        match keeps && self.log.term_at(index) == Some(term) {
             true => self.drop_log(index),
             false => {
                 self.log = Log::new((index, term), Vec::new());

@@ -30,6 +30,11 @@ impl Log {
             .map_or(self.start, |entry| (entry.index, entry.term))
     }
 
+    /// The cluster's time as of the last entry, if one is held.
+    pub fn last_time_ms(&self) -> Option<u64> {
+        self.entries.last().map(|entry| entry.time_ms)
+    }
+
     /// The index of the last entry.
     pub fn last_index(&self) -> u64 {
         self.last().0
@@ -136,6 +141,7 @@ mod tests {
             log.push(Arc::new(Entry {
                 index,
                 term,
+                time_ms: 0,
                 payload: Payload::Noop,
             }));
         }

@@ -4,14 +4,17 @@
 use std::net::IpAddr;
 
 use super::replication::Progress;
-use super::types::{Members, Name, Payload};
+use super::types::{Member, Members, Name, Payload};
 use super::{Raft, Role};
+use crate::bugs::Bug;
 
 /// A change of one server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MemberChange {
-    /// This node joins, at this address.
+    /// This node joins, at this address, with a vote; a learner gets one.
     Add(Name, IpAddr),
+    /// This node joins, at this address, without a vote; one that had a vote loses it.
+    AddLearner(Name, IpAddr),
     /// This node leaves.
     Remove(Name),
 }
@@ -30,7 +33,7 @@ pub enum ChangeRefused {
     #[error("another change of members is under way (hint: try again)")]
     UnderWay,
     /// The last member cannot be removed.
-    #[error("the last member cannot be removed")]
+    #[error("the last member with a vote cannot be removed")]
     LastMember,
 }
 
@@ -47,18 +50,27 @@ impl Raft {
         if self.role != Role::Leader {
             return Err(ChangeRefused::NotLeader);
         }
-        if !self.has_committed_in_term() {
+        // Bug: members of which a majority need not have heard may still be in another log, and
+        // this leader's own change makes for majorities that do not overlap with theirs.
+        let forgoes_noop = self.config.bugs.has(Bug::ChangeWithoutNoop);
+        if !self.has_committed_in_term() && !forgoes_noop {
             return Err(ChangeRefused::TooEarly);
         }
-        if self.members_index > self.commit {
+        // Bug: two steps at once are a change of two servers.
+        let hasty = self.config.bugs.has(Bug::OverlappingChanges);
+        if self.members_index > self.commit && !hasty {
             return Err(ChangeRefused::UnderWay);
         }
         let mut members = self.members.clone();
         match change {
-            MemberChange::Add(name, address) => members.insert(name, address),
+            MemberChange::Add(name, address) => members.insert(name, address.into()),
+            MemberChange::AddLearner(name, address) => {
+                let learner = true;
+                members.insert(name, Member { address, learner })
+            }
             MemberChange::Remove(name) => members.remove(&name),
         };
-        if members.is_empty() {
+        if members.values().all(|member| member.learner) {
             return Err(ChangeRefused::LastMember);
         }
         if members == self.members {
@@ -83,7 +95,9 @@ impl Raft {
 
     /// A leader that was removed leads until that is committed (dissertation, 4.2.2).
     pub(super) fn leave_if_removed(&mut self) {
-        let removed = !self.members.contains_key(&self.config.name);
+        // With this bug, it has to go on to count: it does not leave.
+        let removed =
+            !self.votes(&self.config.name) && !self.config.bugs.has(Bug::RemovedLeaderCountsItself);
         if removed && self.members_index <= self.commit {
             self.become_follower(self.term(), None);
         }
@@ -130,8 +144,11 @@ impl Raft {
 
 fn names(members: &Members) -> String {
     members
-        .keys()
-        .map(AsRef::as_ref)
-        .collect::<Vec<&str>>()
+        .iter()
+        .map(|(name, member)| match member.learner {
+            true => format!("{name} (learner)"),
+            false => name.to_string(),
+        })
+        .collect::<Vec<String>>()
         .join(", ")
 }

@@ -3,13 +3,14 @@
 //!
 //! The algorithm is Raft as in Ongaro and Ousterhout, "In Search of an Understandable Consensus
 //! Algorithm (Extended Version)", 2014, with pre-vote (Ongaro's dissertation, 9.6), check-quorum
-//! and leader stickiness (6.2, 4.2.3), linearizable reads by read-index (6.4), and membership
-//! changes of one server at a time (4.1) with the correction of 2015: no change before an entry of
-//! the leader's own term is committed.
+//! and leader stickiness (6.2, 4.2.3), linearizable reads by read-index or by lease (6.4), learners
+//! (4.2.1), and membership changes of one server at a time (4.1) with the correction of 2015: no
+//! change before an entry of the leader's own term is committed.
 
 mod chance;
 mod elections;
 mod followers;
+mod leases;
 mod log;
 mod membership;
 mod reads;
@@ -22,14 +23,20 @@ use std::sync::Arc;
 pub use chance::Chance;
 pub use log::Log;
 pub use membership::{ChangeRefused, MemberChange};
+pub use reads::Reads;
 pub use types::{
-    Body, Entry, HardState, LogImage, Members, Message, Mismatch, Name, Payload, Snapshot, Write,
+    Body, Entry, HardState, LogImage, Member, Members, Message, Mismatch, Name, Payload, Snapshot,
+    Time, Write,
 };
 
 use crate::bugs::{Bug, Bugs};
 use followers::Incoming;
+use leases::Lease;
 use reads::Round;
 use replication::Progress;
+
+/// How often at least a node is told the time.
+pub const TICK_MS: u64 = 10;
 
 /// How a node is set up.
 #[derive(Debug, Clone)]
@@ -40,8 +47,11 @@ pub struct Config {
     pub heartbeat_ms: u64,
     /// How long a follower waits for a leader at least; at most it is twice that.
     pub election_ms: u64,
-    /// How many bytes of a snapshot go into one message.
-    pub chunk_bytes: usize,
+    /// How many bytes of entries, or of a snapshot, go into one message; a single entry may be
+    /// larger.
+    pub message_bytes: usize,
+    /// What a leader does before it answers a read.
+    pub reads: Reads,
     /// The bugs that are on.
     pub bugs: Bugs,
     /// Where its chance comes from.
@@ -103,7 +113,9 @@ impl Actions {
 pub struct Raft {
     config: Config,
     chance: Chance,
+    /// What the node takes for the time since it started.
     now_ms: u64,
+    time: Time,
     role: Role,
     hard_state: HardState,
     hard_state_changed: bool,
@@ -115,6 +127,8 @@ pub struct Raft {
     handed_out: u64,
     snapshot: Option<Arc<Snapshot>>,
     members: Members,
+    /// When it was last deposed.
+    deposed_ms: Option<u64>,
     /// Where `members` come from; 0 when not from an entry of the log held.
     members_index: u64,
     /// The members as of the start of the log.
@@ -124,10 +138,15 @@ pub struct Raft {
     election_due_ms: u64,
     heartbeat_due_ms: u64,
     votes: BTreeSet<Name>,
+    /// Votes that came twice, which only a bug counts.
+    votes_repeated: usize,
+    /// The cluster's time at which this node began to lead, and its own.
+    led_since_ms: (u64, u64),
     peers: BTreeMap<Name, Progress>,
     round: u64,
     reads_waiting: Vec<u64>,
     rounds: VecDeque<Round>,
+    lease: Lease,
     reads_ready: Vec<(u64, u64)>,
     incoming: Option<Incoming>,
     restored: Option<Arc<Snapshot>>,
@@ -136,7 +155,8 @@ pub struct Raft {
 
 impl Raft {
     /// A node that starts, or starts again, with what its disk holds.
-    pub fn new(config: Config, recovered: Recovered, now_ms: u64) -> Raft {
+    pub fn new(config: Config, recovered: Recovered, time: Time) -> Raft {
+        let now_ms = time.ms;
         let Recovered {
             log: image,
             snapshot,
@@ -145,6 +165,7 @@ impl Raft {
             chance: Chance::new(config.seed),
             config,
             now_ms,
+            time,
             role: Role::Follower,
             hard_state: image.hard_state,
             hard_state_changed: false,
@@ -154,17 +175,22 @@ impl Raft {
             handed_out: image.start.0,
             snapshot: None,
             members: Members::new(),
+            deposed_ms: None,
             members_index: 0,
             members_at_start: image.members,
             leader: None,
-            heard_leader_ms: 0,
+            // With leases, a node that has forgotten whom it heard must not vote at once.
+            heard_leader_ms: now_ms,
             election_due_ms: 0,
             heartbeat_due_ms: 0,
             votes: BTreeSet::new(),
+            votes_repeated: 0,
+            led_since_ms: (0, 0),
             peers: BTreeMap::new(),
             round: 0,
             reads_waiting: Vec::new(),
             rounds: VecDeque::new(),
+            lease: Lease::default(),
             reads_ready: Vec::new(),
             incoming: None,
             restored: None,
@@ -173,6 +199,11 @@ impl Raft {
         raft.find_members();
         if let Some(snapshot) = snapshot {
             raft.start_from(snapshot);
+        }
+        // Bug: the log is taken for applied as far as it goes, though the state is older.
+        if raft.config.bugs.has(Bug::SkipAfterSnapshot) {
+            raft.commit = raft.log.last_index();
+            raft.handed_out = raft.commit;
         }
         raft.durable = raft.log.last_index();
         raft.wait_for_election();
@@ -186,7 +217,11 @@ impl Raft {
         match continues {
             true => {
                 self.commit = snapshot.index;
-                self.handed_out = snapshot.index;
+                // Bug: what the snapshot includes is applied once more.
+                self.handed_out = match self.config.bugs.has(Bug::ReplayAfterSnapshot) {
+                    true => self.log.start().0,
+                    false => snapshot.index,
+                };
                 self.restored = Some(Arc::clone(&snapshot));
                 self.snapshot = Some(snapshot);
             }
@@ -195,8 +230,18 @@ impl Raft {
     }
 
     /// Time goes on. To be called before anything else is given to the node.
-    pub fn tick(&mut self, now_ms: u64) {
-        self.now_ms = self.now_ms.max(now_ms);
+    pub fn tick(&mut self, time: Time) {
+        let passed_ms = time.ms.saturating_sub(self.time.ms);
+        self.time = Time {
+            ms: self.time.ms.max(time.ms),
+            ..time
+        };
+        // Bug: the node counts ticks instead of looking at a clock, so that the time for which it
+        // was stopped never was.
+        self.now_ms += match self.config.bugs.has(Bug::LeaseSurvivesPause) {
+            true => passed_ms.min(TICK_MS),
+            false => passed_ms,
+        };
         match self.role {
             Role::Leader => self.tick_leader(),
             _ if self.now_ms >= self.election_due_ms => self.election_timeout(),
@@ -277,7 +322,12 @@ impl Raft {
     /// # Errors
     /// When it does not lead: then nothing was appended.
     pub fn propose(&mut self, payload: Payload) -> Result<(u64, u64), NotLeader> {
-        if self.role != Role::Leader {
+        // Bug: a leader that was just deposed takes up what comes in as if it still led, in the
+        // term of its successor.
+        let was_leader = self.config.bugs.has(Bug::DeposedLeaderAppends)
+            && self.role == Role::Follower
+            && (self.deposed_ms).is_some_and(|at| self.now_ms < at + self.config.election_ms);
+        if self.role != Role::Leader && !was_leader {
             return Err(NotLeader);
         }
         Ok(self.append_own(payload))
@@ -294,10 +344,16 @@ impl Raft {
     /// What is to be done now: writes, then messages; then [`Raft::persisted`] is due.
     pub fn take_actions(&mut self) -> Actions {
         let mut actions = std::mem::take(&mut self.actions);
+        // Bug: what promises that something is on disk goes out before it is.
+        if self.config.bugs.has(Bug::FsyncAfterReply) {
+            actions.early.append(&mut actions.messages);
+        }
         if self.hard_state_changed {
             self.hard_state_changed = false;
             // A leader's appends may overtake its own log writes (D 10.2.1), never its term.
-            actions.messages.splice(0..0, actions.early.drain(..));
+            if !self.config.bugs.has(Bug::FsyncAfterReply) {
+                actions.messages.splice(0..0, actions.early.drain(..));
+            }
             // Bug: a node that restarts has forgotten its term, and with it whom it voted for.
             if !self.config.bugs.has(Bug::ForgetTerm) {
                 actions
@@ -320,7 +376,12 @@ impl Raft {
     /// snapshot that comes before it was not yet taken up.
     pub fn next_committed(&mut self) -> Option<Arc<Entry>> {
         let next = self.handed_out + 1;
-        if next > self.commit || self.restored.is_some() {
+        // Bug: entries are applied when they are appended, which may yet be replaced.
+        let known = match self.config.bugs.has(Bug::ApplyBeforeCommit) {
+            true => self.log.last_index(),
+            false => self.commit,
+        };
+        if next > known || self.restored.is_some() {
             return None;
         }
         let entry = self.log.get(next).cloned()?;
@@ -341,15 +402,28 @@ impl Raft {
             return;
         };
         let members = self.members_as_of(index);
+        let entry_ms = self.log.get(index).map(|entry| entry.time_ms);
+        let time_ms = entry_ms.unwrap_or_else(|| self.latest_time_ms());
+        // Bug: a log that begins behind such a snapshot seems older than any other.
+        let term = match self.config.bugs.has(Bug::SnapshotWithoutTerm) {
+            true => 0,
+            false => term,
+        };
         self.snapshot = Some(Arc::new(Snapshot {
             index,
             term,
+            time_ms,
             members,
             data,
         }));
         self.drop_log(index.saturating_sub(entries_kept));
         self.write_snapshot();
         self.note(format!("took a snapshot at {index}"));
+        // With this bug, snapshots have to be on their way for it to matter: each is offered to
+        // all, needed or not.
+        if self.config.bugs.has(Bug::InstallRollsBack) && self.role == Role::Leader {
+            self.offer_snapshot();
+        }
     }
 
     /// Its term.
@@ -397,9 +471,18 @@ impl Raft {
         &self.log
     }
 
-    /// How many nodes make a majority.
+    /// Whether a node has a vote.
+    fn votes(&self, name: &Name) -> bool {
+        self.members.get(name).is_some_and(|member| !member.learner)
+    }
+
+    /// How many nodes with a vote make a majority.
     fn quorum(&self) -> usize {
-        let nodes = self.members.len();
+        let nodes = self
+            .members
+            .values()
+            .filter(|member| !member.learner)
+            .count();
         // Bug: with an even split, or when a leader keeps a single follower of four, both sides
         // elect a leader and commit.
         match self.config.bugs.has(Bug::QuorumMinusOne) {
@@ -408,9 +491,20 @@ impl Raft {
         }
     }
 
-    /// What a majority of the members has reached, when each of them has reached `reached`.
-    fn reached_by_quorum(&self, reached: impl Fn(&Name) -> u64) -> u64 {
-        let mut all: Vec<u64> = self.members.keys().map(reached).collect();
+    /// What a majority of the nodes with a vote has reached, when each has reached `reached`; with
+    /// `learners`, these are counted as if they had one.
+    fn reached_by_quorum(&self, learners: bool, reached: impl Fn(&Name) -> u64) -> u64 {
+        let counted = self
+            .members
+            .keys()
+            .filter(|name| learners || self.votes(name));
+        let mut all: Vec<u64> = counted.map(&reached).collect();
+        // Bug: a leader that is not a member any more is one more for its majority.
+        if self.config.bugs.has(Bug::RemovedLeaderCountsItself)
+            && !self.members.contains_key(&self.config.name)
+        {
+            all.push(reached(&self.config.name));
+        }
         all.sort_unstable_by(|a, b| b.cmp(a));
         all.get(self.quorum() - 1).copied().unwrap_or(0)
     }
@@ -439,12 +533,35 @@ impl Raft {
 
     fn append_own(&mut self, payload: Payload) -> (u64, u64) {
         let (index, term) = (self.log.last_index() + 1, self.term());
+        let time_ms = self.cluster_time_ms();
         self.append_entries(vec![Arc::new(Entry {
             index,
             term,
+            time_ms,
             payload,
         })]);
         (index, term)
+    }
+
+    /// The cluster's time, for an entry of this leader.
+    fn cluster_time_ms(&self) -> u64 {
+        // Bug: this is the time of day instead, by which one write is said to be later than
+        // another.
+        if self.config.bugs.has(Bug::LastWriteWinsClock) {
+            return self.time.wall_ms;
+        }
+        let (cluster_ms, own_ms) = self.led_since_ms;
+        let now_ms = cluster_ms + self.now_ms.saturating_sub(own_ms);
+        now_ms.max(self.latest_time_ms())
+    }
+
+    /// The cluster's time as far as this node's log and snapshot have come.
+    fn latest_time_ms(&self) -> u64 {
+        let snapshot_ms = self
+            .snapshot
+            .as_ref()
+            .map_or(0, |snapshot| snapshot.time_ms);
+        self.log.last_time_ms().unwrap_or(0).max(snapshot_ms)
     }
 
     fn append_entries(&mut self, entries: Vec<Arc<Entry>>) {

@@ -4,9 +4,33 @@
 //! majority has confirmed, in a round of messages sent after it arrived, that the leader still
 //! leads. One round is under way at a time; reads that arrive meanwhile share the next.
 
+use std::str::FromStr;
+
 use super::types::Name;
 use super::{NotLeader, Raft, Role};
 use crate::bugs::Bug;
+
+/// What a leader does before it answers a read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Reads {
+    /// It asks a majority whether it still leads.
+    #[default]
+    ReadIndex,
+    /// It looks at its clock, as long as its lease lasts; else it asks.
+    Lease,
+}
+
+impl FromStr for Reads {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Reads, String> {
+        match text {
+            "read-index" => Ok(Reads::ReadIndex),
+            "lease" => Ok(Reads::Lease),
+            _ => Err("expected read-index or lease".to_owned()),
+        }
+    }
+}
 
 /// Reads that wait for one round of confirmations.
 #[derive(Debug)]
@@ -27,7 +51,9 @@ impl Raft {
         }
         // Bug: another leader may have been elected, and may have committed writes that this one
         // does not know of.
-        if self.config.bugs.has(Bug::StaleRead) && self.has_committed_in_term() {
+        let believes = self.config.bugs.has(Bug::StaleRead)
+            || (self.config.reads == Reads::Lease && self.has_lease());
+        if believes && self.has_committed_in_term() {
             self.reads_ready.push((token, self.commit));
         } else {
             self.reads_waiting.push(token);
@@ -55,6 +81,7 @@ impl Raft {
             return;
         }
         self.round += 1;
+        self.note_round();
         let reads = std::mem::take(&mut self.reads_waiting);
         self.rounds.push_back(Round {
             number: self.round,
@@ -66,11 +93,15 @@ impl Raft {
 
     /// Releases the reads whose round a majority has confirmed.
     pub(super) fn confirm_rounds(&mut self) {
-        let confirmed = self.reached_by_quorum(|name: &Name| match self.peers.get(name) {
-            Some(peer) => peer.round,
-            None if *name == self.config.name => self.round,
-            None => 0,
-        });
+        // Bug: a learner's word counts in the question whether this node still leads.
+        let learners = self.config.bugs.has(Bug::LeaseCountsLearners);
+        let confirmed =
+            self.reached_by_quorum(learners, |name: &Name| match self.peers.get(name) {
+                Some(peer) => peer.round,
+                None if *name == self.config.name => self.round,
+                None => 0,
+            });
+        self.lease.confirmed(confirmed);
         while self
             .rounds
             .front()

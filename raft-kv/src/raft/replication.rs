@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::reads::Reads;
 use super::types::{Body, Mismatch, Name};
 use super::{Raft, Role};
 use crate::bugs::Bug;
@@ -10,8 +11,6 @@ use crate::bugs::Bug;
 const ENTRIES_ON_THE_WAY_MAX: u64 = 4096;
 /// How many entries go into one message.
 const ENTRIES_PER_MESSAGE_MAX: usize = 1024;
-/// How many bytes of entries go into one message, unless a single entry is larger.
-const BYTES_PER_MESSAGE_MAX: usize = 256 * 1024;
 
 /// What a leader knows about one of the others.
 #[derive(Debug)]
@@ -119,6 +118,10 @@ impl Raft {
             let late = self.late_heartbeats();
             self.peers.values_mut().for_each(Progress::doubt);
             self.start_round();
+            if self.config.reads == Reads::Lease {
+                self.round += 1;
+                self.note_round();
+            }
             self.replicate(true);
             for (name, previous) in late {
                 self.send_append(&name, previous, Vec::new());
@@ -131,12 +134,21 @@ impl Raft {
         // Bug: a leader that never doubts itself goes on answering reads while cut off. And for
         // a forgotten term or a deposed leader's own entries to matter, the leader of an earlier
         // term must still be there, with clients that wait.
-        let doubtless = [Bug::StaleRead, Bug::ForgetTerm, Bug::CommitPastMatch];
+        // The same goes for a lease that lasts too long.
+        let doubtless = [
+            Bug::StaleRead,
+            Bug::ForgetTerm,
+            Bug::CommitPastMatch,
+            Bug::LeaseTooLong,
+            Bug::LeaseByWallClock,
+        ];
         if doubtless.iter().any(|bug| self.config.bugs.has(*bug)) {
             return true;
         }
         let patience_ms = 2 * self.config.election_ms;
-        let heard = self.reached_by_quorum(|name| match self.peers.get(name) {
+        // Bug: a learner's word counts here, too.
+        let learners = self.config.bugs.has(Bug::LeaseCountsLearners);
+        let heard = self.reached_by_quorum(learners, |name| match self.peers.get(name) {
             Some(peer) => peer.heard_ms,
             None => self.now_ms,
         });
@@ -177,9 +189,9 @@ impl Raft {
                 break;
             }
             let from = peer.next;
-            let entries = self
-                .log
-                .slice(from, self.entries_per_message(), BYTES_PER_MESSAGE_MAX);
+            let entries =
+                self.log
+                    .slice(from, self.entries_per_message(), self.config.message_bytes);
             let Some(peer) = self.peers.get_mut(name) else {
                 break;
             };
@@ -257,7 +269,7 @@ impl Raft {
         result: Result<u64, Mismatch>,
         round: u64,
     ) {
-        let last = self.log.last_index();
+        let (last, bugs) = (self.log.last_index(), self.config.bugs);
         let Some(peer) = self
             .peers
             .get_mut(from)
@@ -266,6 +278,18 @@ impl Raft {
             return;
         };
         peer.answered(self.now_ms, round);
+        let result = match result {
+            // Bug: an answer to one append is taken for the answer to all that were sent.
+            Ok(matched) if bugs.has(Bug::MatchFromReplyOrder) && peer.probing.is_none() => {
+                Ok(matched.max(peer.next - 1))
+            }
+            // Bug: a heartbeat fits wherever the logs are known to match; that says nothing
+            // about what comes behind.
+            Ok(matched) if bugs.has(Bug::HeartbeatCountsAsMatch) && matched == peer.matched => {
+                Ok(last)
+            }
+            result => result,
+        };
         match result {
             Ok(matched) => peer.accepted(matched.min(last)),
             Err(mismatch) => peer.refused(mismatch),
@@ -277,7 +301,9 @@ impl Raft {
     /// Commits what a majority has on disk, if it ends in an entry of this term: an earlier one
     /// could still be replaced (section 5.4.2, figure 8).
     pub(super) fn advance_commit(&mut self) {
-        let reached = self.reached_by_quorum(|name| match self.peers.get(name) {
+        // Bug: what learners have counts as if they had a vote.
+        let learners = self.config.bugs.has(Bug::NonVoterCounted);
+        let reached = self.reached_by_quorum(learners, |name| match self.peers.get(name) {
             Some(peer) => peer.matched,
             None if *name == self.config.name => self.durable,
             None => 0,
@@ -304,6 +330,13 @@ impl Raft {
         }
     }
 
+    /// Sends the snapshot to all who are not being sent one.
+    pub(super) fn offer_snapshot(&mut self) {
+        for name in self.other_members() {
+            self.transfer_to(&name, false);
+        }
+    }
+
     fn begin_transfer(&mut self, name: &Name) -> bool {
         let Some(snapshot) = self.snapshot.clone() else {
             return false;
@@ -326,7 +359,7 @@ impl Raft {
     }
 
     fn send_chunk(&mut self, name: &Name) {
-        let chunk_bytes = self.config.chunk_bytes.max(1);
+        let chunk_bytes = self.config.message_bytes.max(1);
         let transfer = self.peers.get(name).and_then(|peer| peer.transfer.as_ref());
         let Some(Transfer {
             last,

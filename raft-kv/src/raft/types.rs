@@ -11,8 +11,37 @@ use crate::kv::Request;
 /// The name of a node.
 pub type Name = Arc<str>;
 
-/// The nodes of the cluster and their addresses.
-pub type Members = BTreeMap<Name, IpAddr>;
+/// The nodes of the cluster.
+pub type Members = BTreeMap<Name, Member>;
+
+/// One node of the cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    /// Where it is.
+    pub address: IpAddr,
+    /// Whether it is sent the log but counts in no majority (dissertation, 4.2.1).
+    pub learner: bool,
+}
+
+impl From<IpAddr> for Member {
+    /// A member with a vote.
+    fn from(address: IpAddr) -> Member {
+        Member {
+            address,
+            learner: false,
+        }
+    }
+}
+
+/// What a node's clocks show.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Time {
+    /// The clock that never goes back, in milliseconds.
+    pub ms: u64,
+    /// The time of day, in milliseconds since 1970. It may jump, and the correct protocol does not
+    /// look at it.
+    pub wall_ms: u64,
+}
 
 /// One entry of the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +50,9 @@ pub struct Entry {
     pub index: u64,
     /// The term of the leader that created it.
     pub term: u64,
+    /// The cluster's time when it was created: it goes on with the leader's clock from where the
+    /// log before it had come to, and never back (dissertation, 6.3). In milliseconds.
+    pub time_ms: u64,
     /// What it says.
     pub payload: Payload,
 }
@@ -52,6 +84,8 @@ pub struct Snapshot {
     pub index: u64,
     /// The term of that entry.
     pub term: u64,
+    /// The cluster's time as of that entry.
+    pub time_ms: u64,
     /// The members as of that entry.
     pub members: Members,
     /// The state.

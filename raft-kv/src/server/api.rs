@@ -1,6 +1,6 @@
 //! The client API: which request means what, and how answers are put.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use hyper::Method;
 use hyper::http::request::Parts;
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{Node, role};
 use crate::kv::{Command, Outcome, Request, RequestNumber};
-use crate::raft::MemberChange;
+use crate::raft::{MemberChange, Name};
 use crate::replica::{Answer, Call};
 
 /// The longest key.
@@ -51,6 +51,7 @@ struct CasBody {
 #[serde(rename_all = "lowercase", deny_unknown_fields)]
 enum MembersBody {
     Add(String),
+    Learner(String),
     Remove(String),
 }
 
@@ -115,15 +116,26 @@ fn read_json<T: DeserializeOwned>(body: &[u8], expected: &str) -> Result<T, Repl
 }
 
 fn read_member_change(body: &[u8]) -> Result<MemberChange, Reply> {
-    let expected = r#"{"add":"NAME=IP"} or {"remove":"NAME"}"#;
-    match read_json(body, expected)? {
-        MembersBody::Remove(name) => Ok(MemberChange::Remove(name.into())),
-        MembersBody::Add(member) => member
-            .split_once('=')
-            .filter(|(name, _)| !name.is_empty())
-            .and_then(|(name, ip)| Some(MemberChange::Add(name.into(), ip.parse().ok()?)))
-            .ok_or_else(|| Reply::bad_request(format!("`{member}` is not NAME=IP"))),
-    }
+    let expected = r#"{"add":"NAME=IP"}, {"learner":"NAME=IP"} or {"remove":"NAME"}"#;
+    Ok(match read_json(body, expected)? {
+        MembersBody::Remove(name) => MemberChange::Remove(name.into()),
+        MembersBody::Add(member) => {
+            let (name, address) = read_member(&member)?;
+            MemberChange::Add(name, address)
+        }
+        MembersBody::Learner(member) => {
+            let (name, address) = read_member(&member)?;
+            MemberChange::AddLearner(name, address)
+        }
+    })
+}
+
+fn read_member(member: &str) -> Result<(Name, IpAddr), Reply> {
+    member
+        .split_once('=')
+        .filter(|(name, _)| !name.is_empty())
+        .and_then(|(name, ip)| Some((name.into(), ip.parse().ok()?)))
+        .ok_or_else(|| Reply::bad_request(format!("`{member}` is not NAME=IP")))
 }
 
 fn read_session(head: &Parts) -> Result<Option<RequestNumber>, Reply> {
@@ -221,8 +233,13 @@ pub(super) fn status(node: &Node) -> Value {
 pub(super) fn members(node: &Node) -> Value {
     let replica = node.replica.borrow();
     let members = replica.raft().members().iter();
-    let members: serde_json::Map<String, Value> = members
-        .map(|(name, ip)| (name.to_string(), json!(ip.to_string())))
+    let learners: Vec<&str> = members
+        .clone()
+        .filter(|(_, member)| member.learner)
+        .map(|(name, _)| name.as_ref())
         .collect();
-    json!({ "members": members })
+    let members: serde_json::Map<String, Value> = members
+        .map(|(name, member)| (name.to_string(), json!(member.address.to_string())))
+        .collect();
+    json!({ "members": members, "learners": learners })
 }

@@ -14,28 +14,24 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::MissedTickBehavior;
 
-use crate::bugs::Bugs;
-use crate::raft::{Config, Members, Message, Name, Role};
+use crate::bugs::{Bug, Bugs};
+use crate::raft::{Config, Members, Message, Name, Reads, Role, TICK_MS, Time};
 use crate::replica::{Answer, BadState, Call, Output, Replica};
 use crate::storage::{Storage, StorageError};
-use crate::transport::{Tcp, Transport};
+use crate::transport::{self, Tcp, Transport, Udp};
 
-/// How often the replica is told the time when nothing else happens.
-const TICK: Duration = Duration::from_millis(10);
 /// How many inputs are taken together.
 const BATCH_INPUTS_MAX: usize = 1024;
 /// How many calls may wait to be taken up.
 const CALLS_QUEUED_MAX: usize = 4096;
 /// How many calls may wait for their answer.
 const CALLS_WAITING_MAX: usize = 16 * 1024;
-/// How many bytes of a snapshot go into one message.
-const CHUNK_BYTES: usize = 256 * 1024;
 
 /// How a node is set up.
 #[derive(Debug, Clone)]
@@ -60,6 +56,10 @@ pub struct Settings {
     pub election_ms: u64,
     /// A snapshot is taken after so many entries.
     pub snapshot_entries: u64,
+    /// What there is between the nodes.
+    pub transport: transport::Kind,
+    /// What a leader does before it answers a read.
+    pub reads: Reads,
 }
 
 /// Why a node cannot run, or cannot go on.
@@ -138,12 +138,14 @@ async fn start(
         name: settings.node.clone(),
         heartbeat_ms: settings.heartbeat_ms,
         election_ms: settings.election_ms,
-        chunk_bytes: CHUNK_BYTES,
+        message_bytes: settings.transport.message_bytes(),
+        reads: settings.reads,
         bugs: settings.bugs,
         seed: entropy(),
     };
-    let replica = Replica::new(config, recovered, settings.snapshot_entries, 0)?;
-    let (transport, arrivals) = Tcp::new(for_peers, peers_address);
+    let started = Instant::now();
+    let replica = Replica::new(config, recovered, settings.snapshot_entries, now(started))?;
+    let (transport, arrivals) = connect(settings.transport, for_peers, peers_address).await?;
     let (calls, called) = mpsc::channel(CALLS_QUEUED_MAX);
     let node = Rc::new(Node {
         settings,
@@ -156,7 +158,7 @@ async fn start(
         storage,
         transport,
         report,
-        started: Instant::now(),
+        started,
         waiting: HashMap::new(),
         next_token: 0,
     };
@@ -167,7 +169,7 @@ fn own_address(settings: &Settings) -> Result<IpAddr, ServerError> {
     settings
         .cluster
         .get(&settings.node)
-        .copied()
+        .map(|member| member.address)
         .ok_or_else(|| ServerError::NotInCluster {
             node: settings.node.clone(),
             known: settings
@@ -188,6 +190,41 @@ async fn listen(address: SocketAddr, whom: &'static str) -> Result<TcpListener, 
     })
 }
 
+/// The transport, and what arrives by it.
+async fn connect(
+    kind: transport::Kind,
+    listener: TcpListener,
+    address: SocketAddr,
+) -> Result<(Box<dyn Transport>, mpsc::Receiver<Message>), ServerError> {
+    Ok(match kind {
+        transport::Kind::Tcp => {
+            let (tcp, arrivals) = Tcp::new(listener, address);
+            (Box::new(tcp), arrivals)
+        }
+        transport::Kind::Udp => {
+            let whom = "other nodes";
+            let socket = UdpSocket::bind(address).await;
+            let socket = socket.map_err(|cause| ServerError::Listen {
+                address,
+                whom,
+                cause,
+            })?;
+            let (udp, arrivals) = Udp::new(socket, listener, address);
+            (Box::new(udp), arrivals)
+        }
+    })
+}
+
+/// What the node's clocks show.
+fn now(started: Instant) -> Time {
+    let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    Time {
+        ms: ms(started.elapsed()),
+        wall_ms: wall.map_or(0, ms),
+    }
+}
+
 /// A seed unlike that of other nodes: the standard library seeds its hash maps from the system.
 fn entropy() -> u64 {
     use std::hash::{BuildHasher, RandomState};
@@ -198,7 +235,7 @@ fn entropy() -> u64 {
 struct Driver<R> {
     node: Rc<Node>,
     storage: Storage,
-    transport: Tcp,
+    transport: Box<dyn Transport>,
     report: R,
     started: Instant,
     waiting: HashMap<u64, oneshot::Sender<Answer>>,
@@ -217,7 +254,13 @@ impl<R: FnMut(&str)> Driver<R> {
         mut arrivals: mpsc::Receiver<Message>,
         mut called: mpsc::Receiver<Waiting>,
     ) -> Result<Infallible, ServerError> {
-        let mut ticks = tokio::time::interval(TICK);
+        // With this bug, nodes have to stand at the same moment for it to matter: they look at
+        // their clocks often.
+        let tick_ms = match self.node.settings.bugs.has(Bug::FixedElectionTimeout) {
+            true => 1,
+            false => TICK_MS,
+        };
+        let mut ticks = tokio::time::interval(Duration::from_millis(tick_ms));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         self.log("started");
         loop {
@@ -228,8 +271,9 @@ impl<R: FnMut(&str)> Driver<R> {
             };
             // Tasks that are ready too may add to the batch.
             tokio::task::yield_now().await;
-            let now_ms = self.now_ms();
-            self.node.replica.borrow_mut().tick(now_ms);
+            // Read after whatever is in the batch had arrived: a lease that lasts now lasted then.
+            let now = now(self.started);
+            self.node.replica.borrow_mut().tick(now);
             self.take(first);
             for _ in 0..BATCH_INPUTS_MAX {
                 if let Ok(message) = arrivals.try_recv() {
@@ -298,15 +342,11 @@ impl<R: FnMut(&str)> Driver<R> {
             let address = members
                 .get(&message.to)
                 .or_else(|| cluster.get(&message.to));
-            if let Some(&address) = address {
+            if let Some(member) = address {
                 self.transport
-                    .send(SocketAddr::new(address, *peer_port), message);
+                    .send(SocketAddr::new(member.address, *peer_port), message);
             }
         }
-    }
-
-    fn now_ms(&self) -> u64 {
-        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     fn log(&mut self, line: &str) {
@@ -316,7 +356,7 @@ impl<R: FnMut(&str)> Driver<R> {
             let (node, term) = (&self.node.settings.node, raft.term());
             format!(
                 "{:>8} ms  {node} {} term {term}: {line}",
-                self.now_ms(),
+                now(self.started).ms,
                 role(raft.role())
             )
         };

@@ -1,4 +1,5 @@
 use std::fs;
+use std::net::IpAddr;
 
 use tempfile::TempDir;
 
@@ -11,6 +12,7 @@ fn entries(indexes: std::ops::RangeInclusive<u64>, term: u64) -> Vec<Arc<Entry>>
             Arc::new(Entry {
                 index,
                 term,
+                time_ms: 0,
                 payload: Payload::Noop,
             })
         })
@@ -26,8 +28,8 @@ fn hard_state(term: u64) -> HardState {
 
 fn members() -> Members {
     Members::from([
-        ("n1".into(), [10, 0, 0, 1].into()),
-        ("n2".into(), [10, 0, 0, 2].into()),
+        ("n1".into(), IpAddr::from([10, 0, 0, 1]).into()),
+        ("n2".into(), IpAddr::from([10, 0, 0, 2]).into()),
     ])
 }
 
@@ -164,6 +166,7 @@ fn a_snapshot_replaces_the_log_and_what_follows_is_kept() {
     let snapshot = Arc::new(Snapshot {
         index: 4,
         term: 2,
+        time_ms: 0,
         members: members(),
         data: vec![1, 2, 3],
     });

@@ -30,7 +30,7 @@ fn the_list_of_bugs_has_them_all() {
     assert_eq!(status, Some(0));
     for bug in Bug::ALL {
         assert!(
-            stdout.contains(&format!("{bug}\n")) && stdout.contains(bug.section()),
+            stdout.contains(&format!("{bug}\n")) && stdout.contains(bug.source()),
             "{bug}"
         );
     }

@@ -1,66 +1,146 @@
-//! A disk that keeps what was synced and, when the power goes, forgets the rest.
+//! A disk that keeps what was synced and, when the power goes, forgets what was not: all of it, or
+//! none, or some. On it runs the storage of the real node.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
 
-use raft_kv::raft::{LogImage, Members, Recovered, Write};
+use raft_kv::raft::Chance;
+use raft_kv::storage::Files;
+
+/// A file is known by a number, as names change.
+type Number = u64;
 
 #[derive(Debug, Clone, Default)]
 struct Content {
-    log: LogImage,
-    snapshot: Option<Arc<raft_kv::raft::Snapshot>>,
+    bytes: Vec<u8>,
+    synced: Vec<u8>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Disk {
-    synced: Content,
-    written: Content,
-    /// Writes to the log are not synced; replacing files is.
-    skip_sync: bool,
+    files: BTreeMap<Number, Content>,
+    names: BTreeMap<String, Number>,
+    synced_names: BTreeMap<String, Number>,
+    numbers: Number,
+    /// Every sync fails, and nothing gets to the disk.
+    pub sync_fails: bool,
 }
 
 impl Disk {
-    pub fn new(members: &Members, skip_sync: bool) -> Disk {
-        let log = LogImage {
-            members: members.clone(),
-            ..LogImage::default()
-        };
-        let content = Content {
-            log,
-            snapshot: None,
-        };
-        Disk {
-            synced: content.clone(),
-            written: content,
-            skip_sync,
+    /// The power goes. Of what was not synced, chance keeps as much as it likes.
+    pub fn lose_power(&mut self, chance: &mut Chance) {
+        if chance.below(2) == 0 {
+            self.names = self.synced_names.clone();
         }
-    }
-
-    pub fn write(&mut self, writes: Vec<Write>) {
-        let mut sync = !self.skip_sync;
-        let log = &mut self.written.log;
-        for write in writes {
-            match write {
-                Write::HardState(hard_state) => log.hard_state = hard_state,
-                Write::Truncate(from) => log.entries.retain(|entry| entry.index < from),
-                Write::Append(entries) => log.entries.extend(entries),
-                Write::Snapshot(snapshot, image) => {
-                    *log = image;
-                    self.written.snapshot = Some(snapshot);
-                    sync = true;
-                }
+        self.synced_names = self.names.clone();
+        for content in self.files.values_mut() {
+            let Content { bytes, synced } = content;
+            // What was appended may have got there in part; a file that was cut has it all.
+            if bytes.starts_with(synced) {
+                let more = bytes.len() - synced.len();
+                let kept =
+                    [0, more, chance.below(more as u64 + 1) as usize][chance.below(3) as usize];
+                synced.extend_from_slice(&bytes[synced.len()..][..kept]);
             }
-        }
-        if sync {
-            self.synced = self.written.clone();
+            *bytes = synced.clone();
         }
     }
 
-    pub fn lose_power(&mut self) {
-        self.written = self.synced.clone();
+    /// Flips a bit of the log, behind its first record.
+    pub fn flip_bit(&mut self, chance: &mut Chance) -> bool {
+        let Some(content) = self
+            .names
+            .get("log")
+            .and_then(|number| self.files.get_mut(number))
+        else {
+            return false;
+        };
+        let length = content
+            .bytes
+            .get(..4)
+            .and_then(|bytes| bytes.try_into().ok());
+        let first = 16 + length.map_or(0, u32::from_le_bytes) as usize;
+        let behind = content.bytes.len().saturating_sub(first) as u64;
+        if behind < 64 {
+            return false;
+        }
+        let place = first + chance.below(behind) as usize;
+        content.bytes[place] ^= 1 << chance.below(8);
+        content.synced = content.bytes.clone();
+        true
     }
 
-    pub fn read(&self) -> Recovered {
-        let Content { log, snapshot } = self.written.clone();
-        Recovered { log, snapshot }
+    fn content(&mut self, name: &str) -> io::Result<&mut Content> {
+        let number = self.names.get(name).ok_or(io::ErrorKind::NotFound)?;
+        self.files
+            .get_mut(number)
+            .ok_or(io::ErrorKind::NotFound.into())
+    }
+}
+
+impl Files for Disk {
+    fn path(&self, name: &str) -> PathBuf {
+        name.into()
+    }
+
+    fn read(&mut self, name: &str) -> io::Result<Option<Vec<u8>>> {
+        Ok(self.content(name).ok().map(|content| content.bytes.clone()))
+    }
+
+    fn create(&mut self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        self.numbers += 1;
+        let bytes = bytes.to_vec();
+        let synced = Vec::new();
+        self.files.insert(self.numbers, Content { bytes, synced });
+        self.names.insert(name.to_owned(), self.numbers);
+        Ok(())
+    }
+
+    fn append(&mut self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        self.content(name)?.bytes.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn cut(&mut self, name: &str, bytes: u64) -> io::Result<()> {
+        self.content(name)?.bytes.truncate(bytes as usize);
+        Ok(())
+    }
+
+    fn sync(&mut self, name: &str) -> io::Result<()> {
+        if self.sync_fails {
+            return Err(io::Error::other("the disk is broken"));
+        }
+        let content = self.content(name)?;
+        // Only what is new is copied: a log is synced often.
+        match content.bytes.starts_with(&content.synced) {
+            true => {
+                let known = content.synced.len();
+                content.synced.extend_from_slice(&content.bytes[known..]);
+            }
+            false => content.synced = content.bytes.clone(),
+        }
+        Ok(())
+    }
+
+    fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
+        let number = self.names.remove(from).ok_or(io::ErrorKind::NotFound)?;
+        self.names.insert(to.to_owned(), number);
+        let (names, synced) = (&self.names, &self.synced_names);
+        self.files.retain(|number, _| {
+            names
+                .values()
+                .chain(synced.values())
+                .any(|kept| kept == number)
+        });
+        Ok(())
+    }
+
+    fn sync_folder(&mut self) -> io::Result<()> {
+        if self.sync_fails {
+            return Err(io::Error::other("the disk is broken"));
+        }
+        self.synced_names = self.names.clone();
+        Ok(())
     }
 }

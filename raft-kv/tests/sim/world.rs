@@ -4,9 +4,10 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::net::{IpAddr, Ipv4Addr};
 
-use raft_kv::raft::{Chance, Config, MemberChange, Members, Message, Name};
+use raft_kv::Bugs;
+use raft_kv::raft::{Chance, Config, MemberChange, Members, Message, Name, Reads, Time, Write};
 use raft_kv::replica::{Answer, Call, Replica};
-use raft_kv::{Bug, Bugs};
+use raft_kv::storage::{Storage, StorageError};
 
 use crate::clients::{self, Client, KEYS, Operation};
 use crate::disk::Disk;
@@ -32,6 +33,9 @@ pub struct Stats {
     pub cuts: u64,
     pub installs: u64,
     pub changes: u64,
+    pub jumps: u64,
+    pub broken_disks: u64,
+    pub torn: u64,
 }
 
 impl std::ops::AddAssign for Stats {
@@ -44,7 +48,25 @@ impl std::ops::AddAssign for Stats {
         self.cuts += other.cuts;
         self.installs += other.installs;
         self.changes += other.changes;
+        self.jumps += other.jumps;
+        self.broken_disks += other.broken_disks;
+        self.torn += other.torn;
     }
+}
+
+/// What kind of world it is, besides what the seed says.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Setting {
+    pub bugs: Bugs,
+    /// How leaders answer reads; the seed says where this does not.
+    pub reads: Option<Reads>,
+    /// Bits flip on the disks of nodes that are down: of two nodes at most.
+    pub flips: bool,
+    /// A network so slow that candidates never hear of each other in time, and no trouble but
+    /// leaders that die.
+    pub slow: bool,
+    /// Snapshots are taken after so many entries; the seed says where this does not.
+    pub snapshot_entries: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -57,6 +79,7 @@ enum Event {
     Restart(usize),
     Resume(usize),
     Heal,
+    RepairDisk(usize),
     ChangeMembers,
     Compare,
 }
@@ -64,7 +87,16 @@ enum Event {
 struct Node {
     name: Name,
     replica: Option<Replica>,
-    disk: Disk,
+    storage: Option<Storage<Disk>>,
+    /// The disk of a node that is down.
+    disk: Option<Disk>,
+    /// Its members when it begins.
+    members: Members,
+    /// How far its time of day is from the right one, and since when it stands still.
+    ahead_ms: i64,
+    frozen_ms: Option<u64>,
+    /// It was damaged, and will not come back.
+    flipped: bool,
     paused: bool,
     /// What arrives while paused.
     inbox: Vec<Message>,
@@ -72,7 +104,8 @@ struct Node {
 
 pub struct World {
     chance: Chance,
-    bugs: Bugs,
+    setting: Setting,
+    reads: Reads,
     now: u64,
     sequence: u64,
     events: BinaryHeap<Reverse<(u64, u64)>>,
@@ -99,19 +132,23 @@ fn address(number: usize) -> IpAddr {
 }
 
 impl World {
-    pub fn new(seed: u64, bugs: Bugs) -> World {
+    pub fn new(seed: u64, setting: Setting) -> World {
         let mut chance = Chance::new(seed);
         let all: Members = (1..=NODES)
-            .map(|number| (format!("n{number}").into(), address(number)))
+            .map(|number| (format!("n{number}").into(), address(number).into()))
             .collect();
         let node = |number: usize| {
             let name: Name = format!("n{number}").into();
             let members = all.get(&name).map(|_| all.clone()).unwrap_or_default();
-            let disk = Disk::new(&members, bugs.has(Bug::SkipFsync));
             Node {
                 name,
                 replica: None,
-                disk,
+                storage: None,
+                disk: Some(Disk::default()),
+                members,
+                ahead_ms: 0,
+                frozen_ms: None,
+                flipped: false,
                 paused: false,
                 inbox: Vec::new(),
             }
@@ -119,7 +156,11 @@ impl World {
         let nodes = (1..=NODES + 1).map(node).collect();
 
         let mut world = World {
-            bugs,
+            setting,
+            reads: setting.reads.unwrap_or(match chance.below(2) {
+                0 => Reads::ReadIndex,
+                _ => Reads::Lease,
+            }),
             now: 0,
             sequence: 0,
             events: BinaryHeap::new(),
@@ -129,9 +170,9 @@ impl World {
             history: Vec::new(),
             tokens: 0,
             cut: BTreeSet::new(),
-            lost: [0, 5, 50][chance.below(3) as usize],
-            doubled: [0, 5, 50][chance.below(3) as usize],
-            late: [0, 5, 50][chance.below(3) as usize],
+            lost: [0, 5, 50, 150][chance.below(4) as usize],
+            doubled: [0, 5, 50, 150][chance.below(4) as usize],
+            late: [0, 5, 50, 150][chance.below(4) as usize],
             crashes_while_writing: [0, 5, 20, 150][chance.below(4) as usize],
             snapshot_entries: [10, 40, 10_000][chance.below(3) as usize],
             changes_members: chance.below(2) == 0,
@@ -139,13 +180,19 @@ impl World {
             stats: Stats::default(),
             chance,
         };
-        world.prepare();
+        if let Some(entries) = setting.snapshot_entries {
+            world.snapshot_entries = entries;
+        }
+        if setting.slow {
+            (world.lost, world.doubled, world.late) = (0, 0, 0);
+            (world.crashes_while_writing, world.changes_members) = (0, false);
+        }
         world
     }
 
-    fn prepare(&mut self) {
+    fn prepare(&mut self) -> Result<(), String> {
         for index in 0..self.nodes.len() {
-            self.start(index);
+            self.start(index)?;
             let first = self.chance.below(TICK);
             self.schedule(first, Event::Tick(index));
         }
@@ -157,10 +204,12 @@ impl World {
         if self.changes_members {
             self.schedule(1_500 * MS, Event::ChangeMembers);
         }
+        Ok(())
     }
 
     /// Runs to the end. An error is a property that does not hold.
     pub fn run(mut self) -> Result<Stats, String> {
+        self.prepare()?;
         while let Some(Reverse((at, sequence))) = self.events.pop() {
             if at > END {
                 break;
@@ -204,9 +253,14 @@ impl World {
                 }
             }
             Event::Trouble => self.trouble()?,
-            Event::Restart(index) => self.start(index),
+            Event::Restart(index) => self.start(index)?,
             Event::Resume(index) => self.resume(index)?,
             Event::Heal => self.cut.clear(),
+            Event::RepairDisk(index) => {
+                if let Some(storage) = &mut self.nodes[index].storage {
+                    storage.files().sync_fails = false;
+                }
+            }
             Event::ChangeMembers => self.change_members()?,
             Event::Compare => {
                 self.schedule(500 * MS, Event::Compare);
@@ -216,35 +270,64 @@ impl World {
         Ok(())
     }
 
-    fn start(&mut self, index: usize) {
-        let (seed, chunk_bytes) = (self.chance.next_u64(), 64 + self.chance.below(512) as usize);
-        let (bugs, now_ms) = (self.bugs, self.now / MS);
+    fn start(&mut self, index: usize) -> Result<(), String> {
+        let (seed, message_bytes) = (self.chance.next_u64(), 64 + self.chance.below(512) as usize);
+        let (bugs, time) = (self.setting.bugs, self.time(index));
         let node = &mut self.nodes[index];
-        if node.replica.is_some() {
-            return;
-        }
-        let name = node.name.clone();
+        let Some(mut disk) = node.disk.take() else {
+            return Ok(());
+        };
+        disk.sync_fails = false;
+        let (storage, recovered) = match Storage::on(disk, &node.members, bugs) {
+            Ok(opened) => opened,
+            // It stays down, as it should.
+            Err(StorageError::Damaged { .. }) if node.flipped => return Ok(()),
+            Err(error) => return Err(format!("{} does not start: {error}", node.name)),
+        };
         let config = Config {
-            name,
+            name: node.name.clone(),
             heartbeat_ms: 50,
             election_ms: 300,
-            chunk_bytes,
+            message_bytes,
+            reads: self.reads,
             bugs,
             seed,
         };
-        let replica = Replica::new(config, node.disk.read(), self.snapshot_entries, now_ms);
-        node.replica = Some(replica.expect("a snapshot written by a replica holds its state"));
+        let replica = Replica::new(config, recovered, self.snapshot_entries, time);
+        node.replica = Some(replica.map_err(|error| format!("{}: {error}", node.name))?);
+        node.storage = Some(storage);
+        Ok(())
     }
 
+    fn time(&self, index: usize) -> Time {
+        /// Some day in 2020.
+        const BEGIN_MS: u64 = 1_600_000_000_000;
+        let node = &self.nodes[index];
+        let ms = self.now / MS;
+        let wall_ms = BEGIN_MS + node.frozen_ms.unwrap_or(ms);
+        Time {
+            ms,
+            wall_ms: wall_ms.saturating_add_signed(node.ahead_ms),
+        }
+    }
+
+    /// The node dies, and the power with it.
     fn crash(&mut self, index: usize, within: u64) {
         let node = &mut self.nodes[index];
-        if node.replica.take().is_none() {
+        let Some(storage) = node.storage.take() else {
             return;
-        }
-        // Nothing that was synced may be lost with the power.
-        node.disk.lose_power();
+        };
+        node.replica = None;
+        let mut disk = storage.into_files();
+        disk.lose_power(&mut self.chance);
         node.inbox.clear();
         node.paused = false;
+        let flipped = self.nodes.iter().filter(|node| node.flipped).count();
+        let node = &mut self.nodes[index];
+        if self.setting.flips && (node.flipped || flipped < 2) && self.chance.below(2) == 0 {
+            node.flipped |= disk.flip_bit(&mut self.chance);
+        }
+        node.disk = Some(disk);
         self.stats.crashes += 1;
         let delay = 10 * MS + self.chance.below(within);
         self.schedule(delay, Event::Restart(index));
@@ -252,12 +335,12 @@ impl World {
 
     /// Gives a node an input and does what it says, unless it dies over it.
     fn step(&mut self, index: usize, input: impl FnOnce(&mut Replica)) -> Result<(), String> {
-        let now_ms = self.now / MS;
+        let time = self.time(index);
         let node = &mut self.nodes[index];
         let Some(replica) = node.replica.as_mut().filter(|_| !node.paused) else {
             return Ok(());
         };
-        replica.tick(now_ms);
+        replica.tick(time);
         input(replica);
         while let Some(replica) = self.nodes[index].replica.as_mut() {
             let output = replica.output().map_err(|error| error.to_string())?;
@@ -275,12 +358,7 @@ impl World {
                 .filter(|note| note.contains("installs"));
             self.stats.installs += installs.count() as u64;
             self.send_all(output.actions.early);
-            if !output.actions.writes.is_empty() && self.dies_now() {
-                self.crash(index, 1_000 * MS);
-                break;
-            }
-            self.nodes[index].disk.write(output.actions.writes);
-            if self.dies_now() {
+            if !self.write(index, output.actions.writes)? {
                 self.crash(index, 1_000 * MS);
                 break;
             }
@@ -294,6 +372,31 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    /// Whether the node survives it. It may die before, in the middle, or after; and it does when
+    /// the disk fails.
+    fn write(&mut self, index: usize, writes: Vec<Write>) -> Result<bool, String> {
+        let (empty, dies) = (writes.is_empty(), self.dies_now());
+        let when = self.chance.below(3);
+        let Some(storage) = &mut self.nodes[index].storage else {
+            return Ok(false);
+        };
+        if dies && !empty && when == 0 {
+            return Ok(false);
+        }
+        if dies && !empty && when == 1 {
+            // Written, in part synced, and then the power is gone.
+            storage.files().sync_fails = true;
+            self.stats.torn += 1;
+            drop(storage.write(writes));
+            return Ok(false);
+        }
+        match storage.write(writes) {
+            Ok(()) => Ok(!dies),
+            Err(StorageError::Io { .. }) => Ok(false),
+            Err(error) => Err(error.to_string()),
+        }
     }
 
     fn dies_now(&mut self) -> bool {
@@ -317,6 +420,9 @@ impl World {
     }
 
     fn delay(&mut self) -> u64 {
+        if self.setting.slow {
+            return 20 * MS + self.chance.below(3 * MS);
+        }
         let late = self.now < TROUBLE_ENDS && self.chance.below(1000) < self.late;
         200 + self.chance.below(if late { 400 * MS } else { 3 * MS })
     }
@@ -431,7 +537,19 @@ impl World {
         self.schedule(next, Event::Trouble);
         let lasts = 100 * MS + self.chance.below(1_500 * MS);
         let victim = self.victim();
-        match self.chance.below(8) {
+        let kind = match self.setting.slow {
+            true => 0,
+            false => self.chance.below(12),
+        };
+        match kind {
+            8 | 9 => self.set_clock(victim),
+            10 => {
+                if let Some(storage) = &mut self.nodes[victim].storage {
+                    storage.files().sync_fails = true;
+                    self.stats.broken_disks += 1;
+                    self.schedule(lasts, Event::RepairDisk(victim));
+                }
+            }
             0 | 1 => self.crash(victim, lasts),
             2 => {
                 for index in 0..self.nodes.len() {
@@ -451,6 +569,21 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    /// The time of day jumps, forward or back, a little or by hours; or it stands still.
+    fn set_clock(&mut self, victim: usize) {
+        self.stats.jumps += 1;
+        let (kind, amount) = (self.chance.below(5), self.chance.below(3_000) as i64);
+        let now_ms = self.now / MS;
+        let node = &mut self.nodes[victim];
+        match kind {
+            0 => node.ahead_ms += amount,
+            1 => node.ahead_ms -= amount,
+            2 => node.ahead_ms += 7_200_000,
+            3 => node.frozen_ms = Some(now_ms),
+            _ => node.frozen_ms = None,
+        }
     }
 
     /// A leader as often as not.
@@ -497,14 +630,16 @@ impl World {
         self.schedule(next, Event::ChangeMembers);
         let number = self.chance.below(self.nodes.len() as u64) as usize;
         let name = self.nodes[number].name.clone();
-        let change = match self.chance.below(2) {
-            0 => MemberChange::Add(name, address(number + 1)),
+        let change = match self.chance.below(4) {
+            0 | 1 => MemberChange::Add(name, address(number + 1)),
+            2 => MemberChange::AddLearner(name, address(number + 1)),
             _ => MemberChange::Remove(name),
         };
         for index in 0..self.nodes.len() {
             let mut members = 0;
             if let Some(replica) = &self.nodes[index].replica {
-                members = replica.raft().members().len();
+                let all = replica.raft().members().values();
+                members = all.filter(|member| !member.learner).count();
             }
             // At least three stay, or the loss of one node would be the loss of a majority.
             if members > 3 || matches!(change, MemberChange::Add(..)) {

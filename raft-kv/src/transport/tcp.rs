@@ -1,7 +1,5 @@
-//! How messages reach the other nodes. The seam is [`Transport`]; what there is so far is TCP:
-//! one outgoing connection per peer, on which frames (length, then a list of messages) are sent.
-//!
-//! A transport may lose, double and reorder: consensus expects it. It never blocks the node.
+//! Messages over TCP: one outgoing connection per peer, on which frames (length, then a list of
+//! messages) are sent.
 
 use std::collections::HashMap;
 use std::io;
@@ -15,12 +13,11 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
+use super::{ARRIVED_MESSAGES_MAX, Transport};
 use crate::raft::{Message, Name};
 
 /// How many messages may wait for one peer; beyond it new ones are dropped.
 const WAITING_MESSAGES_MAX: usize = 1024;
-/// How many messages arrived may wait for the node.
-const ARRIVED_MESSAGES_MAX: usize = 4096;
 /// How many messages go into one frame.
 const FRAME_MESSAGES_MAX: usize = 256;
 /// The largest frame that is read.
@@ -35,12 +32,6 @@ const UNACKNOWLEDGED_MS_MAX: u32 = 500;
 const IDLE_TIMEOUT: Duration = Duration::from_secs(600);
 /// How long to wait before connecting again.
 const RECONNECT_PAUSE: Duration = Duration::from_millis(75);
-
-/// Carries messages to other nodes, without promise.
-pub trait Transport {
-    /// Sends a message towards a node, or drops it. Returns at once.
-    fn send(&mut self, to: SocketAddr, message: Message);
-}
 
 /// Messages over TCP. Lives within the `tokio` runtime, on a `LocalSet`.
 #[derive(Debug)]
@@ -59,14 +50,20 @@ impl Tcp {
     /// A transport that listens, and the messages that arrive.
     pub fn new(listener: TcpListener, local: SocketAddr) -> (Tcp, mpsc::Receiver<Message>) {
         let (arrived, arrivals) = mpsc::channel(ARRIVED_MESSAGES_MAX);
+        (Tcp::into_channel(listener, local, arrived), arrivals)
+    }
+
+    /// A transport that listens and hands on what arrives.
+    pub(super) fn into_channel(
+        listener: TcpListener,
+        local: SocketAddr,
+        arrived: mpsc::Sender<Message>,
+    ) -> Tcp {
         tokio::task::spawn_local(accept(listener, arrived));
-        (
-            Tcp {
-                local,
-                peers: HashMap::new(),
-            },
-            arrivals,
-        )
+        Tcp {
+            local,
+            peers: HashMap::new(),
+        }
     }
 }
 

@@ -1,0 +1,178 @@
+//! Bugs of replication and commitment.
+
+use super::{Bug, Facts, Property, Recipe};
+
+pub(super) const FACTS: &[Facts] = &[
+    Facts {
+        bug: Bug::CommitOldTerm,
+        name: "commit-old-term",
+        summary: "a leader commits entries of earlier terms by counting replicas (and sends one \
+                  entry at a time, so that some followers have what others lack)",
+        needs: "three changes of leader, each within moments of the one before, with entries \
+                partly replicated",
+        symptom: "acknowledged writes vanish",
+        source: "P 5.4.2, figure 8; canonical/raft #336",
+        breaks: Property::LeaderCompleteness,
+        recipe: Recipe {
+            options: "--workload register --time 20s --system-option transport=udp \
+                      --faults loss,delay,kill,partition --fault-interval 300ms \
+                      --fault-duration 500ms",
+            schedule: "",
+        },
+    },
+    Facts {
+        bug: Bug::AckBeforeCommit,
+        name: "ack-before-commit",
+        summary: "writes are acknowledged when the leader has appended them, before a majority \
+                  has",
+        needs: "a leader killed or cut off under load",
+        symptom: "acknowledged writes vanish",
+        source: "P 5.3",
+        breaks: Property::Linearizability,
+        recipe: Recipe {
+            options: "--workload kv --time 10s --faults partition --fault-interval 1s \
+                      --fault-duration 800ms",
+            schedule: "",
+        },
+    },
+    Facts {
+        bug: Bug::ApplyBeforeCommit,
+        name: "apply-before-commit",
+        summary: "entries are applied, and answered, when they are appended, and stay applied \
+                  when they are replaced",
+        needs: "a leader cut off under load that comes back",
+        symptom: "writes that were read vanish, or are there again",
+        source: "P 5.3",
+        breaks: Property::StateMachineSafety,
+        recipe: Recipe {
+            options: "--workload register --time 10s --faults partition --fault-interval 1s \
+                      --fault-duration 800ms",
+            schedule: "",
+        },
+    },
+    Facts {
+        bug: Bug::CommitPastMatch,
+        name: "commit-past-match",
+        summary: "a follower takes over the leader's commit index beyond the entries known to \
+                  match, and applies whatever it has there (heartbeats go ahead of entries, and \
+                  clients of a leader cut off, which does not doubt itself, wait to learn what \
+                  became of their writes)",
+        needs: "a deposed leader with entries of its own that comes back under another",
+        symptom: "acknowledged writes vanish",
+        source: "P figure 2, append rule 5",
+        breaks: Property::StateMachineSafety,
+        // A leader cut off acknowledges what it had when it comes back: most clients are at the
+        // new leader by then, and writes that follow at once would hide what is lost. So: many
+        // clients, many keys, and not too much done to them.
+        recipe: Recipe {
+            options: "--workload register --time 15s --clients 50 --rate 300 --keys 100 \
+                      --faults partition --fault-interval 1500ms --fault-duration 1500ms",
+            schedule: "",
+        },
+    },
+    Facts {
+        bug: Bug::NoPrevTermCheck,
+        name: "no-prev-term-check",
+        summary: "a follower appends wherever its log is long enough, without comparing the term \
+                  of the entry before",
+        needs: "a deposed leader with entries of its own that comes back under another",
+        symptom: "old values come back with the next leader",
+        source: "P 5.3",
+        breaks: Property::LogMatching,
+        recipe: Recipe {
+            options: "--workload register --time 10s --faults partition --fault-interval 1s \
+                      --fault-duration 800ms",
+            schedule: "",
+        },
+    },
+    Facts {
+        bug: Bug::TruncateAlways,
+        name: "truncate-always",
+        summary: "every append, even an empty or late one, truncates the log behind the entry it \
+                  builds on (a leader's last heartbeat is repeated behind the next)",
+        needs: "a change of leader under load",
+        symptom: "acknowledged writes vanish",
+        source: "P figure 2, append rule 3",
+        breaks: Property::LeaderCompleteness,
+        // What was truncated comes back with the next write: let that one take its time.
+        recipe: Recipe {
+            options: "--workload register --time 10s --rate 60 --keys 50 --faults kill,partition \
+                      --fault-interval 1s --fault-duration 800ms",
+            schedule: "",
+        },
+    },
+    Facts {
+        bug: Bug::KeepConflict,
+        name: "keep-conflict",
+        summary: "entries that are there are kept, though the leader sends others in their place",
+        needs: "a deposed leader with entries of its own that comes back under another",
+        symptom: "old values come back with the next leader",
+        source: "P figure 2, append rule 3",
+        breaks: Property::StateMachineSafety,
+        recipe: Recipe {
+            options: "--workload register --time 10s --faults partition --fault-interval 1s \
+                      --fault-duration 800ms",
+            schedule: "",
+        },
+    },
+    Facts {
+        bug: Bug::DuplicateAppend,
+        name: "duplicate-append",
+        summary: "entries that are in the log already are put behind the others once more",
+        needs: "packets that come twice, and a change of leader",
+        symptom: "the next leader has another history: values of long ago, lost writes",
+        source: "P figure 2, append rule 4",
+        breaks: Property::LogMatching,
+        recipe: Recipe {
+            options: "--workload register --time 10s --system-option transport=udp \
+                      --faults duplicate,kill --fault-interval 1s --fault-duration 800ms",
+            schedule: "",
+        },
+    },
+    Facts {
+        bug: Bug::MatchFromReplyOrder,
+        name: "match-from-reply-order",
+        summary: "the answer to one append is taken for the answer to all that were sent since, \
+                  as if nothing were lost or overtaken on the way",
+        needs: "packets lost or late, and a leader killed or cut off",
+        symptom: "acknowledged writes vanish",
+        source: "P figure 2 (matchIndex)",
+        breaks: Property::LeaderCompleteness,
+        recipe: Recipe {
+            options: "--workload register --time 10s --system-option transport=udp \
+                      --faults loss,delay,kill,partition --fault-interval 500ms \
+                      --fault-duration 1s",
+            schedule: "",
+        },
+    },
+    Facts {
+        bug: Bug::HeartbeatCountsAsMatch,
+        name: "heartbeat-counts-as-match",
+        summary: "that a follower accepts an empty append is taken to mean that it has the whole \
+                  log",
+        needs: "a follower that is heard but lags, and a leader killed or cut off",
+        symptom: "acknowledged writes vanish",
+        source: "P 5.3",
+        breaks: Property::LeaderCompleteness,
+        recipe: Recipe {
+            options: "--workload register --time 10s --system-option transport=udp \
+                      --faults loss,kill,partition --fault-interval 500ms --fault-duration 1s",
+            schedule: "",
+        },
+    },
+    Facts {
+        bug: Bug::DeposedLeaderAppends,
+        name: "deposed-leader-appends",
+        summary: "for a moment after it was deposed a leader appends what clients still send it, \
+                  in the term of its successor",
+        needs: "a leader deposed under load",
+        symptom: "values that nobody acknowledged are there, and others not, with the next leader",
+        source: "camunda/camunda #5360",
+        breaks: Property::LogMatching,
+        recipe: Recipe {
+            options: "--workload register --time 10s --faults partition --fault-interval 1s \
+                      --fault-duration 800ms",
+            schedule: "",
+        },
+    },
+];
