@@ -12,6 +12,7 @@ mod input;
 mod replay;
 mod run;
 mod runs;
+mod zoo;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -73,6 +74,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> End {
         Command::Replay(args) => replay::replay(&args),
         Command::Runs(args) => runs::runs(&args),
         Command::Campaign(args) => campaign::campaign(&args),
+        Command::Zoo(args) => zoo::zoo(&args),
         Command::Doctor(args) => doctor::doctor(&args),
         Command::RaftKv(args) => return End::Stage(raft_kv::cli::run(args)),
     })

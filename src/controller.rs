@@ -10,6 +10,7 @@ pub mod notice;
 mod conductor;
 mod driver;
 mod exits;
+mod membership;
 mod setup;
 mod signal;
 mod view;

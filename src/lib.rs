@@ -16,6 +16,7 @@ pub mod online;
 pub mod plan;
 pub mod reports;
 pub mod store;
+pub mod zoo;
 
 mod units;
 

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use faults::{Kind, Name, Profile, Rhythm, Schedule};
 use serde::{Deserialize, Serialize};
 
-pub use make::{make, reseed};
+pub use make::{make, reseed, set_schedule};
 
 mod make;
 
@@ -158,6 +158,9 @@ pub struct SystemPlan {
     /// The program that serves as a node; none for this one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub binary: Option<PathBuf>,
+    /// Options of the system's own, for every node: `transport = "udp"` for `--transport udp`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub options: BTreeMap<String, String>,
 }
 
 /// What the clients do.
@@ -280,6 +283,7 @@ impl Default for SystemPlan {
             nodes,
             bugs: Vec::new(),
             binary: None,
+            options: BTreeMap::new(),
         }
     }
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use faults::{CLIENTS, Clock, DiskRule, Distortion, Name, Spot, Target, TargetError, Unavailable};
+use faults::{CLIENTS, Clock, DiskRule, Distortion, Membership, Name, Spot, Target, TargetError, Unavailable};
 use histories::Value;
 
 use crate::clock::Keeper;
@@ -58,6 +58,7 @@ pub struct Cluster {
     clock_keeper: Keeper,
     /// Whether clocks can be changed here, once it was tried.
     clocks_tried: OnceLock<Result<(), Unavailable>>,
+    membership: Option<Box<dyn Membership + Send + Sync>>,
 }
 
 impl Cluster {
@@ -93,6 +94,7 @@ impl Cluster {
             clock_keeper: Keeper::default(),
             clocks_tried: OnceLock::new(),
             disks,
+            membership: None,
         };
         await_crashes(&cluster.nodes, crashes)?;
         for node in cluster.nodes.iter() {
@@ -103,6 +105,11 @@ impl Cluster {
             cluster.await_node(node, deadline, spec.ready_limit_ms)?;
         }
         Ok(cluster)
+    }
+
+    /// From now on members can be changed, by the interface of the system that the nodes run.
+    pub fn set_membership(&mut self, membership: Box<dyn Membership + Send + Sync>) {
+        self.membership = Some(membership);
     }
 
     /// Who has which address.
@@ -246,6 +253,16 @@ impl Target for Cluster {
 
     fn disks(&self) -> Result<&dyn faults::Disks, Unavailable> {
         self.disks.clone().map(|()| self as &dyn faults::Disks)
+    }
+
+    fn membership(&self) -> Result<&dyn Membership, Unavailable> {
+        match &self.membership {
+            Some(membership) => Ok(&**membership),
+            None => Err(Unavailable {
+                cause: "it is not known how the members of this system are changed".into(),
+                remedy: "choose a system whose members can be changed, such as raft-kv".into(),
+            }),
+        }
     }
 
     fn network(&self) -> Result<&dyn faults::Network, Unavailable> {

@@ -7,8 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use histories::Value;
 
 use crate::{
-    Clock, Clocks, DiskRule, Disks, Distortion, Link, Name, Network, NetworkAbility, Rule,
-    RuleCounts, Spot, Target, TargetError, Unavailable,
+    Clock, Clocks, DiskRule, Disks, Distortion, Link, Membership, Name, Network, NetworkAbility, Part, Rule, RuleCounts, Spot, Target, TargetError, Unavailable,
 };
 
 /// A shared log: what the cluster was told and what the ledger noted, in one order.
@@ -83,6 +82,7 @@ struct State {
     unsynced_bytes: i64,
     /// The rules of disks, by node and fault, with how often each changed something.
     disk_rules: BTreeMap<(Name, u64), i64>,
+    parts: BTreeMap<Name, Part>,
     /// Calls left before every call fails; `None` for never.
     calls_left: Option<usize>,
 }
@@ -109,6 +109,10 @@ impl Fake {
             counts: BTreeMap::new(),
             unsynced_bytes: 0,
             disk_rules: BTreeMap::new(),
+            parts: names
+                .iter()
+                .map(|name| (name.clone(), Part::Voter))
+                .collect(),
             calls_left: None,
         };
         Fake {
@@ -153,6 +157,10 @@ impl Fake {
         self.lock().nodes[node].0
     }
 
+    pub fn part_of(&self, node: &str) -> Part {
+        self.lock().parts[node]
+    }
+
     pub fn cuts(&self) -> Vec<Link> {
         let state = self.lock();
         let links: BTreeSet<&Link> = state.rules.iter().flat_map(|rule| &rule.links).collect();
@@ -185,6 +193,27 @@ impl Fake {
         state.calls_left = state.calls_left.map(|left| left - 1);
         self.log.push(what);
         Ok(state)
+    }
+}
+
+impl Membership for Fake {
+    fn change(
+        &self,
+        node: &str,
+        part: Part,
+        _leader: Option<&str>,
+        _wait_ms: u64,
+    ) -> Result<Value, TargetError> {
+        let mut state = self.call(format!("make {node} {part:?}"))?;
+        state.parts.insert(node.into(), part);
+        let names = |wanted: &[Part]| {
+            let parts = state.parts.iter().filter(|(_, part)| wanted.contains(part));
+            Value::List(parts.map(|(name, _)| Value::Text(name.clone())).collect())
+        };
+        Ok(Value::Map(vec![
+            ("members".into(), names(&[Part::Voter, Part::Learner])),
+            ("learners".into(), names(&[Part::Learner])),
+        ]))
     }
 }
 
@@ -240,6 +269,10 @@ impl Target for Fake {
     }
 
     fn disks(&self) -> Result<&dyn Disks, Unavailable> {
+        Ok(self)
+    }
+
+    fn membership(&self) -> Result<&dyn Membership, Unavailable> {
         Ok(self)
     }
 

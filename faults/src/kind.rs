@@ -8,10 +8,7 @@ use crate::draws::Draws;
 use crate::names::named;
 use crate::standing::Standing;
 use crate::{
-    BitFlip, ClockDrift, ClockFreeze, ClockJump, ClockStrobe, Corrupt, CrashPoint, Delay, DiskFull,
-    Duplicate, IoError, Kill, Link, Loss, LyingFsync, Name, Partition, Pause, PowerLoss, RateLimit,
-    RefuseConnections, Reorder, ResetConnections, SlowFsync, Target, TargetError, TornWrite,
-    Unavailable,
+    BitFlip, ClockDrift, ClockFreeze, ClockJump, ClockStrobe, Corrupt, CrashPoint, Delay, DiskFull, Duplicate, IoError, Kill, Link, Loss, LyingFsync, MemberChange, Name, Partition, Pause, PowerLoss, RateLimit, RefuseConnections, Reorder, ResetConnections, SlowFsync, Target, TargetError, TornWrite, Unavailable,
 };
 
 /// Declares the kinds: the struct that has a kind's parameters, and its name in plans, on command
@@ -101,6 +98,8 @@ kinds! {
     ClockFreeze = "clock-freeze",
     /// A clock of a node's processes that jumps to and fro, and is right again.
     ClockStrobe = "clock-strobe",
+    /// Nodes that leave the cluster, or lose their vote, and are given it back.
+    MemberChange = "member-change",
     /// A node killed, and everything lost that it had not made durable.
     PowerLoss = "power-loss",
     /// A node that crashes at a certain operation on its disk.
@@ -261,6 +260,8 @@ pub enum Undo {
     Nothing,
     /// Let the disks of these nodes work again, and start those nodes that ended of it.
     Mend(Vec<Name>),
+    /// Make these nodes members with a vote again.
+    Readmit(Vec<Name>),
 }
 
 /// What injecting or healing a fault did.

@@ -33,6 +33,7 @@ mod kind;
 mod ledger;
 mod loss;
 mod lying_fsync;
+mod member_change;
 mod names;
 mod network;
 mod packets;
@@ -74,6 +75,7 @@ pub use kind::{Action, Kind, Undo};
 pub use ledger::{Ledger, LedgerError, open_undos};
 pub use loss::Loss;
 pub use lying_fsync::LyingFsync;
+pub use member_change::MemberChange;
 pub use names::UnknownName;
 pub use network::{
     Checksums, Delays, Distribution, Link, Network, NetworkAbility, Rule, RuleCounts, Treatment,
@@ -93,5 +95,5 @@ pub use schedule::{
 };
 pub use shape::{Direction, Shape};
 pub use slow_fsync::SlowFsync;
-pub use target::{CLIENTS, Clock, Clocks, Distortion, Name, Target, TargetError, Unavailable};
 pub use torn_write::TornWrite;
+pub use target::{CLIENTS, Clock, Clocks, Distortion, Membership, Name, Part, Target, TargetError, Unavailable};

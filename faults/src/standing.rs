@@ -15,6 +15,8 @@ pub(crate) struct Standing {
     pub clocks: BTreeMap<(Name, Clock), Vec<(u64, Distortion)>>,
     /// The network's rules, each by the fault whose it is.
     pub rules: BTreeMap<u64, Rule>,
+    /// Nodes kept out of the cluster, or without a vote in it.
+    pub without_vote: Holds<Name>,
 }
 
 impl Standing {

@@ -51,6 +51,38 @@ pub trait Target: Send + Sync {
 
     /// The disks of the nodes, or why they cannot be touched here.
     fn disks(&self) -> Result<&dyn Disks, Unavailable>;
+
+    /// The members of the cluster, as the system under test counts them, or why they cannot be
+    /// changed here.
+    fn membership(&self) -> Result<&dyn Membership, Unavailable>;
+}
+
+/// The part that a node plays in the system's own count of its members.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// It has a vote.
+    Voter,
+    /// It is sent everything, and has no vote.
+    Learner,
+    /// It is no member.
+    Outside,
+}
+
+/// The members of the cluster, changed through the system's own interface.
+pub trait Membership {
+    /// Asks the leader to give a node this part, and waits at most so long until the cluster has
+    /// agreed. `leader` is who is taken for it and is asked first.
+    ///
+    /// Returns the members as the leader that was asked reports them afterwards: `{"leader" "n1"
+    /// "agreed" true "members" ["n1" "n2"] "learners" []}`. When the time is over and the cluster
+    /// has not agreed, `agreed` is false, and the change may still come about.
+    fn change(
+        &self,
+        node: &str,
+        part: Part,
+        leader: Option<&str>,
+        wait_ms: u64,
+    ) -> Result<Value, TargetError>;
 }
 
 named! {

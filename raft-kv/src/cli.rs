@@ -1,5 +1,6 @@
 //! The command line of a node, made to be a program of its own or a subcommand of another.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -99,6 +100,47 @@ pub fn run(args: Args) -> ExitCode {
     let Err(error) = server::serve(settings, say);
     say(&format!("raft-kv: {error}"));
     ExitCode::FAILURE
+}
+
+/// Options that are a node's own, and not what makes it one of a cluster.
+const OPTIONS: [&str; 5] = [
+    "heartbeat-ms",
+    "election-ms",
+    "snapshot-entries",
+    "transport",
+    "reads",
+];
+
+/// Whether a node would start with these options, given by their names without dashes.
+///
+/// # Errors
+/// What is wrong with them.
+pub fn check_options(options: &BTreeMap<String, String>) -> Result<(), String> {
+    let known = OPTIONS.join(", ");
+    if let Some(name) = options.keys().find(|name| !OPTIONS.contains(&&***name)) {
+        return Err(format!(
+            "raft-kv has no option `{name}` (hint: known: {known})"
+        ));
+    }
+    let node = [
+        "raft-kv",
+        "--node",
+        "n1",
+        "--cluster",
+        "n1=127.0.0.1",
+        "--data",
+        ".",
+    ];
+    let more = options
+        .iter()
+        .map(|(name, value)| format!("--{name}={value}"));
+    let args = node.into_iter().map(str::to_owned).chain(more);
+    let args = Args::try_parse_from(args).map_err(|error| {
+        let text = error.to_string();
+        let first = text.lines().next().unwrap_or_default();
+        first.trim_start_matches("error: ").to_owned()
+    })?;
+    settings(args).map(drop)
 }
 
 /// A line of the log. Where it cannot be written, as on a full disk, the node goes on without.

@@ -36,6 +36,8 @@ pub enum Command {
     Runs(RunsArgs),
     /// Run one seed after another within a time: what a nightly job calls
     Campaign(CampaignArgs),
+    /// Look for every bug of raft-kv, and say which were found and how soon
+    Zoo(ZooArgs),
     /// Say what this machine allows, what not, why, and how to change it
     Doctor(DoctorArgs),
     /// Serve as one node of the embedded system under test, a small Raft key-value store
@@ -126,6 +128,10 @@ pub struct PlanArgs {
     /// The program to run as a node instead of this one, with the same options as raft-kv
     #[arg(long, value_name = "FILE")]
     pub binary: Option<PathBuf>,
+    /// An option of the system's own, for every node (repeatable), e.g. transport=udp, reads=lease
+    /// or snapshot-entries=100; `whitewater raft-kv --help` lists them
+    #[arg(long = "system-option", value_name = "NAME=VALUE")]
+    pub system_options: Vec<String>,
     /// How many keys are in use at once [default: the workload's own]
     #[arg(long, value_name = "N")]
     pub keys: Option<u64>,
@@ -330,6 +336,36 @@ pub struct CampaignArgs {
     #[command(flatten)]
     pub store: StoreArgs,
     /// How the summary is printed.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// `zoo`.
+#[derive(Debug, Clone, Args)]
+pub struct ZooArgs {
+    /// The bugs to look for (`whitewater raft-kv --list-bugs` names them) [default: all]
+    #[arg(value_name = "BUG")]
+    pub bugs: Vec<String>,
+    /// How many runs each bug gets at most
+    #[arg(long, value_name = "N", default_value_t = 20,
+        value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub runs: u64,
+    /// How long the runs for one bug may take together, e.g. 5m
+    #[arg(long = "time", value_name = "TIME", value_parser = time_ms, default_value = "5m")]
+    pub total_time: u64,
+    /// The seed of each bug's first run; the next is one more
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Make one run of each recipe without the bug: no run may be blamed
+    #[arg(long)]
+    pub correct: bool,
+    /// Where to write JUnit XML [default: nowhere]
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+    /// Where the runs that found something are kept.
+    #[command(flatten)]
+    pub store: StoreArgs,
+    /// How the table is printed.
     #[command(flatten)]
     pub output: OutputArgs,
 }

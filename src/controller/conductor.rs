@@ -15,6 +15,7 @@ use workloads::{Client, KeyRing, Workload};
 
 use super::driver::{Drive, Tally, drive};
 use super::exits::Exits;
+use super::membership::RaftKvMembers;
 use super::notice::{Notice, Progress};
 use super::setup::{READY_LIMIT_MS, client_addresses, sort_kinds, start_cluster, start_recorder};
 use super::signal::{Phase, Signal};
@@ -65,13 +66,18 @@ fn conduct_run(
 ) -> Result<Notice, String> {
     let begun = Instant::now();
     let exits = Exits::default();
-    let cluster = start_cluster(plan, folder, mode, &exits)?;
+    let mut cluster = start_cluster(plan, folder, mode, &exits)?;
+    let nodes = client_addresses(&cluster);
+    let members = RaftKvMembers {
+        nodes: nodes.clone(),
+        entrance: cluster.control_entrance(),
+    };
+    cluster.set_membership(Box::new(members));
     let (available, unavailable) = sort_kinds(plan, &cluster)?;
     let _ = tell.send(Notice::Sandbox {
         namespaces: mode == Mode::Sandbox,
         unavailable,
     });
-    let nodes = client_addresses(&cluster);
     let control = cluster.control_entrance();
     let leader = control
         .run(|| view::await_leader(&nodes, READY_LIMIT_MS))

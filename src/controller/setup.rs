@@ -27,7 +27,13 @@ pub(super) fn start_cluster(
     mode: Mode,
     exits: &Exits,
 ) -> Result<Cluster, String> {
-    let mut system = System::raft_kv().with_bugs(&plan.system.bugs);
+    let options = plan.system.options.iter();
+    let options: Vec<String> = options
+        .flat_map(|(name, value)| [format!("--{name}"), value.clone()])
+        .collect();
+    let mut system = System::raft_kv()
+        .with_bugs(&plan.system.bugs)
+        .with_args(&options);
     if let Some(binary) = &plan.system.binary {
         // The program itself is the node: no subcommand.
         system.args.remove(0);

@@ -31,7 +31,7 @@ pub fn make(args: &PlanArgs, time_ms: Option<u64>, fresh_seed: u64) -> Result<Pl
     let from_file = args.plan.is_some();
     plan.disk_faults |= args.disk_faults;
     let drawn_for = drawn_for(&plan);
-    overlay_system(&mut plan, args);
+    overlay_system(&mut plan, args)?;
     overlay_workload(&mut plan, args)?;
     overlay_faults(&mut plan, args)?;
     set(&mut plan.seed, args.seed);
@@ -77,17 +77,31 @@ pub(super) fn complete(plan: &mut Plan) {
     }
 }
 
-/// A file with `[[schedule]]` tables, and nothing else.
+/// `[[schedule]]` tables, and nothing else.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ScheduleFile {
+    schedule: Schedule,
+}
+
+/// Gives a plan a schedule written by hand, in place of the one it has.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn set_schedule(plan: &mut Plan, text: &str) -> Result<(), PlanError> {
+    let read: ScheduleFile = parse_toml(text)?;
+    plan.schedule = read.schedule;
+    plan.faults.explicit = true;
+    complete(plan);
+    plan.validate()
+}
+
+/// A file with `[[schedule]]` tables.
 fn read_schedule(file: &Path) -> Result<Schedule, PlanError> {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct File {
-        schedule: Schedule,
-    }
     let text = std::fs::read_to_string(file).map_err(|error| {
         PlanError::new(format!("failed to read the schedule: {error}")).in_file(file, None)
     })?;
-    let read: File = parse_toml(&text).map_err(|error| {
+    let read: ScheduleFile = parse_toml(&text).map_err(|error| {
         let line = error.line;
         error.in_file(file, line)
     })?;
@@ -156,7 +170,7 @@ fn set<T>(field: &mut T, typed: Option<T>) {
     }
 }
 
-fn overlay_system(plan: &mut Plan, args: &PlanArgs) {
+fn overlay_system(plan: &mut Plan, args: &PlanArgs) -> Result<(), PlanError> {
     set(&mut plan.system.name, args.system.clone());
     // More than the plan allows is refused by `validate`, after at most this many names.
     if let Some(count) = args.nodes {
@@ -170,6 +184,19 @@ fn overlay_system(plan: &mut Plan, args: &PlanArgs) {
     if let Some(binary) = &args.binary {
         plan.system.binary = Some(std::path::absolute(binary).unwrap_or_else(|_| binary.clone()));
     }
+    for option in &args.system_options {
+        let parts = option.split_once('=').filter(|(name, _)| !name.is_empty());
+        let (name, value) = parts.ok_or_else(|| {
+            PlanError::new(format!(
+                "--system-option has `{option}`, expected NAME=VALUE"
+            ))
+            .with_hint("e.g. transport=udp for a node's option --transport udp")
+        })?;
+        plan.system
+            .options
+            .insert(name.to_owned(), value.to_owned());
+    }
+    Ok(())
 }
 
 fn overlay_workload(plan: &mut Plan, args: &PlanArgs) -> Result<(), PlanError> {
@@ -254,6 +281,10 @@ pub(super) fn validate_names(plan: &Plan) -> Result<(), PlanError> {
             let error = unknown("bug", bug, Bug::ALL.iter().map(|bug| bug.name()));
             return Err(error.or_hint("`whitewater raft-kv --list-bugs` lists them"));
         }
+    }
+    if plan.system.binary.is_none() {
+        raft_kv::cli::check_options(&plan.system.options)
+            .map_err(|why| PlanError::new(format!("`system.options`: {why}")))?;
     }
     let workloads = workloads::ALL.map(|workload| workload.name());
     if !workloads.contains(&plan.workload.name.as_str()) {

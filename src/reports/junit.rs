@@ -6,6 +6,7 @@ use checkers::Verdict;
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 use crate::campaign::RunSummary;
+use crate::zoo::{Row, Status};
 
 /// The XML. A violation is a failure; a run that could not be made or came to no decision is an
 /// error, for it has shown nothing.
@@ -28,6 +29,35 @@ pub fn render(runs: &[RunSummary]) -> Result<String, quick_junit::SerializeError
         suite.add_test_case(case);
     }
     let mut report = Report::new("whitewater campaign");
+    report.add_test_suite(suite);
+    report.to_string()
+}
+
+/// The bug zoo: one test case a bug. One that was missed is a failure; one that could not be
+/// looked for is skipped, with the reason.
+pub fn render_zoo(rows: &[Row]) -> Result<String, quick_junit::SerializeError> {
+    let mut suite = TestSuite::new("whitewater");
+    for row in rows {
+        let mut status = match row.status {
+            Status::Found => TestCaseStatus::success(),
+            Status::Missed => TestCaseStatus::non_success(NonSuccessKind::Failure),
+            Status::Failed => TestCaseStatus::non_success(NonSuccessKind::Error),
+            Status::Unavailable | Status::Stopped => TestCaseStatus::skipped(),
+        };
+        status.set_message(
+            row.reason
+                .clone()
+                .unwrap_or_else(|| row.status.name().to_owned()),
+        );
+        if let Some(text) = &row.text {
+            status.set_description(text);
+        }
+        let mut case = TestCase::new(row.bug, status);
+        case.set_classname("raft-kv.zoo");
+        case.set_time(Duration::from_millis(row.elapsed_ms));
+        suite.add_test_case(case);
+    }
+    let mut report = Report::new("whitewater zoo");
     report.add_test_suite(suite);
     report.to_string()
 }

@@ -2,6 +2,86 @@
 
 use super::{Bug, Facts, Property, Recipe};
 
+/// One of four nodes becomes a learner; then each pair of nodes is cut off from the other: one of
+/// the pairs is the leader with the learner.
+pub(super) const CUT_OFF_WITH_LEARNER: &str = r#"
+[[schedule]]
+at = "500ms"
+fault = "member-change"
+target = "follower"
+learner = true
+order = ["n4", "n3", "n2", "n1"]
+for = "9s"
+
+[[schedule]]
+at = "2s"
+fault = "partition"
+shape = "halves"
+order = ["n4", "n1"]
+for = "1500ms"
+
+[[schedule]]
+at = "4500ms"
+fault = "partition"
+shape = "halves"
+order = ["n4", "n2"]
+for = "1500ms"
+
+[[schedule]]
+at = "7s"
+fault = "partition"
+shape = "halves"
+order = ["n4", "n3"]
+for = "1500ms"
+"#;
+
+/// The leader of four is removed; then each pair of nodes is cut off from the other.
+const CUT_OFF_WHEN_REMOVED: &str = r#"
+[[schedule]]
+at = "1s"
+fault = "member-change"
+target = "leader"
+for = "7s"
+
+[[schedule]]
+at = "2s"
+fault = "partition"
+shape = "halves"
+order = ["n4", "n1"]
+for = "1500ms"
+
+[[schedule]]
+at = "4500ms"
+fault = "partition"
+shape = "halves"
+order = ["n4", "n2"]
+for = "1500ms"
+"#;
+
+/// The leader is cut off with one other, and told at once to remove two that it does not reach.
+const REMOVED_BY_A_MINORITY: &str = r#"
+[[schedule]]
+at = "2s"
+fault = "partition"
+shape = "majority-minority"
+order = ["n1", "n2", "n3", "n4", "n5"]
+for = "3s"
+
+[[schedule]]
+after = "fault 1 injected"
+fault = "member-change"
+wait_ms = 60
+order = ["n5", "n4", "n3", "n2", "n1"]
+for = "4s"
+
+[[schedule]]
+after = "fault 2 injected"
+fault = "member-change"
+wait_ms = 60
+order = ["n3", "n4", "n5", "n2", "n1"]
+for = "4s"
+"#;
+
 pub(super) const FACTS: &[Facts] = &[
     Facts {
         bug: Bug::NonVoterCounted,
@@ -12,8 +92,8 @@ pub(super) const FACTS: &[Facts] = &[
         source: "D 4.2.1; rabbitmq/ra #427",
         breaks: Property::LeaderCompleteness,
         recipe: Recipe {
-            options: "--workload register --nodes 4 --time 15s",
-            schedule: "",
+            options: "--workload register --nodes 4 --time 10s",
+            schedule: CUT_OFF_WITH_LEARNER,
         },
     },
     Facts {
@@ -27,7 +107,8 @@ pub(super) const FACTS: &[Facts] = &[
         source: "D 4.1 with the correction of 2015; atomix/copycat #23, baidu/braft #182",
         breaks: Property::LeaderCompleteness,
         recipe: Recipe {
-            options: "--workload register --nodes 4 --time 20s --faults member-change,partition",
+            options: "--workload register --nodes 4 --time 20s --faults member-change:2,partition:3 \
+                      --fault-interval 300ms --fault-duration 600ms --fault-overlap 4",
             schedule: "",
         },
     },
@@ -40,8 +121,8 @@ pub(super) const FACTS: &[Facts] = &[
         source: "D 4.1",
         breaks: Property::StateMachineSafety,
         recipe: Recipe {
-            options: "--workload register --time 20s --faults member-change,partition",
-            schedule: "",
+            options: "--workload register --time 10s",
+            schedule: REMOVED_BY_A_MINORITY,
         },
     },
     Facts {
@@ -53,8 +134,8 @@ pub(super) const FACTS: &[Facts] = &[
         source: "D 4.2.2",
         breaks: Property::LeaderCompleteness,
         recipe: Recipe {
-            options: "--workload register --nodes 4 --time 20s --faults member-change,partition",
-            schedule: "",
+            options: "--workload register --nodes 4 --time 10s",
+            schedule: CUT_OFF_WHEN_REMOVED,
         },
     },
 ];

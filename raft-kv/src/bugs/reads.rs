@@ -117,8 +117,8 @@ pub(super) const FACTS: &[Facts] = &[
         source: "hashicorp/raft #308",
         breaks: Property::Linearizability,
         recipe: Recipe {
-            options: "--workload register --nodes 4 --time 15s",
-            schedule: "",
+            options: "--workload register --nodes 4 --time 10s --system-option reads=lease",
+            schedule: super::membership::CUT_OFF_WITH_LEARNER,
         },
     },
 ];

@@ -18,6 +18,7 @@
 
 mod answer;
 mod connection;
+mod members;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -34,6 +35,7 @@ use crate::{Client, Completion, Invocation, Outcome};
 use answer::{Class, Request, Verdict};
 use connection::{Line, Session};
 
+pub use members::{ChangeAnswer, Members, change_members, members};
 pub use status::{STATUS_TIMEOUT_MS, Status, StatusError, status};
 
 /// How a client of raft-kv behaves.

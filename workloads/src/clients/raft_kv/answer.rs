@@ -81,6 +81,24 @@ impl Request {
         }
     }
 
+    /// The request for the members that a node knows of.
+    pub fn members() -> Request {
+        let path = "/members".to_owned();
+        Request {
+            path,
+            ..Request::status()
+        }
+    }
+
+    /// The request for a change of members.
+    pub fn change_members(change: &Json) -> Request {
+        Request {
+            method: Method::POST,
+            body: change.to_string().into(),
+            ..Request::members()
+        }
+    }
+
     /// Whether it changes nothing.
     pub fn is_read(&self) -> bool {
         self.method == Method::GET
