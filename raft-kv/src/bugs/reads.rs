@@ -2,6 +2,48 @@
 
 use super::{Bug, Facts, Property, Recipe};
 
+/// A leader is stopped, cut off while it is, and goes on before it hears of its successor.
+const PAUSED_AND_CUT_OFF: &str = r#"
+[[schedule]]
+at = "2s"
+fault = "pause"
+target = "leader"
+for = "1500ms"
+
+[[schedule]]
+after = "fault 1 injected"
+fault = "partition"
+shape = "leader-alone"
+for = "2500ms"
+
+[[schedule]]
+at = "6500ms"
+fault = "pause"
+target = "leader"
+for = "1500ms"
+
+[[schedule]]
+after = "fault 3 injected"
+fault = "partition"
+shape = "leader-alone"
+for = "2500ms"
+"#;
+
+/// For most of the time, two nodes of five do not hear the leader, and the others hear it and them.
+pub(super) const SEEN_BY_SOME: &str = r#"
+[[schedule]]
+at = "1500ms"
+fault = "partition"
+shape = "majorities-ring"
+for = "5s"
+
+[[schedule]]
+at = "8s"
+fault = "partition"
+shape = "majorities-ring"
+for = "5s"
+"#;
+
 pub(super) const FACTS: &[Facts] = &[
     Facts {
         bug: Bug::StaleRead,
@@ -102,9 +144,8 @@ pub(super) const FACTS: &[Facts] = &[
         source: "D 6.4.1; tikv/tikv #964",
         breaks: Property::Linearizability,
         recipe: Recipe {
-            options: "--workload register --time 15s --clients 30 --system-option reads=lease \
-                      --faults pause --fault-interval 1s --fault-duration 800ms",
-            schedule: "",
+            options: "--workload register --time 10s --clients 20 --system-option reads=lease",
+            schedule: PAUSED_AND_CUT_OFF,
         },
     },
     Facts {

@@ -146,3 +146,56 @@ fn members_come_and_go_one_at_a_time_even_the_leader() {
     cluster.put("k", "w");
     assert_eq!(cluster.get("k"), json!("w"));
 }
+
+#[test]
+fn over_udp_and_by_leases_a_cluster_serves_as_well() {
+    let options = ["--transport", "udp", "--reads", "lease"];
+    let mut cluster = Cluster::start(3, &[&options[..], &["--snapshot-entries", "10"]].concat());
+    // Too large for a datagram, and more entries than fit into one.
+    let large = "x".repeat(5_000);
+    cluster.put("large", &large);
+    let victim = cluster.leader();
+    cluster.kill(&victim);
+    (0..60).for_each(|number| cluster.put("k", &number.to_string()));
+    assert_eq!(cluster.get("large"), json!(large));
+    std::fs::remove_dir_all(cluster.data(&victim)).unwrap();
+    cluster.start_node(&victim, &[]);
+    let applied = |cluster: &Cluster, node: &str| {
+        cluster
+            .status(node)
+            .and_then(|status| status["applied"].as_u64())
+    };
+    let leader = cluster.leader();
+    cluster.eventually("the victim to catch up by the snapshot", || {
+        let (one, other) = (applied(&cluster, &victim), applied(&cluster, &leader));
+        (one.is_some() && one == other).then_some(())
+    });
+    assert_eq!(cluster.get("k"), json!("59"));
+}
+
+#[test]
+fn a_learner_is_sent_everything_and_counts_in_no_majority() {
+    let mut cluster = Cluster::start(3, &[]);
+    cluster.put("k", "v");
+    cluster.start_node("n4", &["--join"]);
+    let learner = json!({ "learner": format!("n4={}", cluster.ip("n4")) });
+    cluster.request("POST", "/members", Some(learner));
+    let members = cluster.request("GET", "/members", None);
+    assert_eq!(members["learners"], json!(["n4"]));
+    cluster.eventually("the learner to catch up", || {
+        let applied = |node: &str| cluster.status(node).map(|status| status["applied"].clone());
+        let (one, other) = (applied("n4"), applied(&cluster.leader()));
+        (one.is_some() && one == other).then_some(())
+    });
+    // Of three with a vote one is left: the learner makes no majority with it.
+    let leader = cluster.leader();
+    for node in cluster.nodes.clone() {
+        if node != leader {
+            cluster.kill(&node);
+        }
+    }
+    cluster.eventually("the leader to give up", || {
+        let role = cluster.status(&leader).map(|status| status["role"].clone());
+        (role.is_some() && role != Some(json!("leader"))).then_some(())
+    });
+}
