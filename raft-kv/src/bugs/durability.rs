@@ -12,7 +12,7 @@ pub(super) const FACTS: &[Facts] = &[
         source: "P 5.6, D 10.2",
         breaks: Property::LeaderCompleteness,
         recipe: Recipe {
-            options: "--workload register --time 10s --disk-faults --faults power-loss",
+            options: "--workload register --time 10s --faults power-loss",
             schedule: "",
         },
     },
@@ -25,7 +25,7 @@ pub(super) const FACTS: &[Facts] = &[
         source: "P figure 2, D 10.2",
         breaks: Property::LeaderCompleteness,
         recipe: Recipe {
-            options: "--workload register --time 10s --disk-faults --faults power-loss,slow-fsync",
+            options: "--workload register --time 10s --faults power-loss,slow-fsync",
             schedule: "",
         },
     },
@@ -39,7 +39,7 @@ pub(super) const FACTS: &[Facts] = &[
         source: "D 10.2; Rebello and others, \"Can Applications Recover from fsync Failures?\", 2020",
         breaks: Property::LeaderCompleteness,
         recipe: Recipe {
-            options: "--workload register --time 15s --disk-faults --faults io-error,power-loss",
+            options: "--workload register --time 15s --faults io-error,power-loss",
             schedule: "",
         },
     },
@@ -54,7 +54,7 @@ pub(super) const FACTS: &[Facts] = &[
         breaks: Property::LeaderCompleteness,
         recipe: Recipe {
             options: "--workload register --time 10s --system-option snapshot-entries=100 \
-                      --disk-faults --faults power-loss",
+                      --faults power-loss",
             schedule: "",
         },
     },
@@ -68,7 +68,7 @@ pub(super) const FACTS: &[Facts] = &[
         source: "Alagappan and others, \"Protocol-Aware Recovery\", 2018",
         breaks: Property::LogMatching,
         recipe: Recipe {
-            options: "--workload register --time 15s --disk-faults --faults torn-write,power-loss",
+            options: "--workload register --time 15s --faults torn-write,power-loss",
             schedule: "",
         },
     },
@@ -81,7 +81,7 @@ pub(super) const FACTS: &[Facts] = &[
         source: "Alagappan and others, \"Protocol-Aware Recovery\", 2018",
         breaks: Property::LogMatching,
         recipe: Recipe {
-            options: "--workload register --time 15s --disk-faults --faults bit-flip,kill",
+            options: "--workload register --time 15s --faults bit-flip,kill",
             schedule: "",
         },
     },
@@ -94,7 +94,7 @@ pub(super) const FACTS: &[Facts] = &[
         source: "nats-io/nats-server #7587",
         breaks: Property::LeaderCompleteness,
         recipe: Recipe {
-            options: "--workload register --time 15s --disk-faults --faults bit-flip,kill \
+            options: "--workload register --time 15s --faults bit-flip,kill \
                       --fault-interval 500ms",
             schedule: "",
         },

@@ -2,6 +2,71 @@
 
 use super::{Bug, Facts, Property, Recipe};
 
+/// A leader is cut off, and the others from each other, until it has taken in more than they will;
+/// then they have a leader for a while, which dies just before the first one is back.
+const LONG_LOG_COMES_BACK: &str = r#"
+[[schedule]]
+at = "1500ms"
+fault = "partition"
+shape = "leader-alone"
+for = "3500ms"
+
+[[schedule]]
+after = "fault 1 injected"
+fault = "partition"
+shape = "halves"
+order = ["n1", "n2"]
+for = "2200ms"
+
+[[schedule]]
+after = "fault 1 injected"
+fault = "partition"
+shape = "halves"
+order = ["n3", "n4"]
+for = "2200ms"
+
+[[schedule]]
+at = "4900ms"
+fault = "kill"
+target = "leader"
+for = "2s"
+
+[[schedule]]
+at = "8s"
+fault = "partition"
+shape = "leader-alone"
+for = "3500ms"
+
+[[schedule]]
+after = "fault 5 injected"
+fault = "partition"
+shape = "halves"
+order = ["n1", "n2"]
+for = "2200ms"
+
+[[schedule]]
+after = "fault 5 injected"
+fault = "partition"
+shape = "halves"
+order = ["n3", "n4"]
+for = "2200ms"
+
+[[schedule]]
+at = "11400ms"
+fault = "kill"
+target = "leader"
+for = "2s"
+"#;
+
+/// The leader is stopped and the others are left to elect another.
+const LEADER_STOPPED: &str = r#"
+[[schedule]]
+at = "3s"
+fault = "pause"
+target = "leader"
+for = "3s"
+"#;
+
 pub(super) const FACTS: &[Facts] = &[
     Facts {
         bug: Bug::ForgetVote,
@@ -53,16 +118,15 @@ pub(super) const FACTS: &[Facts] = &[
         bug: Bug::VoteLogLengthOnly,
         name: "vote-log-length-only",
         summary: "logs are compared by their length and not by the term of their last entry, so \
-                  a deposed leader with many entries of its own is elected again (and, so that \
-                  it is heard, while there is a leader)",
+                  a deposed leader with many entries of its own is elected again (it does not \
+                  doubt itself, and others hear it while there is a leader)",
         needs: "a leader cut off that takes in more writes than its successor, and comes back",
         symptom: "acknowledged writes vanish",
         source: "P 5.4.1",
         breaks: Property::LeaderCompleteness,
         recipe: Recipe {
-            options: "--workload register --time 10s --faults partition --fault-interval 1s \
-                      --fault-duration 800ms",
-            schedule: "",
+            options: "--workload register --time 14s --clients 30 --rate 60 --keys 30",
+            schedule: LONG_LOG_COMES_BACK,
         },
     },
     Facts {
@@ -101,16 +165,16 @@ pub(super) const FACTS: &[Facts] = &[
         bug: Bug::FixedElectionTimeout,
         name: "fixed-election-timeout",
         summary: "election timeouts are not random, so that all who lose their leader stand at \
-                  once, vote for themselves, and do so again and again (the clock is looked at \
-                  every millisecond, or chance would be back)",
+                  once, vote for themselves, and do so again and again (without asking first, \
+                  and the clock is looked at every millisecond, or chance would be back)",
         needs: "a leader killed, and a network or disk that takes longer than the nodes' clocks \
                 differ",
         symptom: "no leader, for good",
         source: "P 5.2, 9.3",
         breaks: Property::Liveness,
         recipe: Recipe {
-            options: "--workload register --time 10s --faults kill",
-            schedule: "",
+            options: "--workload register --time 7s --recovery-limit 3s",
+            schedule: LEADER_STOPPED,
         },
     },
     Facts {

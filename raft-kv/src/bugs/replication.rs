@@ -2,6 +2,52 @@
 
 use super::{Bug, Facts, Property, Recipe};
 
+/// A leader is cut off, and takes in what nobody else hears of, until its successor's successor
+/// leads; then everyone's turn to lead comes.
+const DEPOSED_AND_BACK: &str = r#"
+[[schedule]]
+at = "1500ms"
+fault = "partition"
+shape = "leader-alone"
+for = "3500ms"
+
+[[schedule]]
+at = "3200ms"
+fault = "kill"
+target = "leader"
+for = "500ms"
+
+[[schedule]]
+at = "5500ms"
+fault = "kill"
+target = "leader"
+for = "700ms"
+
+[[schedule]]
+at = "7s"
+fault = "kill"
+target = "leader"
+for = "700ms"
+
+[[schedule]]
+at = "8500ms"
+fault = "kill"
+target = "leader"
+for = "700ms"
+
+[[schedule]]
+at = "10s"
+fault = "kill"
+target = "leader"
+for = "700ms"
+
+[[schedule]]
+at = "11500ms"
+fault = "kill"
+target = "leader"
+for = "700ms"
+"#;
+
 pub(super) const FACTS: &[Facts] = &[
     Facts {
         bug: Bug::CommitOldTerm,
@@ -74,15 +120,14 @@ pub(super) const FACTS: &[Facts] = &[
         bug: Bug::NoPrevTermCheck,
         name: "no-prev-term-check",
         summary: "a follower appends wherever its log is long enough, without comparing the term \
-                  of the entry before",
+                  of the entry before (and a leader cut off does not doubt itself)",
         needs: "a deposed leader with entries of its own that comes back under another",
         symptom: "old values come back with the next leader",
         source: "P 5.3",
         breaks: Property::LogMatching,
         recipe: Recipe {
-            options: "--workload register --time 10s --faults partition --fault-interval 1s \
-                      --fault-duration 800ms",
-            schedule: "",
+            options: "--workload register --time 13s --clients 50 --rate 300 --keys 100",
+            schedule: DEPOSED_AND_BACK,
         },
     },
     Facts {
@@ -104,15 +149,15 @@ pub(super) const FACTS: &[Facts] = &[
     Facts {
         bug: Bug::KeepConflict,
         name: "keep-conflict",
-        summary: "entries that are there are kept, though the leader sends others in their place",
+        summary: "entries that are there are kept, though the leader sends others in their place \
+                  (and a leader cut off does not doubt itself)",
         needs: "a deposed leader with entries of its own that comes back under another",
         symptom: "old values come back with the next leader",
         source: "P figure 2, append rule 3",
         breaks: Property::StateMachineSafety,
         recipe: Recipe {
-            options: "--workload register --time 10s --faults partition --fault-interval 1s \
-                      --fault-duration 800ms",
-            schedule: "",
+            options: "--workload register --time 13s --clients 50 --rate 300 --keys 100",
+            schedule: DEPOSED_AND_BACK,
         },
     },
     Facts {

@@ -59,7 +59,8 @@ pub(super) const FACTS: &[Facts] = &[
         source: "P 7",
         breaks: Property::Determinism,
         recipe: Recipe {
-            options: "--workload kv --time 10s --system-option snapshot-entries=100 \
+            options: "--workload kv --time 10s --rate 200 --keys 50 \
+                      --system-option snapshot-entries=200 \
                       --faults kill --fault-interval 500ms --fault-duration 300ms",
             schedule: "",
         },

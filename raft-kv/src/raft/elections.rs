@@ -19,6 +19,11 @@ impl Raft {
             self.role = Role::Follower;
             return;
         }
+        // With this bug, votes have to be divided for it to matter: nodes stand without asking
+        // first.
+        if self.config.bugs.has(Bug::FixedElectionTimeout) {
+            return self.stand();
+        }
         self.role = Role::PreCandidate;
         self.votes_repeated = 0;
         self.votes = BTreeSet::from([Arc::clone(&self.config.name)]);

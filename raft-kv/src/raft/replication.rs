@@ -139,6 +139,9 @@ impl Raft {
             Bug::StaleRead,
             Bug::ForgetTerm,
             Bug::CommitPastMatch,
+            Bug::NoPrevTermCheck,
+            Bug::KeepConflict,
+            Bug::VoteLogLengthOnly,
             Bug::LeaseTooLong,
             Bug::LeaseByWallClock,
         ];
