@@ -2,6 +2,263 @@
 
 use super::{Bug, Facts, Property, Recipe};
 
+/// Disks are slow, and the power goes everywhere.
+const SLOW_AND_OUT: &str = r#"
+[[schedule]]
+at = "1s"
+fault = "slow-fsync"
+target = "all"
+added_ms = 100
+for = "8s"
+
+[[schedule]]
+at = "2500ms"
+fault = "power-loss"
+target = "all"
+for = "300ms"
+
+[[schedule]]
+at = "5000ms"
+fault = "power-loss"
+target = "all"
+for = "300ms"
+
+[[schedule]]
+at = "7500ms"
+fault = "power-loss"
+target = "all"
+for = "300ms"
+"#;
+
+/// No sync succeeds any more, and a second later the power goes everywhere.
+const BROKEN_AND_OUT: &str = r#"
+[[schedule]]
+at = "2000ms"
+fault = "io-error"
+target = "all"
+operation = "fsync"
+path = "log*"
+once = false
+for = "2s"
+
+[[schedule]]
+after = "fault 1 injected"
+delay = "1s"
+fault = "power-loss"
+target = "all"
+for = "300ms"
+
+[[schedule]]
+at = "6000ms"
+fault = "io-error"
+target = "all"
+operation = "fsync"
+path = "log*"
+once = false
+for = "2s"
+
+[[schedule]]
+after = "fault 3 injected"
+delay = "1s"
+fault = "power-loss"
+target = "all"
+for = "300ms"
+"#;
+
+/// Writes are torn on some nodes, and the leader dies, so that one of them may be the next.
+const TORN_AND_LED: &str = r#"
+[[schedule]]
+at = "1500ms"
+fault = "torn-write"
+target = "minority"
+path = "log*"
+keep_permille = 800
+boundary_bytes = 1
+for = "400ms"
+
+[[schedule]]
+at = "3000ms"
+fault = "torn-write"
+target = "minority"
+path = "log*"
+keep_permille = 800
+boundary_bytes = 1
+for = "400ms"
+
+[[schedule]]
+at = "4500ms"
+fault = "torn-write"
+target = "minority"
+path = "log*"
+keep_permille = 800
+boundary_bytes = 1
+for = "400ms"
+
+[[schedule]]
+at = "6000ms"
+fault = "torn-write"
+target = "minority"
+path = "log*"
+keep_permille = 800
+boundary_bytes = 1
+for = "400ms"
+
+[[schedule]]
+at = "7500ms"
+fault = "torn-write"
+target = "minority"
+path = "log*"
+keep_permille = 800
+boundary_bytes = 1
+for = "400ms"
+
+[[schedule]]
+at = "9000ms"
+fault = "torn-write"
+target = "minority"
+path = "log*"
+keep_permille = 800
+boundary_bytes = 1
+for = "400ms"
+
+[[schedule]]
+at = "2300ms"
+fault = "kill"
+target = "leader"
+for = "400ms"
+
+[[schedule]]
+at = "3800ms"
+fault = "kill"
+target = "leader"
+for = "400ms"
+
+[[schedule]]
+at = "5300ms"
+fault = "kill"
+target = "leader"
+for = "400ms"
+
+[[schedule]]
+at = "6800ms"
+fault = "kill"
+target = "leader"
+for = "400ms"
+
+[[schedule]]
+at = "8300ms"
+fault = "kill"
+target = "leader"
+for = "400ms"
+
+[[schedule]]
+at = "9800ms"
+fault = "kill"
+target = "leader"
+for = "400ms"
+"#;
+
+/// Bits flip in the logs of all nodes, and leader after leader is started again.
+const FLIPPED_AND_RESTARTED: &str = r#"
+[[schedule]]
+at = "1500ms"
+fault = "bit-flip"
+target = "all"
+path = "log"
+count = 4
+for = "300ms"
+
+[[schedule]]
+at = "1600ms"
+fault = "kill"
+target = "leader"
+for = "400ms"
+
+[[schedule]]
+at = "2700ms"
+fault = "bit-flip"
+target = "all"
+path = "log"
+count = 4
+for = "300ms"
+
+[[schedule]]
+at = "2800ms"
+fault = "kill"
+target = "leader"
+for = "400ms"
+
+[[schedule]]
+at = "3900ms"
+fault = "bit-flip"
+target = "all"
+path = "log"
+count = 4
+for = "300ms"
+
+[[schedule]]
+at = "4000ms"
+fault = "kill"
+target = "leader"
+for = "400ms"
+
+[[schedule]]
+at = "5100ms"
+fault = "bit-flip"
+target = "all"
+path = "log"
+count = 4
+for = "300ms"
+
+[[schedule]]
+at = "5200ms"
+fault = "kill"
+target = "leader"
+for = "400ms"
+
+[[schedule]]
+at = "6300ms"
+fault = "bit-flip"
+target = "all"
+path = "log"
+count = 4
+for = "300ms"
+
+[[schedule]]
+at = "6400ms"
+fault = "kill"
+target = "leader"
+for = "400ms"
+
+[[schedule]]
+at = "7500ms"
+fault = "bit-flip"
+target = "all"
+path = "log"
+count = 4
+for = "300ms"
+
+[[schedule]]
+at = "7600ms"
+fault = "kill"
+target = "leader"
+for = "400ms"
+
+[[schedule]]
+at = "8700ms"
+fault = "bit-flip"
+target = "all"
+path = "log"
+count = 4
+for = "300ms"
+
+[[schedule]]
+at = "8800ms"
+fault = "kill"
+target = "leader"
+for = "400ms"
+"#;
+
 pub(super) const FACTS: &[Facts] = &[
     Facts {
         bug: Bug::SkipFsync,
@@ -25,8 +282,8 @@ pub(super) const FACTS: &[Facts] = &[
         source: "P figure 2, D 10.2",
         breaks: Property::LeaderCompleteness,
         recipe: Recipe {
-            options: "--workload register --time 10s --faults power-loss,slow-fsync",
-            schedule: "",
+            options: "--workload register --time 10s",
+            schedule: SLOW_AND_OUT,
         },
     },
     Facts {
@@ -39,8 +296,8 @@ pub(super) const FACTS: &[Facts] = &[
         source: "D 10.2; Rebello and others, \"Can Applications Recover from fsync Failures?\", 2020",
         breaks: Property::LeaderCompleteness,
         recipe: Recipe {
-            options: "--workload register --time 15s --faults io-error,power-loss",
-            schedule: "",
+            options: "--workload register --time 10s",
+            schedule: BROKEN_AND_OUT,
         },
     },
     Facts {
@@ -68,8 +325,8 @@ pub(super) const FACTS: &[Facts] = &[
         source: "Alagappan and others, \"Protocol-Aware Recovery\", 2018",
         breaks: Property::LogMatching,
         recipe: Recipe {
-            options: "--workload register --time 15s --faults torn-write,power-loss",
-            schedule: "",
+            options: "--workload register --time 11s --keys 50",
+            schedule: TORN_AND_LED,
         },
     },
     Facts {
@@ -81,8 +338,8 @@ pub(super) const FACTS: &[Facts] = &[
         source: "Alagappan and others, \"Protocol-Aware Recovery\", 2018",
         breaks: Property::LogMatching,
         recipe: Recipe {
-            options: "--workload register --time 15s --faults bit-flip,kill",
-            schedule: "",
+            options: "--workload register --time 11s --keys 100",
+            schedule: FLIPPED_AND_RESTARTED,
         },
     },
     Facts {

@@ -48,6 +48,174 @@ target = "leader"
 for = "700ms"
 "#;
 
+/// All packets take their time, and leader after leader is cut off.
+const LATE_AND_CUT_OFF: &str = r#"
+[[schedule]]
+at = "500ms"
+fault = "delay"
+target = "all"
+mean_ms = 50
+jitter_ms = 20
+for = "11s"
+
+[[schedule]]
+at = "2000ms"
+fault = "partition"
+shape = "leader-alone"
+for = "1200ms"
+
+[[schedule]]
+at = "4500ms"
+fault = "partition"
+shape = "leader-alone"
+for = "1200ms"
+
+[[schedule]]
+at = "7000ms"
+fault = "partition"
+shape = "leader-alone"
+for = "1200ms"
+
+[[schedule]]
+at = "9500ms"
+fault = "partition"
+shape = "leader-alone"
+for = "1200ms"
+"#;
+
+/// Packets are late or lost, and leaders are cut off one after the other.
+const LATE_LOST_AND_CUT_OFF: &str = r#"
+[[schedule]]
+at = "500ms"
+fault = "delay"
+target = "all"
+mean_ms = 40
+jitter_ms = 30
+keep_order = false
+for = "18s"
+
+[[schedule]]
+at = "500ms"
+fault = "loss"
+target = "all"
+permille = 200
+for = "18s"
+
+[[schedule]]
+at = "1500ms"
+fault = "partition"
+shape = "leader-alone"
+for = "700ms"
+
+[[schedule]]
+at = "2400ms"
+fault = "partition"
+shape = "leader-alone"
+for = "700ms"
+
+[[schedule]]
+at = "3300ms"
+fault = "partition"
+shape = "leader-alone"
+for = "700ms"
+
+[[schedule]]
+at = "4200ms"
+fault = "partition"
+shape = "leader-alone"
+for = "700ms"
+
+[[schedule]]
+at = "5100ms"
+fault = "partition"
+shape = "leader-alone"
+for = "700ms"
+
+[[schedule]]
+at = "6000ms"
+fault = "partition"
+shape = "leader-alone"
+for = "700ms"
+
+[[schedule]]
+at = "6900ms"
+fault = "partition"
+shape = "leader-alone"
+for = "700ms"
+
+[[schedule]]
+at = "7800ms"
+fault = "partition"
+shape = "leader-alone"
+for = "700ms"
+
+[[schedule]]
+at = "8700ms"
+fault = "partition"
+shape = "leader-alone"
+for = "700ms"
+
+[[schedule]]
+at = "9600ms"
+fault = "partition"
+shape = "leader-alone"
+for = "700ms"
+
+[[schedule]]
+at = "10500ms"
+fault = "partition"
+shape = "leader-alone"
+for = "700ms"
+
+[[schedule]]
+at = "11400ms"
+fault = "partition"
+shape = "leader-alone"
+for = "700ms"
+
+[[schedule]]
+at = "12300ms"
+fault = "partition"
+shape = "leader-alone"
+for = "700ms"
+
+[[schedule]]
+at = "13200ms"
+fault = "partition"
+shape = "leader-alone"
+for = "700ms"
+
+[[schedule]]
+at = "14100ms"
+fault = "partition"
+shape = "leader-alone"
+for = "700ms"
+
+[[schedule]]
+at = "15000ms"
+fault = "partition"
+shape = "leader-alone"
+for = "700ms"
+
+[[schedule]]
+at = "15900ms"
+fault = "partition"
+shape = "leader-alone"
+for = "700ms"
+
+[[schedule]]
+at = "16800ms"
+fault = "partition"
+shape = "leader-alone"
+for = "700ms"
+
+[[schedule]]
+at = "17700ms"
+fault = "partition"
+shape = "leader-alone"
+for = "700ms"
+"#;
+
 pub(super) const FACTS: &[Facts] = &[
     Facts {
         bug: Bug::CommitOldTerm,
@@ -60,10 +228,8 @@ pub(super) const FACTS: &[Facts] = &[
         source: "P 5.4.2, figure 8; canonical/raft #336",
         breaks: Property::LeaderCompleteness,
         recipe: Recipe {
-            options: "--workload register --time 20s --system-option transport=udp \
-                      --faults loss,delay,kill,partition --fault-interval 300ms \
-                      --fault-duration 500ms",
-            schedule: "",
+            options: "--workload register --time 20s --keys 100 --rate 200 --clients 30 --system-option transport=udp",
+            schedule: LATE_LOST_AND_CUT_OFF,
         },
     },
     Facts {
@@ -184,10 +350,8 @@ pub(super) const FACTS: &[Facts] = &[
         source: "P figure 2 (matchIndex)",
         breaks: Property::LeaderCompleteness,
         recipe: Recipe {
-            options: "--workload register --time 10s --system-option transport=udp \
-                      --faults loss,delay,kill,partition --fault-interval 500ms \
-                      --fault-duration 1s",
-            schedule: "",
+            options: "--workload register --time 12s --system-option transport=udp",
+            schedule: LATE_AND_CUT_OFF,
         },
     },
     Facts {
@@ -200,24 +364,22 @@ pub(super) const FACTS: &[Facts] = &[
         source: "P 5.3",
         breaks: Property::LeaderCompleteness,
         recipe: Recipe {
-            options: "--workload register --time 10s --system-option transport=udp \
-                      --faults loss,kill,partition --fault-interval 500ms --fault-duration 1s",
-            schedule: "",
+            options: "--workload register --time 12s --rate 40 --keys 40 --system-option transport=udp",
+            schedule: LATE_AND_CUT_OFF,
         },
     },
     Facts {
         bug: Bug::DeposedLeaderAppends,
         name: "deposed-leader-appends",
         summary: "for a moment after it was deposed a leader appends what clients still send it, \
-                  in the term of its successor",
+                  in the term of its successor (and a leader cut off does not doubt itself)",
         needs: "a leader deposed under load",
         symptom: "values that nobody acknowledged are there, and others not, with the next leader",
         source: "camunda/camunda #5360",
         breaks: Property::LogMatching,
         recipe: Recipe {
-            options: "--workload register --time 10s --faults partition --fault-interval 1s \
-                      --fault-duration 800ms",
-            schedule: "",
+            options: "--workload register --time 13s --clients 50 --rate 300 --keys 100",
+            schedule: DEPOSED_AND_BACK,
         },
     },
 ];

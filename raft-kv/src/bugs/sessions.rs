@@ -2,6 +2,63 @@
 
 use super::{Bug, Facts, Property, Recipe};
 
+/// Clocks jump by two hours and back, again and again, while leaders are cut off.
+const JUMPING_CLOCKS: &str = r#"
+[[schedule]]
+at = "1s"
+fault = "clock-strobe"
+target = "all"
+offset_ms = 7200000
+period_ms = 100
+for = "10s"
+
+[[schedule]]
+at = "1500ms"
+fault = "partition"
+shape = "leader-alone"
+for = "900ms"
+
+[[schedule]]
+at = "3000ms"
+fault = "partition"
+shape = "leader-alone"
+for = "900ms"
+
+[[schedule]]
+at = "4500ms"
+fault = "partition"
+shape = "leader-alone"
+for = "900ms"
+
+[[schedule]]
+at = "6000ms"
+fault = "partition"
+shape = "leader-alone"
+for = "900ms"
+
+[[schedule]]
+at = "7500ms"
+fault = "partition"
+shape = "leader-alone"
+for = "900ms"
+
+[[schedule]]
+at = "9000ms"
+fault = "partition"
+shape = "leader-alone"
+for = "900ms"
+"#;
+
+/// The leader's clock is a minute behind.
+const BEHIND: &str = r#"
+[[schedule]]
+at = "2s"
+fault = "clock-jump"
+target = "leader"
+offset_ms = -60000
+for = "3s"
+"#;
+
 pub(super) const FACTS: &[Facts] = &[
     Facts {
         bug: Bug::ApplyTwiceOnRetry,
@@ -26,9 +83,8 @@ pub(super) const FACTS: &[Facts] = &[
         source: "D 6.3",
         breaks: Property::Determinism,
         recipe: Recipe {
-            options: "--workload kv --time 15s --faults clock-jump,partition \
-                      --fault-interval 500ms --fault-duration 1s",
-            schedule: "",
+            options: "--workload kv --time 12s",
+            schedule: JUMPING_CLOCKS,
         },
     },
     Facts {
@@ -55,9 +111,8 @@ pub(super) const FACTS: &[Facts] = &[
         source: "D 6.3",
         breaks: Property::Linearizability,
         recipe: Recipe {
-            options: "--workload register --time 10s --faults clock-jump,clock-drift \
-                      --fault-interval 1s --fault-duration 1s",
-            schedule: "",
+            options: "--workload register --time 6s",
+            schedule: BEHIND,
         },
     },
 ];

@@ -142,6 +142,7 @@ impl Raft {
             Bug::NoPrevTermCheck,
             Bug::KeepConflict,
             Bug::VoteLogLengthOnly,
+            Bug::DeposedLeaderAppends,
             Bug::LeaseTooLong,
             Bug::LeaseByWallClock,
         ];
