@@ -8,7 +8,9 @@ use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use faults::{CLIENTS, Clock, DiskRule, Distortion, Membership, Name, Spot, Target, TargetError, Unavailable};
+use faults::{
+    CLIENTS, Clock, DiskRule, Distortion, Membership, Name, Spot, Target, TargetError, Unavailable,
+};
 use histories::Value;
 
 use crate::clock::Keeper;
