@@ -269,7 +269,7 @@ pub(super) const FACTS: &[Facts] = &[
         source: "P 5.6, D 10.2",
         breaks: Property::LeaderCompleteness,
         recipe: Recipe {
-            options: "--workload register --time 10s --faults power-loss",
+            options: "--workload register --time 10s --disk-faults --faults power-loss",
             schedule: "",
         },
     },
@@ -282,7 +282,7 @@ pub(super) const FACTS: &[Facts] = &[
         source: "P figure 2, D 10.2",
         breaks: Property::LeaderCompleteness,
         recipe: Recipe {
-            options: "--workload register --time 10s",
+            options: "--workload register --time 10s --disk-faults",
             schedule: SLOW_AND_OUT,
         },
     },
@@ -296,7 +296,7 @@ pub(super) const FACTS: &[Facts] = &[
         source: "D 10.2; Rebello and others, \"Can Applications Recover from fsync Failures?\", 2020",
         breaks: Property::LeaderCompleteness,
         recipe: Recipe {
-            options: "--workload register --time 10s",
+            options: "--workload register --time 10s --disk-faults",
             schedule: BROKEN_AND_OUT,
         },
     },
@@ -310,7 +310,7 @@ pub(super) const FACTS: &[Facts] = &[
         source: "Pillai and others, \"All File Systems Are Not Created Equal\", 2014",
         breaks: Property::LeaderCompleteness,
         recipe: Recipe {
-            options: "--workload register --time 10s --system-option snapshot-entries=100 \
+            options: "--workload register --time 10s --disk-faults --system-option snapshot-entries=100 \
                       --faults power-loss",
             schedule: "",
         },
@@ -325,7 +325,7 @@ pub(super) const FACTS: &[Facts] = &[
         source: "Alagappan and others, \"Protocol-Aware Recovery\", 2018",
         breaks: Property::LogMatching,
         recipe: Recipe {
-            options: "--workload register --time 11s --keys 50",
+            options: "--workload register --time 11s --disk-faults --keys 50",
             schedule: TORN_AND_LED,
         },
     },
@@ -338,7 +338,7 @@ pub(super) const FACTS: &[Facts] = &[
         source: "Alagappan and others, \"Protocol-Aware Recovery\", 2018",
         breaks: Property::LogMatching,
         recipe: Recipe {
-            options: "--workload register --time 11s --keys 100",
+            options: "--workload register --time 11s --disk-faults --keys 100",
             schedule: FLIPPED_AND_RESTARTED,
         },
     },
@@ -351,7 +351,7 @@ pub(super) const FACTS: &[Facts] = &[
         source: "nats-io/nats-server #7587",
         breaks: Property::LeaderCompleteness,
         recipe: Recipe {
-            options: "--workload register --time 15s --faults bit-flip,kill \
+            options: "--workload register --time 15s --disk-faults --faults bit-flip,kill \
                       --fault-interval 500ms",
             schedule: "",
         },

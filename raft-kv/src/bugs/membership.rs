@@ -82,6 +82,47 @@ order = ["n3", "n4", "n5", "n2", "n1"]
 for = "4s"
 "#;
 
+/// Of four nodes n1 is made the leader, cut off, and told to remove n4. Its successor is told at once to
+/// remove n1, while n2, which has elected it, hears no more of it. Then n1 is back, for n2 to elect.
+const TWO_MINDS: &str = r#"
+[[schedule]]
+at = "1s"
+fault = "loss"
+permille = 1000
+links = [["n2", "n3"], ["n3", "n2"], ["n2", "n4"], ["n4", "n2"], ["n3", "n4"], ["n4", "n3"]]
+for = "2s"
+
+[[schedule]]
+at = "3300ms"
+fault = "loss"
+permille = 1000
+links = [["n1", "n2"], ["n2", "n1"], ["n1", "n3"], ["n3", "n1"], ["n1", "n4"], ["n4", "n1"]]
+for = "3s"
+
+[[schedule]]
+after = "fault 2 injected"
+fault = "member-change"
+target = "one"
+wait_ms = 60
+order = ["n4"]
+for = "6s"
+
+[[schedule]]
+after = ["fault 3 injected", "leader elected"]
+fault = "loss"
+permille = 1000
+links = [["n2", "n3"], ["n3", "n2"], ["n2", "n4"], ["n4", "n2"]]
+for = "5s"
+
+[[schedule]]
+after = "fault 4 injected"
+fault = "member-change"
+target = "one"
+wait_ms = 60
+order = ["n1"]
+for = "5s"
+"#;
+
 pub(super) const FACTS: &[Facts] = &[
     Facts {
         bug: Bug::NonVoterCounted,
@@ -100,16 +141,16 @@ pub(super) const FACTS: &[Facts] = &[
         bug: Bug::ChangeWithoutNoop,
         name: "change-without-noop",
         summary: "a leader changes the members before it has committed an entry of its term, when \
-                  a change of an earlier leader may still be under way",
+                  a change of an earlier leader may still be under way (and appends no entry of \
+                  its own when it is elected)",
         needs: "a leader cut off with a change of members of its own, and one more by its \
                 successor at once",
         symptom: "acknowledged writes vanish",
         source: "D 4.1 with the correction of 2015; atomix/copycat #23, baidu/braft #182",
         breaks: Property::LeaderCompleteness,
         recipe: Recipe {
-            options: "--workload register --nodes 4 --time 20s --faults member-change:2,partition:3 \
-                      --fault-interval 300ms --fault-duration 600ms --fault-overlap 4",
-            schedule: "",
+            options: "--workload register --nodes 4 --time 12s --clients 4 --rate 4 --keys 2",
+            schedule: TWO_MINDS,
         },
     },
     Facts {

@@ -2,7 +2,18 @@
 
 use super::{Bug, Facts, Property, Recipe};
 
-/// Clocks jump by two hours and back, again and again, while leaders are cut off.
+/// The leader's clock is a minute behind.
+const BEHIND: &str = r#"
+[[schedule]]
+at = "2s"
+fault = "clock-jump"
+target = "leader"
+offset_ms = -60000
+for = "3s"
+"#;
+
+/// Packets take their time and clocks jump by two hours and back, again and again, while leaders are
+/// cut off.
 const JUMPING_CLOCKS: &str = r#"
 [[schedule]]
 at = "1s"
@@ -10,6 +21,14 @@ fault = "clock-strobe"
 target = "all"
 offset_ms = 7200000
 period_ms = 100
+for = "10s"
+
+[[schedule]]
+at = "1s"
+fault = "delay"
+target = "all"
+mean_ms = 30
+jitter_ms = 10
 for = "10s"
 
 [[schedule]]
@@ -49,16 +68,6 @@ shape = "leader-alone"
 for = "900ms"
 "#;
 
-/// The leader's clock is a minute behind.
-const BEHIND: &str = r#"
-[[schedule]]
-at = "2s"
-fault = "clock-jump"
-target = "leader"
-offset_ms = -60000
-for = "3s"
-"#;
-
 pub(super) const FACTS: &[Facts] = &[
     Facts {
         bug: Bug::ApplyTwiceOnRetry,
@@ -83,7 +92,7 @@ pub(super) const FACTS: &[Facts] = &[
         source: "D 6.3",
         breaks: Property::Determinism,
         recipe: Recipe {
-            options: "--workload kv --time 12s",
+            options: "--workload kv --time 12s --clients 20",
             schedule: JUMPING_CLOCKS,
         },
     },

@@ -65,8 +65,10 @@ impl Raft {
         self.heartbeat_due_ms = self.now_ms + self.config.heartbeat_ms;
         self.note(format!("leads from {next} on"));
         // Bug: without an entry of its own the leader does not learn what is committed, and it
-        // answers reads as if it knew.
-        if !self.config.bugs.has(Bug::ReadBeforeNoop) {
+        // answers reads as if it knew. (With the other bug, there has to be time before an entry of
+        // the term is committed.)
+        let bugs = self.config.bugs;
+        if !bugs.has(Bug::ReadBeforeNoop) && !bugs.has(Bug::ChangeWithoutNoop) {
             self.append_own(Payload::Noop);
         }
     }
