@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use histories::Value;
 
 use crate::{
-    Clock, Clocks, DiskRule, Disks, Distortion, Link, Membership, Name, Network, NetworkAbility, Part, Rule, RuleCounts, Spot, Target, TargetError, Unavailable,
+    Clock, Clocks, DiskRule, Disks, Distortion, Link, Membership, Name, Network, NetworkAbility,
+    Part, Rule, RuleCounts, Spot, Target, TargetError, Unavailable,
 };
 
 /// A shared log: what the cluster was told and what the ledger noted, in one order.

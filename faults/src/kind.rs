@@ -8,7 +8,10 @@ use crate::draws::Draws;
 use crate::names::named;
 use crate::standing::Standing;
 use crate::{
-    BitFlip, ClockDrift, ClockFreeze, ClockJump, ClockStrobe, Corrupt, CrashPoint, Delay, DiskFull, Duplicate, IoError, Kill, Link, Loss, LyingFsync, MemberChange, Name, Partition, Pause, PowerLoss, RateLimit, RefuseConnections, Reorder, ResetConnections, SlowFsync, Target, TargetError, TornWrite, Unavailable,
+    BitFlip, ClockDrift, ClockFreeze, ClockJump, ClockStrobe, Corrupt, CrashPoint, Delay, DiskFull,
+    Duplicate, IoError, Kill, Link, Loss, LyingFsync, MemberChange, Name, Partition, Pause,
+    PowerLoss, RateLimit, RefuseConnections, Reorder, ResetConnections, SlowFsync, Target,
+    TargetError, TornWrite, Unavailable,
 };
 
 /// Declares the kinds: the struct that has a kind's parameters, and its name in plans, on command

@@ -95,5 +95,7 @@ pub use schedule::{
 };
 pub use shape::{Direction, Shape};
 pub use slow_fsync::SlowFsync;
+pub use target::{
+    CLIENTS, Clock, Clocks, Distortion, Membership, Name, Part, Target, TargetError, Unavailable,
+};
 pub use torn_write::TornWrite;
-pub use target::{CLIENTS, Clock, Clocks, Distortion, Membership, Name, Part, Target, TargetError, Unavailable};
