@@ -98,6 +98,12 @@ struct Session {
     used_at_ms: u64,
 }
 
+impl Session {
+    fn is_expired(&self, time_ms: u64) -> bool {
+        time_ms.saturating_sub(self.used_at_ms) >= SESSION_EXPIRES_MS
+    }
+}
+
 /// The state as a snapshot holds it.
 #[derive(Serialize, Deserialize)]
 struct Image {
@@ -131,6 +137,7 @@ impl Kv {
         // is applied again when the client repeats it.
         if !bugs.has(Bug::ApplyTwiceOnRetry)
             && let Some(known) = self.sessions.get(&session)
+            && !known.is_expired(place.time_ms)
             && number <= known.number
         {
             let same = number == known.number;
@@ -182,11 +189,8 @@ impl Kv {
 
     fn expire_sessions(&mut self, time_ms: u64) {
         while let Some((&index, &session)) = self.sessions_by_use.first_key_value() {
-            let used_at_ms = self
-                .sessions
-                .get(&session)
-                .map_or(0, |known| known.used_at_ms);
-            if time_ms.saturating_sub(used_at_ms) < SESSION_EXPIRES_MS {
+            let known = self.sessions.get(&session);
+            if known.is_some_and(|known| !known.is_expired(time_ms)) {
                 break;
             }
             self.sessions_by_use.remove(&index);

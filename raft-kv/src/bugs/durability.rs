@@ -2,34 +2,6 @@
 
 use super::{Bug, Facts, Property, Recipe};
 
-/// Disks are slow, and the power goes everywhere.
-const SLOW_AND_OUT: &str = r#"
-[[schedule]]
-at = "1s"
-fault = "slow-fsync"
-target = "all"
-added_ms = 100
-for = "8s"
-
-[[schedule]]
-at = "2500ms"
-fault = "power-loss"
-target = "all"
-for = "300ms"
-
-[[schedule]]
-at = "5000ms"
-fault = "power-loss"
-target = "all"
-for = "300ms"
-
-[[schedule]]
-at = "7500ms"
-fault = "power-loss"
-target = "all"
-for = "300ms"
-"#;
-
 /// No sync succeeds any more, and a second later the power goes everywhere.
 const BROKEN_AND_OUT: &str = r#"
 [[schedule]]
@@ -259,6 +231,41 @@ target = "leader"
 for = "400ms"
 "#;
 
+/// Three of five disks are slow, and the power goes everywhere.
+const SLOW_AND_OUT: &str = r#"
+[[schedule]]
+at = "1s"
+fault = "slow-fsync"
+target = "majority"
+order = ["n1", "n2", "n3"]
+added_ms = 100
+for = "9s"
+
+[[schedule]]
+at = "2500ms"
+fault = "power-loss"
+target = "all"
+for = "300ms"
+
+[[schedule]]
+at = "4500ms"
+fault = "power-loss"
+target = "all"
+for = "300ms"
+
+[[schedule]]
+at = "6500ms"
+fault = "power-loss"
+target = "all"
+for = "300ms"
+
+[[schedule]]
+at = "8500ms"
+fault = "power-loss"
+target = "all"
+for = "300ms"
+"#;
+
 pub(super) const FACTS: &[Facts] = &[
     Facts {
         bug: Bug::SkipFsync,
@@ -282,7 +289,7 @@ pub(super) const FACTS: &[Facts] = &[
         source: "P figure 2, D 10.2",
         breaks: Property::LeaderCompleteness,
         recipe: Recipe {
-            options: "--workload register --time 10s --disk-faults",
+            options: "--workload register --time 11s --disk-faults",
             schedule: SLOW_AND_OUT,
         },
     },

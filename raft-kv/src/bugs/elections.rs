@@ -67,61 +67,6 @@ target = "leader"
 for = "3s"
 "#;
 
-/// Two nodes of five do not hear the leader, and soon it is cut off from the others too.
-const UNHEARD_THEN_ALONE: &str = r#"
-[[schedule]]
-at = "1500ms"
-fault = "partition"
-shape = "majorities-ring"
-for = "1200ms"
-
-[[schedule]]
-after = "fault 1 injected"
-delay = "250ms"
-fault = "partition"
-shape = "leader-alone"
-for = "800ms"
-
-[[schedule]]
-at = "4500ms"
-fault = "partition"
-shape = "majorities-ring"
-for = "1200ms"
-
-[[schedule]]
-after = "fault 3 injected"
-delay = "250ms"
-fault = "partition"
-shape = "leader-alone"
-for = "800ms"
-
-[[schedule]]
-at = "7500ms"
-fault = "partition"
-shape = "majorities-ring"
-for = "1200ms"
-
-[[schedule]]
-after = "fault 5 injected"
-delay = "250ms"
-fault = "partition"
-shape = "leader-alone"
-for = "800ms"
-
-[[schedule]]
-at = "10500ms"
-fault = "partition"
-shape = "majorities-ring"
-for = "1200ms"
-
-[[schedule]]
-after = "fault 7 injected"
-delay = "250ms"
-fault = "partition"
-shape = "leader-alone"
-for = "800ms"
-"#;
-
 /// All packets come twice and late, and leader after leader is stopped.
 const TWICE_AND_LATE: &str = r#"
 [[schedule]]
@@ -193,6 +138,49 @@ at = "13500ms"
 fault = "pause"
 target = "leader"
 for = "700ms"
+"#;
+
+/// Two nodes of five do not hear the leader, and just before they would stand it is cut off from the
+/// others too.
+const UNHEARD_THEN_ALONE: &str = r#"
+[[schedule]]
+at = "3000ms"
+fault = "partition"
+shape = "majorities-ring"
+for = "3s"
+
+[[schedule]]
+after = "fault 1 injected"
+delay = "900ms"
+fault = "partition"
+shape = "leader-alone"
+for = "2s"
+
+[[schedule]]
+at = "8000ms"
+fault = "partition"
+shape = "majorities-ring"
+for = "3s"
+
+[[schedule]]
+after = "fault 3 injected"
+delay = "900ms"
+fault = "partition"
+shape = "leader-alone"
+for = "2s"
+
+[[schedule]]
+at = "13000ms"
+fault = "partition"
+shape = "majorities-ring"
+for = "3s"
+
+[[schedule]]
+after = "fault 5 injected"
+delay = "900ms"
+fault = "partition"
+shape = "leader-alone"
+for = "2s"
 "#;
 
 pub(super) const FACTS: &[Facts] = &[
@@ -313,7 +301,8 @@ pub(super) const FACTS: &[Facts] = &[
         source: "D 4.2.3, 6.4.1",
         breaks: Property::Linearizability,
         recipe: Recipe {
-            options: "--workload register --time 13s --clients 30 --keys 2 --system-option reads=lease",
+            options: "--workload register --time 17s --clients 30 --keys 2 --system-option reads=lease \
+ --system-option election-ms=1000",
             schedule: UNHEARD_THEN_ALONE,
         },
     },

@@ -378,7 +378,7 @@ pub(super) const FACTS: &[Facts] = &[
         source: "camunda/camunda #5360",
         breaks: Property::LogMatching,
         recipe: Recipe {
-            options: "--workload register --time 13s --clients 50 --rate 300 --keys 100",
+            options: "--workload register --time 13s --clients 50 --rate 200 --keys 400",
             schedule: DEPOSED_AND_BACK,
         },
     },

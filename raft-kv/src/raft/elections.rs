@@ -110,12 +110,13 @@ impl Raft {
         let shortest_ms = self.config.election_ms;
         // With two bugs, candidates have to meet for them to matter: let them.
         let bugs = self.config.bugs;
-        let spread_ms = match bugs.has(Bug::ForgetVote) || bugs.has(Bug::CountVoteTwice) {
-            true => shortest_ms / 20,
+        let spread_ms = match () {
+            () if bugs.has(Bug::ForgetVote) => shortest_ms / 20,
+            () if bugs.has(Bug::CountVoteTwice) => shortest_ms / 2,
             // Bug: nodes that lose their leader together stand together, and get one vote each,
             // again and again.
-            false if bugs.has(Bug::FixedElectionTimeout) => 0,
-            false => shortest_ms,
+            () if bugs.has(Bug::FixedElectionTimeout) => 0,
+            () => shortest_ms,
         };
         self.election_due_ms = self.now_ms + shortest_ms + self.chance.below(spread_ms + 1);
     }
@@ -146,8 +147,7 @@ impl Raft {
 
     pub(super) fn on_pre_vote_reply(&mut self, from: Name, proposed: u64, granted: bool) {
         if self.role == Role::PreCandidate && granted && proposed == self.term() + 1 {
-            self.votes.insert(from);
-            self.count_votes();
+            self.take_vote(from);
         }
     }
 
@@ -167,12 +167,16 @@ impl Raft {
 
     pub(super) fn on_vote_reply(&mut self, from: Name, granted: bool) {
         if self.role == Role::Candidate && granted {
-            // Bug: replies are counted, not voters.
-            if !self.votes.insert(from) && self.config.bugs.has(Bug::CountVoteTwice) {
-                self.votes_repeated += 1;
-            }
-            self.count_votes();
+            self.take_vote(from);
         }
+    }
+
+    fn take_vote(&mut self, from: Name) {
+        // Bug: replies are counted, not voters.
+        if !self.votes.insert(from) && self.config.bugs.has(Bug::CountVoteTwice) {
+            self.votes_repeated += 1;
+        }
+        self.count_votes();
     }
 
     fn record_vote(&mut self, candidate: Name) {

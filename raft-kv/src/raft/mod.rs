@@ -326,7 +326,7 @@ impl Raft {
         // term of its successor.
         let was_leader = self.config.bugs.has(Bug::DeposedLeaderAppends)
             && self.role == Role::Follower
-            && (self.deposed_ms).is_some_and(|at| self.now_ms < at + self.config.election_ms);
+            && (self.deposed_ms).is_some_and(|at| self.now_ms < at + 4 * self.config.election_ms);
         if self.role != Role::Leader && !was_leader {
             return Err(NotLeader);
         }

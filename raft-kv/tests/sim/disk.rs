@@ -47,25 +47,18 @@ impl Disk {
         }
     }
 
-    /// Flips a bit of the log, behind its first record.
+    /// Flips a bit of the log, behind its first record and before its last: that one cannot be told
+    /// from one that was torn, and is lost with what was acknowledged of it.
     pub fn flip_bit(&mut self, chance: &mut Chance) -> bool {
-        let Some(content) = self
-            .names
-            .get("log")
-            .and_then(|number| self.files.get_mut(number))
-        else {
+        let log = self.names.get("log");
+        let Some(content) = log.and_then(|number| self.files.get_mut(number)) else {
             return false;
         };
-        let length = content
-            .bytes
-            .get(..4)
-            .and_then(|bytes| bytes.try_into().ok());
-        let first = 16 + length.map_or(0, u32::from_le_bytes) as usize;
-        let behind = content.bytes.len().saturating_sub(first) as u64;
-        if behind < 64 {
+        let ends = ends_of_records(&content.bytes);
+        let [first, .., before_last, _] = ends[..] else {
             return false;
-        }
-        let place = first + chance.below(behind) as usize;
+        };
+        let place = first + chance.below((before_last - first) as u64) as usize;
         content.bytes[place] ^= 1 << chance.below(8);
         content.synced = content.bytes.clone();
         true
@@ -143,4 +136,15 @@ impl Files for Disk {
         self.synced_names = self.names.clone();
         Ok(())
     }
+}
+
+/// Where each record ends, whose length stands before a header's other 12 bytes.
+fn ends_of_records(bytes: &[u8]) -> Vec<usize> {
+    let mut ends = Vec::new();
+    let mut at = 0;
+    while let Some(length) = bytes.get(at..at + 4) {
+        at += 16 + length.try_into().map_or(0, u32::from_le_bytes) as usize;
+        ends.push(at);
+    }
+    ends
 }

@@ -15,6 +15,8 @@ const ELECTION_TICKS_MAX: u64 = 500;
 pub struct Lab {
     pub nodes: Vec<Raft>,
     pub now_ms: u64,
+    /// Answers come twice.
+    pub doubles: bool,
 }
 
 pub fn name(node: usize) -> Name {
@@ -55,6 +57,7 @@ impl Lab {
         Lab {
             nodes: (0..nodes).map(&mut node).collect(),
             now_ms: 0,
+            doubles: false,
         }
     }
 
@@ -86,6 +89,9 @@ impl Lab {
                 }
                 self.nodes[to].receive(message);
                 for answer in self.sent(to) {
+                    if self.doubles {
+                        self.nodes[node].receive(answer.clone());
+                    }
                     self.nodes[node].receive(answer);
                 }
             }
@@ -94,6 +100,15 @@ impl Lab {
 
     /// Lets a node become leader by the votes of these others, who hear from nobody else.
     pub fn elect(&mut self, node: usize, voters: &[usize]) {
+        assert!(
+            self.is_elected(node, voters),
+            "{} is not elected",
+            name(node)
+        );
+    }
+
+    /// Whether a node becomes leader by the votes of these others, who hear from nobody else.
+    pub fn is_elected(&mut self, node: usize, voters: &[usize]) -> bool {
         for _ in 0..ELECTION_TICKS_MAX {
             self.now_ms += TICK_MS;
             for &voter in voters {
@@ -103,14 +118,10 @@ impl Lab {
             self.tick(node);
             self.carry(node, voters);
             if self.nodes[node].role() == Role::Leader {
-                return;
+                return true;
             }
         }
-        panic!(
-            "{} is not elected in term {}",
-            name(node),
-            self.nodes[node].term()
-        );
+        false
     }
 
     /// One message from the leader to each of these, and their answers.

@@ -144,7 +144,6 @@ mod tests {
         vote_without_log_check_shows: VoteWithoutLogCheck;
         vote_log_length_only_shows: VoteLogLengthOnly;
         quorum_minus_one_shows: QuorumMinusOne;
-        count_vote_twice_shows: CountVoteTwice;
         fixed_election_timeout_shows: FixedElectionTimeout;
         vote_while_led_shows: VoteWhileLed;
         ack_before_commit_shows: AckBeforeCommit;

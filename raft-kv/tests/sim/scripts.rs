@@ -48,8 +48,20 @@ fn a_change_before_an_entry_of_the_term_is_committed_divides_the_cluster() {
         lab.reach(1, &[2], 4);
         // S1 is elected again by S4, to whom S2's entries did not come, and S5.
         lab.elect(0, &[3, 4]);
+        lab.propose(0);
         lab.reach(0, &[3, 4], 4);
         removed && lab.differ_below_commit(0, 1)
+    });
+}
+
+/// Two candidates of a term hear from one voter each, twice.
+#[test]
+fn an_answer_that_comes_twice_is_one_vote() {
+    check(Bug::CountVoteTwice, |bugs| {
+        let mut lab = Lab::new(5, &members(5, 0), Reads::ReadIndex, bugs);
+        lab.doubles = true;
+        let both = lab.is_elected(0, &[1]) && lab.is_elected(4, &[3]);
+        both && lab.nodes[0].term() == lab.nodes[4].term()
     });
 }
 
