@@ -382,3 +382,6 @@ fn unreadable(error: io::Error) -> ReadError {
 fn malformed(what: &str) -> ReadError {
     ReadErrorKind::Malformed(what.to_owned()).nowhere()
 }
+
+#[cfg(test)]
+mod tests;
