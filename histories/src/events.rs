@@ -1,4 +1,5 @@
-//! The events of a history as columns: about 36 bytes an event, names and values by number.
+//! The events of a history as columns: about 28 bytes an event, 8 more where there are keys, names
+//! and values by number.
 
 mod halves;
 mod intern;
