@@ -21,9 +21,9 @@ pub fn assumptions(
     if operations.is_empty() {
         return Check::unknown(NAME, "the history has no operations");
     }
-    let is_ok = |number: &usize| operations.packed(*number).outcome == Outcome::Ok;
-    let count = (0..operations.len()).filter(is_ok).count();
-    if count == 0 {
+    let is_ok = |number: &usize| operations.outcome(*number).0 == Outcome::Ok;
+    let mut acknowledged = (0..operations.len()).filter(is_ok);
+    if acknowledged.next().is_none() {
         let reason = format!(
             "none of the {} operations was acknowledged",
             operations.len()
@@ -39,6 +39,7 @@ pub fn assumptions(
         .filter(|operation| operation.outcome == Outcome::Ok)
         .any(|operation| is_effective_update(&operation))
     {
+        let count = 1 + acknowledged.count();
         problems.push(format!(
             "of {count} acknowledged operations none was an update"
         ));

@@ -54,19 +54,31 @@ pub(crate) fn register_parts(
         roles: roles(operations, register.with_cas),
         numbers: Numbers::new(operations),
         parts: Vec::new(),
+        lasts: Vec::new(),
         part_of_key: FxHashMap::default(),
         last: (Packed::NIL, u32::MAX),
+        tied: Vec::new(),
     };
     let initial = reader.numbers.of_value(&register.initial);
-    let placed = reader.read()?;
+    reader.read()?;
     let Reader {
-        mut parts, numbers, ..
+        mut parts,
+        numbers,
+        tied,
+        ..
     } = reader;
-    for (part, tied) in put_in_order(&mut parts, operations, &placed) {
+    for (part, tied) in tied {
         parts[part as usize].widen_at_tie(tied, operations);
     }
+    let mut reordered = false;
     for part in &mut parts {
-        part.number_by_beginning();
+        reordered |= part.number_by_beginning();
+    }
+    if let ([part], false) = (&mut parts[..], reordered) {
+        // Numbered as they came, the initial one first.
+        part.history.values = numbers.count;
+        part.history.starts = vec![initial];
+        return Some(parts);
     }
     let mut local = vec![(u32::MAX, 0); numbers.count as usize];
     for (number, part) in (0..).zip(&mut parts) {
@@ -101,11 +113,11 @@ impl RegisterPart {
         self.history.moments[tied].copy_from_slice(&moments);
     }
 
-    /// Numbers the calls in order of beginning again, if ties changed that.
-    fn number_by_beginning(&mut self) {
+    /// Numbers the calls in order of beginning again, if ties changed that, and says whether.
+    fn number_by_beginning(&mut self) -> bool {
         let RegisterHistory { calls, moments, .. } = &mut self.history;
         if calls.is_sorted_by_key(|call| call.begins) {
-            return;
+            return false;
         }
         let mut order: Vec<u32> = (0..calls.len() as u32).collect();
         order.sort_unstable_by_key(|&call| calls[call as usize].begins);
@@ -119,6 +131,7 @@ impl RegisterPart {
         *calls = order.iter().map(|&old| calls[old as usize]).collect();
         let sources = &mut self.sources;
         *sources = order.iter().map(|&old| sources[old as usize]).collect();
+        true
     }
 }
 
@@ -158,43 +171,102 @@ struct Reader<'a> {
     roles: Vec<Role>,
     numbers: Numbers<'a>,
     parts: Vec<RegisterPart>,
+    /// For each part its last moment.
+    lasts: Vec<Last>,
     part_of_key: FxHashMap<Packed, u32>,
     /// The key asked for last, and its part.
     last: (Packed, u32),
+    /// Where moments of a part that follow each other have the same time.
+    tied: Vec<(u32, Range<usize>)>,
+}
+
+/// The last moment of a part.
+#[derive(Debug, Clone, Copy)]
+struct Last {
+    time_ns: u64,
+    /// The place in `tied` of the part's last tie.
+    tie: usize,
 }
 
 /// Where an operation went: its part and its call there.
-type Placed = Vec<(u32, u32)>;
-
 const NOWHERE: (u32, u32) = (u32::MAX, u32::MAX);
 
 impl Reader<'_> {
-    fn read(&mut self) -> Option<Placed> {
-        let mut placed = vec![NOWHERE; self.operations.len()];
-        for (source, placed) in placed.iter_mut().enumerate() {
-            let (invoked, ended) = self.operations.positions(source);
-            if ended.is_some_and(|ended| ended < invoked) {
-                return None;
-            }
-            let (outcome, output) = self.operations.outcome(source);
-            if outcome == Outcome::Fail {
-                continue;
-            }
-            let Some(access) = self.access(invoked, outcome, output)? else {
-                continue;
+    /// Fills the parts, in one walk along the events.
+    fn read(&mut self) -> Option<()> {
+        let operations = self.operations;
+        let times_ns = operations.events().times_ns();
+        let mut under_way = vec![NOWHERE; operations.berths_len()];
+        for turn in operations.turns() {
+            let went = &mut under_way[turn.berth as usize];
+            let went = if turn.ends {
+                std::mem::replace(went, NOWHERE)
+            } else {
+                *went = self.begin(turn.number)?;
+                *went
             };
-            let number = self.part(self.operations.events().keys()[invoked]);
-            let part = &mut self.parts[number as usize];
-            *placed = (number, part.sources.len() as u32);
-            part.sources.push(source as u32);
-            part.history.calls.push(RegisterCall {
-                access,
-                begins: 0,
-                // Whether it returns at all; where comes with the order.
-                returns: if outcome == Outcome::Ok { 0 } else { OPEN },
-            });
+            if went != NOWHERE {
+                self.add_moment(went, turn.ends, times_ns[turn.position as usize]);
+            }
         }
-        Some(placed)
+        Some(())
+    }
+
+    /// Adds the call of an operation to its part, if it constrains anything.
+    #[inline]
+    fn begin(&mut self, number: u32) -> Option<(u32, u32)> {
+        let (invoked, ended) = self.operations.positions(number as usize);
+        if ended.is_some_and(|ended| ended < invoked) {
+            return None;
+        }
+        let (outcome, output) = self.operations.outcome(number as usize);
+        if outcome == Outcome::Fail {
+            return Some(NOWHERE);
+        }
+        let Some(access) = self.access(invoked, outcome, output)? else {
+            return Some(NOWHERE);
+        };
+        let part = self.part(self.operations.events().key(invoked));
+        let RegisterPart {
+            sources, history, ..
+        } = &mut self.parts[part as usize];
+        let call = history.calls.len() as u32;
+        sources.push(number);
+        history.calls.push(RegisterCall {
+            access,
+            begins: 0,
+            // Whether it returns at all; where is known when it does.
+            returns: if outcome == Outcome::Ok { 0 } else { OPEN },
+        });
+        Some((part, call))
+    }
+
+    /// Adds the beginning or the end of a call.
+    #[inline]
+    fn add_moment(&mut self, (part, number): (u32, u32), ends: bool, time_ns: u64) {
+        let RegisterHistory { calls, moments, .. } = &mut self.parts[part as usize].history;
+        let position = moments.len() as u32;
+        let call = &mut calls[number as usize];
+        if !ends {
+            call.begins = position;
+        } else if call.returns == OPEN {
+            return;
+        } else {
+            call.returns = position;
+        }
+        moments.push(number << 1 | u32::from(ends));
+        let last = &mut self.lasts[part as usize];
+        if last.time_ns == time_ns {
+            let position = position as usize;
+            match self.tied.get_mut(last.tie) {
+                Some((_, range)) if range.end == position => range.end += 1,
+                _ => {
+                    last.tie = self.tied.len();
+                    self.tied.push((part, position - 1..position + 1));
+                }
+            }
+        }
+        last.time_ns = time_ns;
     }
 
     /// What the operation invoked at a position does, if it constrains anything.
@@ -214,21 +286,28 @@ impl Reader<'_> {
             Role::Read => Some(Access::Read(numbers.of(output))),
             Role::Write => Some(Access::Write(numbers.of(input))),
             Role::Cas => {
-                let (old, new) = match input.as_pair() {
-                    Some((old, new)) => (numbers.of_int(old), numbers.of_int(new)),
+                let failed = known && output.as_bool() == Some(false);
+                if known && output.as_bool().is_none() {
+                    return None;
+                }
+                let numbers = &mut self.numbers;
+                match input.as_pair() {
+                    Some((old, _)) if failed => Some(Access::Not(numbers.of_int(old))),
+                    Some((old, new)) => {
+                        let old = numbers.of_int(old);
+                        Some(Access::Cas(old, numbers.of_int(new)))
+                    }
                     None => {
                         let input = self.operations.value_of(input);
                         let [old, new] = input.as_list()? else {
                             return None;
                         };
-                        (numbers.of_value(old), numbers.of_value(new))
+                        let old = numbers.of_value(old);
+                        match failed {
+                            true => Some(Access::Not(old)),
+                            false => Some(Access::Cas(old, numbers.of_value(new))),
+                        }
                     }
-                };
-                match output.as_bool() {
-                    Some(false) if known => Some(Access::Not(old)),
-                    Some(true) => Some(Access::Cas(old, new)),
-                    _ if !known => Some(Access::Cas(old, new)),
-                    _ => return None,
                 }
             }
             Role::Unknown => return None,
@@ -240,7 +319,7 @@ impl Reader<'_> {
         if self.last.1 != u32::MAX && self.last.0 == key {
             return self.last.1;
         }
-        let parts = &mut self.parts;
+        let (parts, lasts) = (&mut self.parts, &mut self.lasts);
         let number = *self.part_of_key.entry(key).or_insert_with(|| {
             parts.push(RegisterPart {
                 key: Some(self.operations.value_of(key)),
@@ -252,75 +331,15 @@ impl Reader<'_> {
                     starts: Vec::new(),
                 },
             });
+            lasts.push(Last {
+                time_ns: u64::MAX,
+                tie: usize::MAX,
+            });
             parts.len() as u32 - 1
         });
         self.last = (key, number);
         number
     }
-}
-
-/// Fills the parts' moments from the order of the events. Says where events of a part that follow
-/// each other have the same time.
-fn put_in_order(
-    parts: &mut [RegisterPart],
-    operations: &Operations<'_>,
-    placed: &[(u32, u32)],
-) -> Vec<(u32, Range<usize>)> {
-    let times_ns = operations.events().times_ns();
-    // The operation that each event is of.
-    let mut of_event = vec![u32::MAX; times_ns.len()];
-    for (number, placed) in placed.iter().enumerate() {
-        if *placed != NOWHERE {
-            let (invoked, ended) = operations.positions(number);
-            of_event[invoked] = number as u32;
-            if let Some(ended) = ended {
-                of_event[ended] = number as u32;
-            }
-        }
-    }
-    for part in &mut *parts {
-        part.history.moments.reserve(2 * part.sources.len());
-    }
-    // Whether the operation has begun is told by its call's being there: an event of it for the
-    // second time is its end.
-    let mut begun = vec![0_u32; parts.len()];
-    let mut last_ns = vec![u64::MAX; parts.len()];
-    let mut tied: Vec<(u32, Range<usize>)> = Vec::new();
-    // For each part the place in `tied` of its last.
-    let mut last_tie = vec![usize::MAX; parts.len()];
-    for (&number, &time_ns) in of_event.iter().zip(times_ns) {
-        if number == u32::MAX {
-            continue;
-        }
-        let (part, number) = placed[number as usize];
-        let RegisterHistory { calls, moments, .. } = &mut parts[part as usize].history;
-        let position = moments.len() as u32;
-        let call = &mut calls[number as usize];
-        let begins = number == begun[part as usize];
-        if begins {
-            begun[part as usize] += 1;
-            call.begins = position;
-        } else if call.returns == OPEN {
-            continue;
-        } else {
-            call.returns = position;
-        }
-        moments.push(number << 1 | u32::from(!begins));
-        let last_ns = &mut last_ns[part as usize];
-        if *last_ns == time_ns {
-            let position = position as usize;
-            let last = &mut last_tie[part as usize];
-            match tied.get_mut(*last) {
-                Some((_, range)) if range.end == position => range.end += 1,
-                _ => {
-                    *last = tied.len();
-                    tied.push((part, position - 1..position + 1));
-                }
-            }
-        }
-        *last_ns = time_ns;
-    }
-    tied
 }
 
 /// Numbers the values of one register from 0, the initial one first. `local` holds, for each value
@@ -359,7 +378,8 @@ fn renumber_values(
 struct Numbers<'a> {
     operations: &'a Operations<'a>,
     count: u32,
-    /// For whole numbers from 0 that are not large, as most are; `u32::MAX` for none yet.
+    /// For whole numbers from 0 that are not large, as most are, one more; 0 for none yet, so that
+    /// what is never looked up takes no memory.
     small: Vec<u32>,
     others: FxHashMap<Packed, u32>,
     /// Values that are parts of others, and nowhere by themselves.
@@ -371,7 +391,7 @@ impl<'a> Numbers<'a> {
         Numbers {
             operations,
             count: 0,
-            small: vec![u32::MAX; 2 * operations.len() + 1024],
+            small: vec![0; 2 * operations.len() + 1024],
             others: FxHashMap::default(),
             unpacked: FxHashMap::default(),
         }
@@ -383,13 +403,13 @@ impl<'a> Numbers<'a> {
             .and_then(|int| self.small.get_mut(usize::try_from(int).ok()?));
         let number = match small {
             Some(number) => number,
-            None => self.others.entry(value).or_insert(u32::MAX),
+            None => self.others.entry(value).or_insert(0),
         };
-        if *number == u32::MAX {
-            *number = self.count;
+        if *number == 0 {
             self.count += 1;
+            *number = self.count;
         }
-        *number
+        *number - 1
     }
 
     fn of_value(&mut self, value: &Value) -> u32 {

@@ -1,5 +1,7 @@
-//! The events of a history as columns: about 36 bytes an event, names and values by number.
+//! The events of a history as columns: about 28 bytes an event, 8 more where there are keys, names
+//! and values by number.
 
+mod halves;
 mod intern;
 mod packed;
 mod processes;
@@ -12,6 +14,7 @@ use std::sync::Arc;
 pub use intern::Symbol;
 pub use packed::Packed;
 
+pub(crate) use halves::{Contents, Stamps};
 pub(crate) use intern::Symbols;
 pub(crate) use packed::Values;
 pub(crate) use processes::{NEMESIS, Processes};
@@ -36,6 +39,7 @@ const RESERVED_EVENTS_MAX: usize = 1 << 24;
 #[derive(Clone, Default)]
 pub struct Events {
     pub(crate) times: Vec<u64>,
+    /// As long as up to the last event that has a key; nil is none.
     pub(crate) keys: Vec<Packed>,
     pub(crate) values: Vec<Packed>,
     pub(crate) fs: Vec<Symbol>,
@@ -94,7 +98,7 @@ impl Events {
     /// When there is none, as a slice does.
     pub fn get(&self, position: usize) -> Event {
         let name = |symbol: Symbol| self.symbols.name(symbol).clone();
-        let key = self.keys[position];
+        let key = self.key(position);
         Event {
             index: self.index(position),
             time_ns: self.times[position],
@@ -200,9 +204,10 @@ impl Events {
         &self.fs
     }
 
-    /// The column of keys; nil is none.
-    pub fn keys(&self) -> &[Packed] {
-        &self.keys
+    /// The key of the event at a position; nil is none.
+    #[inline]
+    pub fn key(&self, position: usize) -> Packed {
+        self.keys.get(position).copied().unwrap_or(Packed::NIL)
     }
 
     /// The column of values.
@@ -313,11 +318,13 @@ impl Events {
     pub(crate) fn reserve(&mut self, events: usize) {
         let events = events.min(RESERVED_EVENTS_MAX);
         self.times.reserve(events);
-        self.keys.reserve(events);
         self.values.reserve(events);
         self.fs.reserve(events);
         self.slots.reserve(events);
         self.kinds.reserve(events);
+        if !self.keys.is_empty() {
+            self.keys.reserve(events);
+        }
         if !self.nodes.is_empty() {
             self.nodes.reserve(events);
         }
@@ -355,7 +362,10 @@ impl Events {
 
         self.times.append(&mut other.times);
         self.kinds.append(&mut other.kinds);
-        self.keys.extend(other.keys.iter().map(packed));
+        if !other.keys.is_empty() {
+            self.keys.resize(base as usize, Packed::NIL);
+            self.keys.extend(other.keys.iter().map(packed));
+        }
         self.values.extend(other.values.iter().map(packed));
         self.fs.extend(other.fs.iter().map(|f| name(*f)));
         self.slots.extend(other.slots.iter().map(slot));
@@ -404,10 +414,13 @@ impl Events {
         if slot == NEMESIS {
             self.nemesis.push(self.kinds.len() as u32);
         }
+        if !key.is_nil() {
+            self.keys.resize(self.kinds.len(), Packed::NIL);
+            self.keys.push(key);
+        }
         self.slots.push(slot);
         self.kinds.push(kind);
         self.fs.push(f);
-        self.keys.push(key);
         self.values.push(value);
         self.pairs = None;
     }

@@ -31,6 +31,12 @@ pub fn survive(format: Format, bytes: &[u8]) {
                 "the plain and the exact reader disagree"
             );
         }
+        if format == Format::Binary {
+            assert!(
+                binary::ways_agree(&bytes),
+                "reading on one thread and on two disagree"
+            );
+        }
         // Whatever the format is recognised to be, recognising it is harmless.
         let _ = crate::detect(&bytes);
     }

@@ -31,7 +31,7 @@ pub use formats::{
     write_binary, write_jsonl,
 };
 pub use history::{Header, History, Operation, Outcome, Point, RunInfo};
-pub use operations::{FailedCas, OperationIter, Operations, PackedOperation, Place};
+pub use operations::{FailedCas, OperationIter, Operations, PackedOperation, Place, Turn, Turns};
 pub use recorder::{
     CHUNK_LINGER_MS_MAX, Completion, Invocation, Observer, QUEUE_EVENTS_MAX,
     RECORDED_CHUNK_EVENTS_MAX, RecordError, Recorded, Recorder,

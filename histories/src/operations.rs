@@ -40,6 +40,20 @@ pub struct Operations<'a> {
     cas: Option<Symbol>,
 }
 
+/// One operation's beginning or end, in the order of the events: see [`Operations::turns`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Turn {
+    /// The operation's number.
+    pub number: u32,
+    /// The event's position in [`Events`].
+    pub position: u32,
+    /// Whether the operation has its completion here, and not its invocation.
+    pub ends: bool,
+    /// A number below [`Operations::berths_len`] that no other operation has meanwhile: what is
+    /// known of an operation under way is found by it without a table of all operations.
+    pub berth: u32,
+}
+
 /// Where in a history something happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Place {
@@ -256,7 +270,7 @@ impl<'a> Operations<'a> {
         PackedOperation {
             process: events.processes.client(events.slots[invoked]),
             f,
-            key: events.keys[invoked],
+            key: events.key(invoked),
             input: events.values[invoked],
             output,
             outcome,
@@ -297,6 +311,40 @@ impl<'a> Operations<'a> {
             path: path.iter().copied().map(name).collect(),
             line: events.line(invoked),
         }
+    }
+
+    /// Every beginning and end of an operation, in the order of the events.
+    pub fn turns(&self) -> Turns<'_> {
+        let number_of = match self.events.pairs.is_some() {
+            true => self.by_position(),
+            false => vec![NONE; self.berths_len()],
+        };
+        Turns {
+            operations: self,
+            given: self.events.pairs.is_some(),
+            number_of,
+            next: 0,
+            position: 0,
+        }
+    }
+
+    /// How many different berths the operations have while they are under way.
+    pub fn berths_len(&self) -> usize {
+        match self.events.pairs.is_some() {
+            true => self.len(),
+            false => self.events.processes.len(),
+        }
+    }
+
+    /// For each event the operation that ends there.
+    fn by_position(&self) -> Vec<u32> {
+        let mut number_of = vec![NONE; self.events.len()];
+        for (number, [_, ended]) in (0_u32..).zip(&self.pairs) {
+            if let Some(at) = number_of.get_mut(*ended as usize) {
+                *at = number;
+            }
+        }
+        number_of
     }
 
     /// Every operation, in order of invocation.
@@ -402,6 +450,65 @@ impl DoubleEndedIterator for OperationIter<'_> {
 
 impl ExactSizeIterator for OperationIter<'_> {}
 impl FusedIterator for OperationIter<'_> {}
+
+/// The beginnings and ends of operations, one after the other.
+///
+/// Where operations are told apart by process, a process has one under way at a time, which is
+/// remembered by the process' number; where they were given, by the position of its end.
+#[derive(Debug, Clone)]
+pub struct Turns<'a> {
+    operations: &'a Operations<'a>,
+    given: bool,
+    number_of: Vec<u32>,
+    /// The operation that begins next.
+    next: u32,
+    position: u32,
+}
+
+impl Iterator for Turns<'_> {
+    type Item = Turn;
+
+    #[inline]
+    fn next(&mut self) -> Option<Turn> {
+        let events = self.operations.events;
+        loop {
+            let position = self.position;
+            let slot = *events.slots.get(position as usize)?;
+            self.position += 1;
+            let begins = self.operations.pairs.get(self.next as usize);
+            if begins.is_some_and(|[invoked, _]| *invoked == position) {
+                let number = self.next;
+                self.next += 1;
+                if !self.given {
+                    self.number_of[slot as usize] = number;
+                }
+                return Some(self.turn(number, position, slot, false));
+            }
+            if slot == NEMESIS {
+                continue;
+            }
+            let at = if self.given { position } else { slot };
+            let number = std::mem::replace(&mut self.number_of[at as usize], NONE);
+            if number != NONE {
+                return Some(self.turn(number, position, slot, true));
+            }
+        }
+    }
+}
+
+impl Turns<'_> {
+    #[inline]
+    fn turn(&self, number: u32, position: u32, slot: u32, ends: bool) -> Turn {
+        Turn {
+            number,
+            position,
+            ends,
+            berth: if self.given { number } else { slot },
+        }
+    }
+}
+
+impl FusedIterator for Turns<'_> {}
 
 /// Where an event stands.
 pub(crate) fn point(event: &Event) -> Point {

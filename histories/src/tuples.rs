@@ -34,7 +34,7 @@ impl History {
             if events.process(position) == Process::Nemesis {
                 continue;
             }
-            if !events.keys[position].is_nil() {
+            if !events.key(position).is_nil() {
                 return Tuples::No;
             }
             if events.kinds[position] != EventType::Invoke {
@@ -70,7 +70,7 @@ impl History {
     pub fn split_tuples(&mut self) -> Result<(), NotTuples> {
         let mut split: Vec<(Packed, Packed)> = Vec::with_capacity(self.events.len());
         for position in 0..self.events.len() {
-            let (key, value) = (self.events.keys[position], self.events.values[position]);
+            let (key, value) = (self.events.key(position), self.events.values[position]);
             let completes = self.events.kinds[position] != EventType::Invoke;
             let nemesis = self.events.process(position) == Process::Nemesis;
             if nemesis || (completes && value.is_nil()) {
@@ -93,6 +93,8 @@ impl History {
                 }
             }
         }
+        let len = self.events.len();
+        self.events.keys.resize(len, Packed::NIL);
         let columns = self.events.keys.iter_mut().zip(&mut self.events.values);
         for ((key, value), split) in columns.zip(split) {
             (*key, *value) = split;

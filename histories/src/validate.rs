@@ -190,8 +190,8 @@ fn pairs(
             invoked: at(events, began),
         });
     }
-    let key = events.keys[position];
-    (!key.is_nil() && key != events.keys[began]).then(|| Contradiction::OtherKey {
+    let key = events.key(position);
+    (!key.is_nil() && key != events.key(began)).then(|| Contradiction::OtherKey {
         process: events.processes.client(slot),
         f: name(events, position),
         key: events.value_of(key).to_string(),

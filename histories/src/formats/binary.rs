@@ -16,12 +16,17 @@
 //! says that it is torn. A checksum that is wrong is an error: of a frame's first 20 bytes, which
 //! say how long it is, as well as of the rest.
 
+mod chunks;
 mod decode;
 mod encode;
 
 use std::io::{self, Read, Write};
+use std::num::NonZero;
+use std::thread;
 
 pub(crate) use encode::Chunk;
+
+use chunks::{Chunks, Raw};
 
 use super::HISTORY_BYTES_MAX;
 use super::error::{ReadError, ReadErrorKind};
@@ -40,6 +45,9 @@ pub const CHUNK_EVENTS_MAX: usize = 1 << 16;
 
 /// A chunk whose names and values are longer than this is ended.
 const CHUNK_TEXT_BYTES_MAX: usize = 8 << 20;
+
+/// A history shorter than this is read on one thread.
+const THREADS_BYTES_MIN: u64 = 1 << 18;
 
 /// The kinds of frames.
 const HEADER_FRAME: u8 = 1;
@@ -126,6 +134,15 @@ impl Frame {
 
 /// Reads a binary history of about `length` bytes.
 pub(crate) fn read(source: impl Read, length: u64) -> Result<History, ReadError> {
+    let threads = match length {
+        0..THREADS_BYTES_MIN => 1,
+        _ => thread::available_parallelism().map_or(1, NonZero::get),
+    };
+    read_with(source, length, threads > 1)
+}
+
+/// Reads a binary history, on two threads or on this one; the result is the same.
+fn read_with(source: impl Read, length: u64, two: bool) -> Result<History, ReadError> {
     let mut source = source.take(HISTORY_BYTES_MAX + 1);
     let mut payload = Vec::new();
     let mut history = History::default();
@@ -133,29 +150,26 @@ pub(crate) fn read(source: impl Read, length: u64) -> Result<History, ReadError>
         history.torn = true;
         return Ok(history);
     }
-    let mut chunk = 0;
-    loop {
-        match read_frame(&mut source, &mut payload, chunk, &history.events)? {
-            Next::End => break,
-            Next::Torn => {
-                history.torn = true;
-                break;
-            }
-            Next::Frame(frame) => {
-                if chunk == 0 {
-                    reserve(&mut history.events, &frame, length);
-                }
-                add_chunk(&mut history.events, &frame, &payload, chunk)?;
-                chunk += 1;
-            }
-        }
-        if source.limit() == 0 {
-            return Err(ReadErrorKind::TooLong.nowhere());
-        }
-    }
+    let mut chunks = Chunks::new(source, length);
+    let events = &mut history.events;
+    history.torn = match two {
+        true => chunks.read_on_two_threads(events)?,
+        false => chunks.read(events)?,
+    };
     check_faults(&history.events)?;
     history.validate()?;
     Ok(history)
+}
+
+/// Whether reading on two threads gives what reading on one does.
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) fn ways_agree(bytes: &[u8]) -> bool {
+    let length = bytes.len() as u64;
+    match [false, true].map(|two| read_with(bytes, length, two)) {
+        [Ok(one), Ok(other)] => one == other,
+        [Err(one), Err(other)] => one.to_string() == other.to_string(),
+        _ => false,
+    }
 }
 
 /// Makes all checksums right, also of frames that say something else than was written.
@@ -177,7 +191,7 @@ pub(crate) fn repair(bytes: &mut [u8]) {
 
 /// A binary history as it grows, in pieces that may end anywhere.
 #[derive(Debug, Default)]
-pub(crate) struct Chunks {
+pub(crate) struct Growing {
     /// What belongs to a frame whose end has not come yet.
     rest: Vec<u8>,
     /// Whether the header has come.
@@ -187,7 +201,7 @@ pub(crate) struct Chunks {
     events: usize,
 }
 
-impl Chunks {
+impl Growing {
     /// The events of the chunks that end in these bytes, which follow those given before.
     pub fn push(&mut self, bytes: &[u8]) -> Result<Vec<Event>, ReadError> {
         self.rest.extend_from_slice(bytes);
@@ -203,9 +217,18 @@ impl Chunks {
             self.began = true;
         }
         while let Some((frame, payload)) = self.frame(at)? {
+            let raw = Raw {
+                number: self.chunks,
+                first: 0,
+                events: frame.events,
+                room: None,
+                payload: payload.to_vec(),
+            };
+            check_frame(&frame, self.chunks)?;
             let mut chunk = Events::new();
-            add_chunk(&mut chunk, &frame, payload, self.chunks)?;
-            at += FRAME_BYTES + payload.len();
+            let (mut stamps, mut contents) = chunk.halves();
+            decode::both(&mut stamps, &mut contents, &raw).map_err(|bad| bad.error(self.events))?;
+            at += FRAME_BYTES + raw.payload.len();
             events.extend(chunk.iter());
             self.chunks += 1;
             self.events += frame.events;
@@ -256,7 +279,7 @@ fn read_beginning(
         let found = version.to_string();
         return Err(ReadErrorKind::Version { found }.nowhere());
     }
-    let frame = match read_frame(source, payload, 0, &history.events)? {
+    let frame = match read_frame(source, payload, 0, 0)? {
         Next::Frame(frame) => frame,
         Next::Torn | Next::End => return Ok(false),
     };
@@ -280,15 +303,15 @@ enum Next {
     End,
 }
 
-/// Reads the frame of chunk number `chunk`, which comes after these events.
+/// Reads the frame of chunk number `chunk`, which comes after so many events.
 fn read_frame(
     source: &mut impl Read,
     payload: &mut Vec<u8>,
     chunk: usize,
-    events: &Events,
+    first: usize,
 ) -> Result<Next, ReadError> {
     let damaged = |events_len: Option<usize>| {
-        let (first, last) = (events.len(), events_len.map(|len| events.len() + len));
+        let last = events_len.map(|len| first + len);
         ReadErrorKind::Damaged { chunk, first, last }.nowhere()
     };
     let mut bytes = [0; FRAME_BYTES];
@@ -310,13 +333,8 @@ fn read_frame(
     Ok(Next::Frame(frame))
 }
 
-/// Adds the events of a chunk.
-fn add_chunk(
-    events: &mut Events,
-    frame: &Frame,
-    payload: &[u8],
-    chunk: usize,
-) -> Result<(), ReadError> {
+/// Refuses a frame that is no chunk, or one that is written in a way that is unknown here.
+fn check_frame(frame: &Frame, chunk: usize) -> Result<(), ReadError> {
     if frame.kind != CHUNK_FRAME || frame.events > CHUNK_EVENTS_MAX {
         return Err(malformed(&format!(
             "chunk {chunk} is of a kind or size that is unknown here \
@@ -329,22 +347,7 @@ fn add_chunk(
              (hint: use the Whitewater that recorded it, or a newer one)"
         )));
     }
-    let first = events.len();
-    decode::chunk(events, frame.events, payload).map_err(|what| {
-        let last = first + frame.events;
-        malformed(&format!(
-            "chunk {chunk}, events {first} to {last}: expected {what}, found something else"
-        ))
-    })
-}
-
-/// Makes room for all events, if the chunks are all like this one.
-fn reserve(events: &mut Events, frame: &Frame, length: u64) {
-    let bytes = u64::from(frame.length) + FRAME_BYTES as u64;
-    let chunks = length.min(HISTORY_BYTES_MAX) / bytes + 1;
-    // A chunk has a byte for each event at least, whatever it claims.
-    let per_chunk = (frame.events as u64).min(u64::from(frame.length));
-    events.reserve(per_chunk.saturating_mul(chunks) as usize);
+    Ok(())
 }
 
 /// Nothing of what a run did may be passed over: whatever looks like a fault event is one.
@@ -379,3 +382,6 @@ fn unreadable(error: io::Error) -> ReadError {
 fn malformed(what: &str) -> ReadError {
     ReadErrorKind::Malformed(what.to_owned()).nowhere()
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 //! A history of ours that is still being written, as it grows.
 
-use super::binary::{self, Chunks};
+use super::binary::{self, Growing};
 use super::error::{ReadError, ReadErrorKind};
 use super::fields::{Assembly, Fields, Style};
 use crate::{Event, json};
@@ -20,7 +20,7 @@ pub struct Tail {
     /// How many lines have come.
     lines: u32,
     /// Whether it is a binary history; `None` before the first byte.
-    chunks: Option<Option<Chunks>>,
+    chunks: Option<Option<Growing>>,
 }
 
 impl Tail {
@@ -42,7 +42,7 @@ impl Tail {
         let is_binary = *first == binary::MAGIC[0];
         let chunks = self
             .chunks
-            .get_or_insert_with(|| is_binary.then(Chunks::default));
+            .get_or_insert_with(|| is_binary.then(Growing::default));
         if let Some(chunks) = chunks {
             return chunks.push(bytes);
         }

@@ -1,32 +1,72 @@
 //! From the payload of a chunk to events. Whatever the bytes say, nothing is taken on trust: every
 //! number is checked against what it refers to, and no memory is asked for that the bytes do not
 //! account for.
+//!
+//! The stamps and the contents of a chunk are decoded apart, by two threads or one after the other;
+//! each passes over what is the other's.
 
+use super::chunks::{Bad, Raw};
 use super::encode::{JSON, TEXT, unzigzag};
-use crate::events::{NEMESIS, Packed, Symbol};
-use crate::{EventType, Events, Value, json};
+use crate::events::{Contents, NEMESIS, Packed, Stamps, Symbol};
+use crate::{EventType, Value, json};
 
 /// What was expected where something else is.
-type Bad = &'static str;
+type Expected = &'static str;
 
-/// Adds the events of a chunk, or says what was expected; some may be added then all the same.
-pub(super) fn chunk(events: &mut Events, count: usize, payload: &[u8]) -> Result<(), Bad> {
-    let mut bytes = Bytes(payload);
-    let names = names(events, &mut bytes)?;
-    let table = table(events, &mut bytes)?;
-    let slots = clients(events, &mut bytes)?;
-    let base = events.next_position();
+/// Adds the events of a chunk, or says what was expected; some may be added then.
+pub(super) fn both(
+    to_stamps: &mut Stamps<'_>,
+    to_contents: &mut Contents<'_>,
+    raw: &Raw,
+) -> Result<(), Bad> {
+    match (stamps(to_stamps, raw), contents(to_contents, raw)) {
+        (Ok(()), Ok(())) => Ok(()),
+        (Err(bad), Ok(())) | (Ok(()), Err(bad)) => Err(bad),
+        (Err(one), Err(other)) => Err(one.min(other)),
+    }
+}
+
+/// Adds the stamps of a chunk's events, or says what was expected; some may be added then.
+pub(super) fn stamps(stamps: &mut Stamps<'_>, raw: &Raw) -> Result<(), Bad> {
+    if let Some(events) = raw.room {
+        stamps.reserve(events);
+    }
+    let mut bytes = Bytes(&raw.payload);
+    try_stamps(stamps, raw, &mut bytes).map_err(|expected| raw.bad(bytes.0.len(), expected))
+}
+
+/// Adds the contents of a chunk's events, or says what was expected; some may be added then.
+pub(super) fn contents(contents: &mut Contents<'_>, raw: &Raw) -> Result<(), Bad> {
+    if let Some(events) = raw.room {
+        contents.reserve(events);
+    }
+    let mut bytes = Bytes(&raw.payload);
+    try_contents(contents, raw, &mut bytes).map_err(|expected| raw.bad(bytes.0.len(), expected))
+}
+
+fn try_stamps(stamps: &mut Stamps<'_>, raw: &Raw, bytes: &mut Bytes<'_>) -> Result<(), Expected> {
+    bytes.pass_names()?;
+    bytes.pass_table()?;
+    let mut slots = Vec::new();
+    for _ in 0..bytes.varint()? {
+        slots.push(stamps.processes.client_slot(bytes.varint()?));
+    }
+    let count = raw.events;
     if count == 0 {
         return Err("a chunk of one event at least");
     }
-    kinds(events, bytes.take(count)?)?;
-    stamps(events, &mut bytes, count)?;
-
+    kinds(stamps, bytes.take(count)?)?;
+    indexes(stamps, bytes, count)?;
+    let mut time_ns = bytes.fixed()?;
+    stamps.times.push(time_ns);
+    bytes.column(count - 1)?.extend(stamps.times, |difference| {
+        time_ns = time_ns.wrapping_add(difference);
+        time_ns
+    });
     let mut good = true;
-    let nemesis = &mut events.nemesis;
-    let mut position = base;
-    let column = &mut events.slots;
-    bytes.column(count)?.extend(column, |number| {
+    let mut position = raw.first;
+    let nemesis = &mut *stamps.nemesis;
+    bytes.column(count)?.extend(stamps.slots, |number| {
         let slot = match number.checked_sub(1) {
             None => {
                 nemesis.push(position);
@@ -37,32 +77,59 @@ pub(super) fn chunk(events: &mut Events, count: usize, payload: &[u8]) -> Result
         position += 1;
         slot
     });
-    let column = &mut events.fs;
-    bytes
-        .column(count)?
-        .extend(column, |number| find(&names, number, &mut good));
-    let nameless = events.symbols.find("");
-    if nameless.is_some()
-        && events.fs[base as usize..]
-            .iter()
-            .any(|f| Some(*f) == nameless)
-    {
+    stamps.lines.repeat(0, count);
+    good.then_some(()).ok_or(NUMBER)
+}
+
+fn try_contents(
+    contents: &mut Contents<'_>,
+    raw: &Raw,
+    bytes: &mut Bytes<'_>,
+) -> Result<(), Expected> {
+    let names = names(contents, bytes)?;
+    let table = table(contents, bytes)?;
+    let count = raw.events;
+    bytes.pass_clients()?;
+    if count == 0 {
+        return Err("a chunk of one event at least");
+    }
+    bytes.take(count)?;
+    for columns_len in [count - 1, count - 1] {
+        bytes.fixed()?;
+        bytes.column(columns_len)?;
+    }
+    bytes.column(count)?;
+
+    let mut good = true;
+    let nameless = contents.symbols.find("");
+    let mut named = true;
+    bytes.column(count)?.extend(contents.fs, |number| {
+        let name = find(&names, number, &mut good);
+        named &= Some(name) != nameless;
+        name
+    });
+    if good && !named {
         return Err("an operation's name");
     }
-    for column in [&mut events.keys, &mut events.values] {
-        bytes
-            .column(count)?
-            .extend(column, |number| packed(&table, number, &mut good));
+    let column = bytes.column(count)?;
+    if !column.is_nil() {
+        contents.keys.resize(raw.first as usize, Packed::NIL);
+        column.extend(contents.keys, |bits| packed(&table, bits, &mut good));
     }
-    nodes(events, &mut bytes, base, count, &names)?;
-    rare(events, &mut bytes, base, count, &names)?;
-    events.lines.repeat(0, count);
+    bytes
+        .column(count)?
+        .extend(contents.values, |bits| packed(&table, bits, &mut good));
+    nodes(contents, bytes, raw, &names)?;
+    rare(contents, bytes, raw, &names)?;
     match (good, bytes.0) {
-        (false, _) => Err("a number of what the chunk holds"),
+        (false, _) => Err(NUMBER),
         (true, []) => Ok(()),
         (true, _) => Err("the end of the chunk"),
     }
 }
+
+/// Where a number stands for nothing in the chunk.
+const NUMBER: Expected = "a number of what the chunk holds";
 
 /// What a number stands for; `good` becomes false when it stands for nothing.
 #[inline]
@@ -93,23 +160,23 @@ fn packed(table: &[Packed], bits: u64, good: &mut bool) -> Packed {
 }
 
 /// The symbols of the chunk's names.
-fn names(events: &mut Events, bytes: &mut Bytes<'_>) -> Result<Vec<Symbol>, Bad> {
+fn names(contents: &mut Contents<'_>, bytes: &mut Bytes<'_>) -> Result<Vec<Symbol>, Expected> {
     let mut names = Vec::new();
     for _ in 0..bytes.varint()? {
-        names.push(events.symbols.intern(bytes.text()?));
+        names.push(contents.symbols.intern(bytes.text()?));
     }
     Ok(names)
 }
 
 /// The packed forms of the chunk's values.
-fn table(events: &mut Events, bytes: &mut Bytes<'_>) -> Result<Vec<Packed>, Bad> {
+fn table(contents: &mut Contents<'_>, bytes: &mut Bytes<'_>) -> Result<Vec<Packed>, Expected> {
     let mut table = Vec::new();
     for _ in 0..bytes.varint()? {
         table.push(match bytes.take(1)? {
-            [TEXT] => events.table.pack_text(bytes.text()?),
+            [TEXT] => contents.table.pack_text(bytes.text()?),
             [JSON] => {
                 let value: Value = json::parse(bytes.text()?).map_err(|_| "a value as JSON")?;
-                events.table.pack_owned(value)
+                contents.table.pack_owned(value)
             }
             _ => return Err("a kind of value that is known"),
         });
@@ -117,64 +184,44 @@ fn table(events: &mut Events, bytes: &mut Bytes<'_>) -> Result<Vec<Packed>, Bad>
     Ok(table)
 }
 
-/// The slots of the chunk's client processes.
-fn clients(events: &mut Events, bytes: &mut Bytes<'_>) -> Result<Vec<u32>, Bad> {
-    let mut slots = Vec::new();
-    for _ in 0..bytes.varint()? {
-        slots.push(events.processes.client_slot(bytes.varint()?));
-    }
-    Ok(slots)
-}
-
-fn kinds(events: &mut Events, bytes: &[u8]) -> Result<(), Bad> {
-    if bytes
-        .iter()
-        .any(|kind| usize::from(*kind) >= EventType::ALL.len())
-    {
+fn kinds(stamps: &mut Stamps<'_>, bytes: &[u8]) -> Result<(), Expected> {
+    let is_unknown = |kind: &u8| usize::from(*kind) >= EventType::ALL.len();
+    if bytes.iter().any(is_unknown) {
         return Err("a type of event");
     }
     let kind = |kind: &u8| EventType::ALL[usize::from(*kind & 3)];
-    events.kinds.extend(bytes.iter().map(kind));
+    stamps.kinds.extend(bytes.iter().map(kind));
     Ok(())
 }
 
-/// Indexes and times.
-fn stamps(events: &mut Events, bytes: &mut Bytes<'_>, count: usize) -> Result<(), Bad> {
+fn indexes(stamps: &mut Stamps<'_>, bytes: &mut Bytes<'_>, count: usize) -> Result<(), Expected> {
     let mut index = bytes.fixed()?;
-    events.indexes.push(index);
+    stamps.indexes.push(index);
     let gaps = bytes.column(count - 1)?;
     if gaps.width == 0 {
-        events.indexes.count_from(index.wrapping_add(1), count - 1);
+        stamps.indexes.count_from(index.wrapping_add(1), count - 1);
     } else {
         gaps.for_each(|gap| {
             index = index.wrapping_add(gap).wrapping_add(1);
-            events.indexes.push(index);
+            stamps.indexes.push(index);
         });
     }
-    let mut time_ns = bytes.fixed()?;
-    let times = &mut events.times;
-    times.push(time_ns);
-    bytes.column(count - 1)?.extend(times, |difference| {
-        time_ns = time_ns.wrapping_add(difference);
-        time_ns
-    });
     Ok(())
 }
 
 fn nodes(
-    events: &mut Events,
+    contents: &mut Contents<'_>,
     bytes: &mut Bytes<'_>,
-    base: u32,
-    count: usize,
+    raw: &Raw,
     names: &[Symbol],
-) -> Result<(), Bad> {
-    let column = bytes.column(count)?;
+) -> Result<(), Expected> {
+    let column = bytes.column(raw.events)?;
     if column.width == 0 {
         return Ok(());
     }
     let mut good = true;
-    let nodes = &mut events.nodes;
-    nodes.resize(base as usize, 0);
+    let nodes = &mut *contents.nodes;
+    nodes.resize(raw.first as usize, 0);
     column.extend(nodes, |number| match number.checked_sub(1) {
         None => 0,
         Some(at) => find(names, at, &mut good).0 + 1,
@@ -184,39 +231,38 @@ fn nodes(
 
 /// Errors and paths.
 fn rare(
-    events: &mut Events,
+    contents: &mut Contents<'_>,
     bytes: &mut Bytes<'_>,
-    base: u32,
-    count: usize,
+    raw: &Raw,
     names: &[Symbol],
-) -> Result<(), Bad> {
+) -> Result<(), Expected> {
     let name = |bytes: &mut Bytes<'_>| {
         let number = usize::try_from(bytes.varint()?).unwrap_or(usize::MAX);
         names.get(number).copied().ok_or("the number of a name")
     };
     let mut next = 0;
     for _ in 0..bytes.varint()? {
-        let position = base + position(bytes, &mut next, count)?;
-        events.errors.push((position, name(bytes)?));
+        let position = raw.first + position(bytes, &mut next, raw.events)?;
+        contents.errors.push((position, name(bytes)?));
     }
     next = 0;
     for _ in 0..bytes.varint()? {
-        let position = base + position(bytes, &mut next, count)?;
+        let position = raw.first + position(bytes, &mut next, raw.events)?;
         let length = bytes.varint()?;
         if length == 0 {
             return Err("a node of a path");
         }
         for _ in 0..length {
             let node = name(bytes)?;
-            events.path_nodes.push(node);
+            contents.path_nodes.push(node);
         }
-        events.end_path(position);
+        contents.end_path(position);
     }
     Ok(())
 }
 
 /// The position of an event in the chunk, not before `next`.
-fn position(bytes: &mut Bytes<'_>, next: &mut u64, count: usize) -> Result<u32, Bad> {
+fn position(bytes: &mut Bytes<'_>, next: &mut u64, count: usize) -> Result<u32, Expected> {
     let position = bytes.varint()?;
     if position < *next || position >= count as u64 {
         return Err("positions in order");
@@ -229,18 +275,18 @@ fn position(bytes: &mut Bytes<'_>, next: &mut u64, count: usize) -> Result<u32, 
 struct Bytes<'a>(&'a [u8]);
 
 impl<'a> Bytes<'a> {
-    fn take(&mut self, count: usize) -> Result<&'a [u8], Bad> {
+    fn take(&mut self, count: usize) -> Result<&'a [u8], Expected> {
         let (taken, rest) = self.0.split_at_checked(count).ok_or("more bytes")?;
         self.0 = rest;
         Ok(taken)
     }
 
-    fn fixed(&mut self) -> Result<u64, Bad> {
+    fn fixed(&mut self) -> Result<u64, Expected> {
         let bytes = self.take(8)?.first_chunk().copied();
         Ok(u64::from_le_bytes(bytes.unwrap_or_default()))
     }
 
-    fn varint(&mut self) -> Result<u64, Bad> {
+    fn varint(&mut self) -> Result<u64, Expected> {
         let mut number = 0;
         for shift in (0..64).step_by(7) {
             let byte = self.take(1)?[0];
@@ -256,12 +302,44 @@ impl<'a> Bytes<'a> {
         Err("a number of 64 bits")
     }
 
-    fn text(&mut self) -> Result<&'a str, Bad> {
-        let length = usize::try_from(self.varint()?).map_err(|_| "more bytes")?;
-        std::str::from_utf8(self.take(length)?).map_err(|_| "UTF-8 text")
+    fn text(&mut self) -> Result<&'a str, Expected> {
+        let text = Bytes(self.0).text_bytes()?;
+        let text = std::str::from_utf8(text).map_err(|_| "UTF-8 text")?;
+        self.text_bytes()?;
+        Ok(text)
     }
 
-    fn column(&mut self, count: usize) -> Result<Column<'a>, Bad> {
+    fn text_bytes(&mut self) -> Result<&'a [u8], Expected> {
+        let length = usize::try_from(self.varint()?).map_err(|_| "more bytes")?;
+        self.take(length)
+    }
+
+    /// Passes over the chunk's names.
+    fn pass_names(&mut self) -> Result<(), Expected> {
+        for _ in 0..self.varint()? {
+            self.text_bytes()?;
+        }
+        Ok(())
+    }
+
+    /// Passes over the chunk's values.
+    fn pass_table(&mut self) -> Result<(), Expected> {
+        for _ in 0..self.varint()? {
+            self.take(1)?;
+            self.text_bytes()?;
+        }
+        Ok(())
+    }
+
+    /// Passes over the chunk's client processes.
+    fn pass_clients(&mut self) -> Result<(), Expected> {
+        for _ in 0..self.varint()? {
+            self.varint()?;
+        }
+        Ok(())
+    }
+
+    fn column(&mut self, count: usize) -> Result<Column<'a>, Expected> {
         let width = usize::from(self.take(1)?[0]);
         if ![0, 1, 2, 4, 8].contains(&width) {
             return Err("a column of 0, 1, 2, 4 or 8 bytes");
@@ -283,6 +361,12 @@ struct Column<'a> {
 }
 
 impl Column<'_> {
+    /// Whether the values of these bits are all nil, as the keys of a history without keys are.
+    fn is_nil(&self) -> bool {
+        let nil = Packed::NIL.to_bits();
+        self.width == 1 && self.bytes.iter().all(|byte| u64::from(*byte) == nil)
+    }
+
     #[inline]
     fn for_each(&self, each: impl FnMut(u64)) {
         let mut done: Vec<()> = Vec::new();

@@ -120,7 +120,7 @@ fn put_columns(events: &Events, out: &mut Vec<u8>) {
     };
     put_column(events.slots.iter().map(slot), out);
     put_column(events.fs.iter().map(|f| u64::from(f.0)), out);
-    put_column(events.keys.iter().map(|key| zigzag(*key)), out);
+    put_column((0..len).map(|at| zigzag(events.key(at))), out);
     put_column(events.values.iter().map(|value| zigzag(*value)), out);
     let node = |at: usize| events.nodes.get(at).copied().map_or(0, u64::from);
     put_column((0..len).map(node), out);
