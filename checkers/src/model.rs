@@ -224,6 +224,9 @@ pub trait Model: Send + Sync {
 pub enum Monitored {
     /// The history has an order.
     Linearizable,
+    /// It has this one: places in the history, those of all completed operations and of some of
+    /// unknown outcome. Whoever asked takes the steps to see that it is one.
+    Ordered(Vec<usize>),
     /// It has none. These operations, by their places in the history, contradict each other: with
     /// every other operation of unknown outcome (observers left out) there is still no order.
     Violated(Vec<usize>),

@@ -6,6 +6,7 @@ use seeds::Stream;
 use super::{Law, LawViolation, Trial};
 use crate::dispatch::{self, Finding};
 use crate::limits::Budget;
+use crate::monitors::{self, Replayed};
 use crate::normalise::Part;
 use crate::oracle::{self, Interval, OPERATIONS_MAX};
 use crate::subject::Subject;
@@ -262,7 +263,13 @@ impl<M: Model> Trial<'_, M> {
         };
         let blamed = match found {
             Monitored::Linearizable if truth => return Tried::Held,
-            Monitored::Linearizable => {
+            Monitored::Ordered(order)
+                if monitors::replay(self.model, start, &intervals, &order) == Replayed::DoesNot =>
+            {
+                return Tried::Broken("the order it finds does not explain the history".to_owned());
+            }
+            Monitored::Ordered(_) if truth => return Tried::Held,
+            Monitored::Linearizable | Monitored::Ordered(_) => {
                 return Tried::Broken("it finds an order where there is none".to_owned());
             }
             Monitored::Violated(_) if truth => {
