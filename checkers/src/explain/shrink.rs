@@ -283,7 +283,7 @@ impl<M: Model> Weaken for Problem<'_, M> {
     fn returns(&self, only: Only) -> Vec<u32> {
         let wanted = |call: u32| {
             let class = self.calls[call as usize].class;
-            only == Only::All || self.observers[class as usize]
+            (only == Only::All || self.observers[class as usize]) && !self.is_pinned(call)
         };
         (0..)
             .zip(&self.moments)

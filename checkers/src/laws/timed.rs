@@ -119,10 +119,17 @@ impl<M: Model> Trial<'_, M> {
     /// can name them.
     fn unobserved(&self, start: &M::State, history: &Timed) -> Tried {
         let is_initial = *start == self.model.initial(self.group.key.as_ref());
-        if !is_initial && self.model.states_after(&[]).is_none() {
+        let intervals = self.intervals(history);
+        let leaves_one = || {
+            let entries = &self.group.entries;
+            let among: Vec<&M::Op> = entries.iter().map(|entry| &entry.op).collect();
+            among
+                .iter()
+                .any(|op| self.model.leaves(op, &among).is_some())
+        };
+        if !is_initial && self.model.states_after(&[]).is_none() && !leaves_one() {
             return Tried::Nothing;
         }
-        let intervals = self.intervals(history);
         let is_observer: Vec<bool> = intervals
             .iter()
             .map(|interval| self.model.is_observer(&interval.op))

@@ -33,6 +33,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use rustc_hash::FxHashSet;
+
 use super::gaps::{Covered, Gaps, Room};
 use crate::Monitored;
 use crate::models::PriorityQueueOp;
@@ -97,19 +99,20 @@ pub(crate) fn decide(
         vanish,
         conditions,
     };
-    let calls = match (sweep(None).all(history), unknown) {
+    let blame = match (sweep(None).all(history), unknown) {
         (Ok(order), _) => return Some(Monitored::Ordered(order)),
-        (Err(calls), None) => calls,
+        (Err(blame), None) => blame,
         (Err(_), Some(unknown)) => sweep(Some(unknown)).all(history).err()?,
     };
-    let comes_again = |call: &usize| match history[*call].op {
-        PriorityQueueOp::Push(number) | PriorityQueueOp::Pop(number) => numbers
-            .get(&number)
-            .is_some_and(|told| told.pushes.len() > 1),
-        PriorityQueueOp::PopEmpty | PriorityQueueOp::PopAny => false,
-    };
-    let in_doubt = conditions.repeated && calls.iter().any(comes_again);
-    (!in_doubt).then_some(Monitored::Violated(calls))
+    let in_doubt = blame.in_doubt && conditions.repeated;
+    (!in_doubt).then_some(Monitored::Violated(blame.calls))
+}
+
+/// Calls that contradict each other.
+struct Blame {
+    calls: Vec<usize>,
+    /// Whether a number that is pushed again is among them: then perhaps they do not.
+    in_doubt: bool,
 }
 
 /// A push or pop.
@@ -178,6 +181,7 @@ struct Cover {
     end: usize,
     push: Option<usize>,
     pop: Option<usize>,
+    in_doubt: bool,
 }
 
 /// Where an operation takes effect: in which gap, in which of its three parts, and there by number
@@ -280,7 +284,7 @@ struct Sweep<'a> {
 
 impl Sweep<'_> {
     /// An order, or calls that contradict each other.
-    fn all(mut self, history: &[Interval<PriorityQueueOp>]) -> Result<Vec<usize>, Vec<usize>> {
+    fn all(mut self, history: &[Interval<PriorityQueueOp>]) -> Result<Vec<usize>, Blame> {
         for (&number, told) in self.numbers {
             let covers = self.one(number, told)?;
             for cover in covers.into_iter().filter(|_| self.conditions.smaller) {
@@ -297,7 +301,7 @@ impl Sweep<'_> {
             let room = self.gaps.room(interval);
             let gap = self.covered.free(room.first);
             if gap >= room.end {
-                return Err(self.blame(vec![call], room.first, room.end));
+                return Err(self.blame(vec![call], room, false));
             }
             self.placed.push(((gap, Part::Empty, 0, call), call));
         }
@@ -306,7 +310,7 @@ impl Sweep<'_> {
     }
 
     /// Places what is about one number, smaller ones being placed; says what it covers.
-    fn one(&mut self, number: i64, told: &Told) -> Result<Vec<Cover>, Vec<usize>> {
+    fn one(&mut self, number: i64, told: &Told) -> Result<Vec<Cover>, Blame> {
         let required = told.pops.iter().filter(|pop| !pop.open).count();
         // An open pop of an open push need not be; several of one element are one.
         let optional = (required == 0).then(|| told.pops.first()).flatten();
@@ -361,8 +365,13 @@ impl Sweep<'_> {
                     Some(push) => Some((push, place, queue.both_since(push, place))),
                     None if self.conditions.pushed => {
                         let calls = pops.iter().filter_map(|pop| pop.call).collect();
-                        let room = pops[place].room;
-                        return Err(self.blame(calls, room.first, room.end));
+                        let room = match told.pushes.len() < required {
+                            // It could not be popped so often anyhow.
+                            true => Room { first: 0, end: 0 },
+                            false => pops[place].room,
+                        };
+                        let in_doubt = told.pushes.len() > 1 && room.end > 0;
+                        return Err(self.blame(calls, room, in_doubt));
                     }
                     None => None,
                 },
@@ -381,6 +390,9 @@ impl Sweep<'_> {
             for cover in &mut covers {
                 cover.end = cover.end.min(vanish.max(cover.first));
             }
+        }
+        for cover in &mut covers {
+            cover.in_doubt = told.pushes.len() > 1;
         }
         Ok(covers)
     }
@@ -415,6 +427,7 @@ impl Sweep<'_> {
                 end: gap,
                 push: push.call,
                 pop: pop.call,
+                in_doubt: false,
             });
         }
     }
@@ -432,14 +445,15 @@ impl Sweep<'_> {
                 end: self.gaps.len(),
                 push: push.call,
                 pop: None,
+                in_doubt: false,
             });
         }
     }
 
-    /// These calls, and those because of which the gaps from the first up to the end are covered.
-    fn blame(&self, mut calls: Vec<usize>, first: usize, end: usize) -> Vec<usize> {
-        let mut asked = vec![(first, end)];
-        let mut known = rustc_hash::FxHashSet::default();
+    /// These calls, and those because of which these gaps are covered.
+    fn blame(&self, mut calls: Vec<usize>, room: Room, mut in_doubt: bool) -> Blame {
+        let mut asked = vec![(room.first, room.end)];
+        let mut known = FxHashSet::default();
         while let Some((mut gap, end)) = asked.pop() {
             while gap < end {
                 let by = self.covered.by(gap);
@@ -449,6 +463,7 @@ impl Sweep<'_> {
                 };
                 if known.insert(by) {
                     calls.extend(cover.push.into_iter().chain(cover.pop));
+                    in_doubt |= cover.in_doubt;
                     if self.conditions.delays {
                         asked.push((cover.delayed.max(cover.first), cover.end));
                     }
@@ -458,7 +473,7 @@ impl Sweep<'_> {
         }
         calls.sort_unstable();
         calls.dedup();
-        calls
+        Blame { calls, in_doubt }
     }
 }
 
