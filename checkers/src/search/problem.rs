@@ -152,7 +152,7 @@ impl<'m, M: Model> Problem<'m, M> {
     /// order for it, from one of the states it starts with. `None` when the model cannot name the
     /// states, or they are too many, and nothing shortly before leaves a state that is known.
     pub(crate) fn without_before(&self, cut: usize) -> Option<Self> {
-        self.from_any_state(cut).or_else(|| self.from_pinned(cut))
+        self.beginning_anywhere(cut).or_else(|| self.beginning_pinned(cut))
     }
 
     /// Whether this call is never weakened.
@@ -160,7 +160,7 @@ impl<'m, M: Model> Problem<'m, M> {
         self.pinned == Some(self.calls[call as usize].source)
     }
 
-    fn from_any_state(&self, cut: usize) -> Option<Self> {
+    fn beginning_anywhere(&self, cut: usize) -> Option<Self> {
         let mut begun = vec![false; self.calls.len()];
         let mut left = vec![false; self.classes.len()];
         for moment in self.moments[..cut].iter().filter(|moment| !moment.returns) {
@@ -221,7 +221,7 @@ impl<'m, M: Model> Problem<'m, M> {
     /// What comes after that call in an order for this is an order for the rest, from that state;
     /// and so is all that comes after it in an order from anywhere. So it stays as the first, in a
     /// state in which it leaves that one: if the result is not linearizable, neither is this.
-    fn from_pinned(&self, cut: usize) -> Option<Self> {
+    fn beginning_pinned(&self, cut: usize) -> Option<Self> {
         let among: Vec<&M::Op> = self.classes.iter().collect();
         let nearest = (0..cut).rev().take(PINNED_MOMENTS_MAX);
         let (call, start) = nearest

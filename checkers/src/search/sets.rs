@@ -154,7 +154,7 @@ impl<K: Mask> Search for SetSearch<'_, K> {
     }
 
     fn position(&self) -> usize {
-        self.furthest
+        self.position.max(self.furthest)
     }
 
     fn nodes(&self) -> u64 {
