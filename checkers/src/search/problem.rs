@@ -152,7 +152,8 @@ impl<'m, M: Model> Problem<'m, M> {
     /// order for it, from one of the states it starts with. `None` when the model cannot name the
     /// states, or they are too many, and nothing shortly before leaves a state that is known.
     pub(crate) fn without_before(&self, cut: usize) -> Option<Self> {
-        self.beginning_anywhere(cut).or_else(|| self.beginning_pinned(cut))
+        self.beginning_anywhere(cut)
+            .or_else(|| self.beginning_pinned(cut))
     }
 
     /// Whether this call is never weakened.
