@@ -7,6 +7,7 @@
 use histories::Operations;
 
 use crate::limits::{Budget, Exhausted};
+use crate::monitors::{self, Replayed};
 use crate::normalise::Part;
 use crate::registers::{self, Opinion, overwrite, zones};
 use crate::search::{self, Decision, Engines, Moment, Problem, Reductions};
@@ -89,7 +90,24 @@ pub(crate) fn decide<M: Model>(
     side_by_side: bool,
 ) -> Finding {
     let monitored = match subject {
-        Subject::Part(part) => model.monitor(&model.initial(part.key.as_ref()), &part.intervals()),
+        Subject::Part(part) => {
+            let (initial, history) = (model.initial(part.key.as_ref()), part.intervals());
+            match model.monitor(&initial, &history) {
+                Some(Monitored::Ordered(order)) => {
+                    match monitors::replay(model, &initial, &history, &order) {
+                        // Nobody needs to look for another one.
+                        Replayed::Explains => return Finding::Linearizable,
+                        Replayed::DoesNot => {
+                            return Finding::Disagreement(
+                                "the model's own algorithm and its steps",
+                            );
+                        }
+                        Replayed::TooLarge => Some(Monitored::Linearizable),
+                    }
+                }
+                monitored => monitored,
+            }
+        }
         Subject::Register(_) => None,
     };
     let registers = subject.registers(model);
@@ -146,9 +164,10 @@ pub(crate) fn decide<M: Model>(
 fn agree(monitored: Monitored, second: Finding) -> Finding {
     match (monitored, second) {
         (_, Finding::Disagreement(who)) => Finding::Disagreement(who),
-        (Monitored::Linearizable, Finding::Linearizable | Finding::Undecided { .. }) => {
-            Finding::Linearizable
-        }
+        (
+            Monitored::Linearizable | Monitored::Ordered(_),
+            Finding::Linearizable | Finding::Undecided { .. },
+        ) => Finding::Linearizable,
         (Monitored::Violated(calls), Finding::Violated(violation)) => {
             Finding::Violated(Violation {
                 hint: Some(calls.into_iter().map(|call| call as u32).collect()),
@@ -159,7 +178,7 @@ fn agree(monitored: Monitored, second: Finding) -> Finding {
             hint: Some(calls.into_iter().map(|call| call as u32).collect()),
             ..Violation::default()
         }),
-        (Monitored::Linearizable, Finding::Violated(_))
+        (Monitored::Linearizable | Monitored::Ordered(_), Finding::Violated(_))
         | (Monitored::Violated(_), Finding::Linearizable) => {
             Finding::Disagreement("the model's own algorithm and the search")
         }

@@ -181,7 +181,7 @@ pub(crate) fn present<M: Model>(
         key: key.filter(|key| !key.is_nil()).cloned(),
         core: recorded,
         culprit,
-        any_start: core.starts.len() > 1,
+        any_start: core.starts.len() > 1 || core.pinned.is_some(),
         prefix_events: explained.prefix_events,
         confirmed: explained.oracle == Some(false),
         minimal: explained.minimal,

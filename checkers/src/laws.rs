@@ -61,6 +61,8 @@ pub enum Law {
     IsObserver,
     /// [`Model::states_after`] names every state that the updates can leave.
     StatesAfter,
+    /// [`Model::leaves`]: there is no other state after the operation.
+    Leaves,
     /// [`Model::observed`] and [`Model::written`]: what is observed was written last.
     Observed,
     /// [`Model::lacks`]: what an observation lacks it cannot have seen.
@@ -78,7 +80,7 @@ pub enum Law {
 
 impl Law {
     /// All of them, in the order in which they are tried.
-    pub const ALL: [Law; 14] = [
+    pub const ALL: [Law; 15] = [
         Law::Samples,
         Law::NoPanic,
         Law::Deterministic,
@@ -87,6 +89,7 @@ impl Law {
         Law::Parts,
         Law::IsObserver,
         Law::StatesAfter,
+        Law::Leaves,
         Law::Observed,
         Law::Lacks,
         Law::Unobserved,
@@ -106,6 +109,7 @@ impl Law {
             Law::Parts => "parts",
             Law::IsObserver => "is_observer",
             Law::StatesAfter => "states_after",
+            Law::Leaves => "leaves",
             Law::Observed => "observed and written",
             Law::Lacks => "lacks",
             Law::Unobserved => "unobserved",

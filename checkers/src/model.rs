@@ -150,6 +150,14 @@ pub trait Model: Send + Sync {
         None
     }
 
+    /// The only state there can be right after the operation, whatever was there before, in a
+    /// history of only the operations `among` (which are all there are): that of a read of
+    /// everything, or of a write of everything. `None` where that is not known. It allows to show a
+    /// violation without all that happened before such an operation.
+    fn leaves(&self, _op: &Self::Op, _among: &[&Self::Op]) -> Option<Self::State> {
+        None
+    }
+
     /// The history of one part as a history of a single register, where it is one in disguise: it
     /// must have an order exactly when the view has one, also for any of its prefixes and with any
     /// operations made of unknown outcome, unless the view says that it
@@ -224,6 +232,9 @@ pub trait Model: Send + Sync {
 pub enum Monitored {
     /// The history has an order.
     Linearizable,
+    /// It has this one: places in the history, those of all completed operations and of some of
+    /// unknown outcome. Whoever asked takes the steps to see that it is one.
+    Ordered(Vec<usize>),
     /// It has none. These operations, by their places in the history, contradict each other: with
     /// every other operation of unknown outcome (observers left out) there is still no order.
     Violated(Vec<usize>),

@@ -6,10 +6,17 @@
 //!
 //! [`Model::monitor`]: crate::Model::monitor
 
+mod cores;
 pub(crate) mod counter;
 pub(crate) mod fifo_queue;
+mod gaps;
 pub(crate) mod mutex;
+pub(crate) mod priority_queue;
+mod replay;
 pub(crate) mod set;
+pub(crate) mod stack;
+
+pub(crate) use replay::{Replayed, replay};
 
 #[cfg(test)]
 pub(crate) mod compare;

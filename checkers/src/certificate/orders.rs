@@ -6,8 +6,9 @@ use rayon::prelude::*;
 use super::{CertifyError, PartOrder};
 use crate::limits::{Budget, Exhausted};
 use crate::linearizability::name_of;
+use crate::monitors::{self, Replayed};
 use crate::normalise::{self, Part};
-use crate::{Cancel, Limits, Model, registers, search};
+use crate::{Cancel, Limits, Model, Monitored, registers, search};
 
 /// What the set of configurations may do to find an order, per moment: it must leave the general
 /// search time to try.
@@ -99,6 +100,14 @@ fn order_of_part<M: Model>(
     });
     if let Some(order) = order {
         let source = |call: u32| part.members[call as usize].source;
+        return Ok(Some(order.into_iter().map(source).collect()));
+    }
+    // Where the model's own algorithm finds an order, and it is one.
+    let history = part.intervals();
+    if let Some(Monitored::Ordered(order)) = model.monitor(&initial, &history)
+        && monitors::replay(model, &initial, &history, &order) == Replayed::Explains
+    {
+        let source = |call: usize| part.members[call].source;
         return Ok(Some(order.into_iter().map(source).collect()));
     }
     let problem = part.problem(model, true);

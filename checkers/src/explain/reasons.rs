@@ -51,7 +51,7 @@ pub(crate) fn reasons<M: Model>(
     if reasons.is_empty() {
         reasons = story.of_orders();
     }
-    if core.starts.len() > 1
+    if (core.starts.len() > 1 || core.pinned.is_some())
         && let Some(first) = core.calls.first()
     {
         let index = operations.packed(first.source as usize).invoked.index;

@@ -17,6 +17,9 @@ const CHECK_NODES_MIN: u64 = 20_000;
 /// The first window tried is the last so many returns.
 const WINDOW_FIRST: usize = 4;
 
+/// A hint of more calls than this is first looked at without what came before.
+const HINT_MAX: usize = 64;
+
 /// A core of more calls than this is tried again without what came before it.
 const READABLE_MAX: usize = 6;
 /// Of more returns than this, what came before the last few is left out first, for to weaken much
@@ -87,12 +90,23 @@ pub(crate) fn shrink<P: Weaken>(
     budget: &Budget,
 ) -> Shrunk<P> {
     let mut shrinker = Shrinker::new(whole, nodes, budget);
-    if let Some(hint) = hint
-        && shrinker.keep_only(hint)
-    {
-        let minimal = shrinker.shrink_by_weakening();
-        if shrinker.current.calls() <= READABLE_MAX {
-            return shrinker.done(minimal);
+    if let Some(hint) = hint {
+        let ends = hint.iter().map(|&call| shrinker.current.return_of(call));
+        let end = ends.filter(|&end| (end as usize) < shrinker.current.moments());
+        let upto = end.max().map(|end| shrinker.upto(end as usize + 1));
+        if shrinker.keep_only(hint) {
+            if hint.len() <= HINT_MAX {
+                let minimal = shrinker.shrink_by_weakening();
+                if shrinker.current.calls() <= READABLE_MAX {
+                    return shrinker.done(minimal);
+                }
+            }
+            // Many may only say what was there, which a few that observed it say too.
+            if let Some(local) = upto.and_then(Shrinker::shrink_locally)
+                && local.core.calls() < shrinker.current.calls()
+            {
+                return local;
+            }
         }
     }
     if shrinker.current.returns(Only::All).len() > WHOLE_RETURNS_MAX
@@ -138,6 +152,15 @@ impl<P: Weaken> Shrinker<P> {
     fn again(&self) -> Self {
         Shrinker {
             current: self.current.weakened(self.current.moments(), |_| true),
+            budget: self.budget.clone(),
+            undecided: false,
+        }
+    }
+
+    /// Another one of what came before a moment.
+    fn upto(&self, end: usize) -> Self {
+        Shrinker {
+            current: self.current.weakened(end, |_| true),
             budget: self.budget.clone(),
             undecided: false,
         }
@@ -283,7 +306,7 @@ impl<M: Model> Weaken for Problem<'_, M> {
     fn returns(&self, only: Only) -> Vec<u32> {
         let wanted = |call: u32| {
             let class = self.calls[call as usize].class;
-            only == Only::All || self.observers[class as usize]
+            (only == Only::All || self.observers[class as usize]) && !self.is_pinned(call)
         };
         (0..)
             .zip(&self.moments)

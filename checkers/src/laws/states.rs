@@ -70,6 +70,7 @@ impl<M: Model> Trial<'_, M> {
         self.equality(states)?;
         self.parts(states)?;
         self.is_observer(states)?;
+        self.leaves(states)?;
         for _ in 0..states.len() * WALKS_PER_STATE {
             self.states_after(states)?;
             self.observed(states)?;
@@ -184,6 +185,31 @@ impl<M: Model> Trial<'_, M> {
                     let what = format!("an operation that is said to only observe leaves: {next}");
                     let shown = self.shown(&[&entry.op]);
                     return Err(self.violation(Law::IsObserver, what, Some(state), shown));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// After an operation that leaves one state there is no other.
+    fn leaves(&mut self, states: &[M::State]) -> Result<(), LawViolation> {
+        let among: Vec<&M::Op> = self.group.entries.iter().map(|entry| &entry.op).collect();
+        for op in &among {
+            let Some(left) = self.model.leaves(op, &among) else {
+                continue;
+            };
+            for state in states {
+                self.report.count(Law::Leaves, 1);
+                if let Some(next) = self.model.step(state, op)
+                    && next != left
+                {
+                    let (next, left) = (
+                        self.model.describe_state(&next),
+                        self.model.describe_state(&left),
+                    );
+                    let what = format!("it says that an operation leaves: {left}; it left: {next}");
+                    let shown = self.shown(&[op]);
+                    return Err(self.violation(Law::Leaves, what, Some(state), shown));
                 }
             }
         }

@@ -6,6 +6,7 @@ use seeds::Stream;
 use super::{Law, LawViolation, Trial};
 use crate::dispatch::{self, Finding};
 use crate::limits::Budget;
+use crate::monitors::{self, Replayed};
 use crate::normalise::Part;
 use crate::oracle::{self, Interval, OPERATIONS_MAX};
 use crate::subject::Subject;
@@ -118,10 +119,17 @@ impl<M: Model> Trial<'_, M> {
     /// can name them.
     fn unobserved(&self, start: &M::State, history: &Timed) -> Tried {
         let is_initial = *start == self.model.initial(self.group.key.as_ref());
-        if !is_initial && self.model.states_after(&[]).is_none() {
+        let intervals = self.intervals(history);
+        let leaves_one = || {
+            let entries = &self.group.entries;
+            let among: Vec<&M::Op> = entries.iter().map(|entry| &entry.op).collect();
+            among
+                .iter()
+                .any(|op| self.model.leaves(op, &among).is_some())
+        };
+        if !is_initial && self.model.states_after(&[]).is_none() && !leaves_one() {
             return Tried::Nothing;
         }
-        let intervals = self.intervals(history);
         let is_observer: Vec<bool> = intervals
             .iter()
             .map(|interval| self.model.is_observer(&interval.op))
@@ -262,7 +270,13 @@ impl<M: Model> Trial<'_, M> {
         };
         let blamed = match found {
             Monitored::Linearizable if truth => return Tried::Held,
-            Monitored::Linearizable => {
+            Monitored::Ordered(order)
+                if monitors::replay(self.model, start, &intervals, &order) == Replayed::DoesNot =>
+            {
+                return Tried::Broken("the order it finds does not explain the history".to_owned());
+            }
+            Monitored::Ordered(_) if truth => return Tried::Held,
+            Monitored::Linearizable | Monitored::Ordered(_) => {
                 return Tried::Broken("it finds an order where there is none".to_owned());
             }
             Monitored::Violated(_) if truth => {

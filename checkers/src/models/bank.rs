@@ -158,6 +158,13 @@ impl Model for Bank {
         }
     }
 
+    fn leaves(&self, op: &BankOp, _among: &[&BankOp]) -> Option<Balances> {
+        match op {
+            BankOp::Read(found) => Some(Arc::clone(found)),
+            BankOp::Refused(_) | BankOp::Transfer(_) => None,
+        }
+    }
+
     fn state_bytes(&self, state: &Balances) -> usize {
         size_of::<Self::State>() + 64 + state.len() * size_of::<(Arc<str>, i64)>()
     }

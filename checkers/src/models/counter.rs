@@ -166,6 +166,14 @@ impl Model for Counter {
         vec![!looked; open.len()]
     }
 
+    fn leaves(&self, op: &CounterOp, _among: &[&CounterOp]) -> Option<i128> {
+        match op {
+            CounterOp::Read(found) => Some(i128::from(*found)),
+            CounterOp::AddAndGet(_, result) => Some(i128::from(*result)),
+            CounterOp::Add(_) => None,
+        }
+    }
+
     fn monitor(&self, initial: &i128, history: &[Interval<CounterOp>]) -> Option<Monitored> {
         counter::decide(*initial, history, Conditions::ALL)
     }

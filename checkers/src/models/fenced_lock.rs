@@ -203,6 +203,22 @@ impl Model for FencedLock {
             .collect()
     }
 
+    fn leaves(&self, op: &FencedLockOp, _among: &[&FencedLockOp]) -> Option<Fence> {
+        match op {
+            FencedLockOp::Acquire(owner, Some(token)) => Some(Fence {
+                holder: Some(owner.clone()),
+                last: Some(*token),
+                at_least: false,
+            }),
+            FencedLockOp::Release(_, Some(token)) => Some(Fence {
+                holder: None,
+                last: Some(*token),
+                at_least: false,
+            }),
+            _ => None,
+        }
+    }
+
     fn describe(&self, op: &FencedLockOp) -> String {
         match op {
             FencedLockOp::Acquire(owner, Some(token)) => {

@@ -1,5 +1,6 @@
 //! Several registers, read and written together in transactions.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use histories::{Operation, Value};
@@ -192,6 +193,30 @@ impl Model for MultiRegister {
             }
         }
         dead
+    }
+
+    /// Whoever reads or writes all registers there are knows them.
+    fn leaves(&self, op: &Transaction, among: &[&Transaction]) -> Option<Self::State> {
+        let mut left: BTreeMap<&Value, &Value> = BTreeMap::new();
+        for step in &op.steps {
+            let (Step::Read(register, value) | Step::Write(register, value)) = step;
+            left.insert(register, value);
+        }
+        let all = among.iter().flat_map(|op| &op.steps);
+        let is_told = |register: &Value| left.contains_key(register);
+        if !all.map(Step::register).all(is_told) {
+            return None;
+        }
+        let mut state = self.initial.clone();
+        for (register, value) in left {
+            match state.binary_search_by(|(r, _)| r.cmp(register)) {
+                Ok(at) => state[at].1 = value.clone(),
+                // Written, or never mentioned.
+                Err(_) if value.is_nil() => return None,
+                Err(at) => state.insert(at, (register.clone(), value.clone())),
+            }
+        }
+        Some(Arc::new(state))
     }
 
     fn state_bytes(&self, state: &Self::State) -> usize {

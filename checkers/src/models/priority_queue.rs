@@ -7,7 +7,9 @@ use rustc_hash::FxHashSet;
 
 use crate::model::{brief, is_known, took_effect};
 use crate::models::InitialError;
-use crate::{Model, ModelError};
+use crate::monitors::priority_queue::{self, Conditions};
+use crate::oracle::Interval;
+use crate::{Model, ModelError, Monitored};
 
 /// How many elements of a queue are shown.
 const SHOWN_MAX: usize = 20;
@@ -127,7 +129,8 @@ impl Model for PriorityQueue {
     /// An open push of what no completed pop answered can go, and with it the first open pop that
     /// takes such a number: until there the queue holds one number less, which is not the smallest
     /// whenever something else is taken, so the same things are taken; from there on it is the
-    /// same.
+    /// same. An open pop of what nobody certainly pushed can go too: its number has gone, or another
+    /// pop takes it.
     fn unobserved(&self, completed: &[&PriorityQueueOp], open: &[&PriorityQueueOp]) -> Vec<bool> {
         if completed.contains(&&PriorityQueueOp::PopAny) {
             return vec![false; open.len()];
@@ -139,6 +142,11 @@ impl Model for PriorityQueue {
                 _ => None,
             })
             .collect();
+        let pushed = completed.iter().filter_map(|op| match op {
+            PriorityQueueOp::Push(number) => Some(*number),
+            _ => None,
+        });
+        let pushed: FxHashSet<i64> = pushed.chain(self.initial.iter().copied()).collect();
         // Pushes alone are always legal.
         let only_pushes = completed
             .iter()
@@ -146,9 +154,20 @@ impl Model for PriorityQueue {
         open.iter()
             .map(|op| match op {
                 PriorityQueueOp::Push(number) => !popped.contains(number),
+                PriorityQueueOp::Pop(number) => {
+                    only_pushes || !pushed.contains(number) && !popped.contains(number)
+                }
                 _ => only_pushes,
             })
             .collect()
+    }
+
+    fn monitor(
+        &self,
+        initial: &Arc<[i64]>,
+        history: &[Interval<PriorityQueueOp>],
+    ) -> Option<Monitored> {
+        priority_queue::decide(initial, history, Conditions::ALL)
     }
 
     fn state_bytes(&self, state: &Arc<[i64]>) -> usize {

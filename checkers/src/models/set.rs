@@ -302,6 +302,33 @@ impl Model for Set {
             .collect()
     }
 
+    /// Whoever reads all of the only set knows it.
+    fn leaves(&self, op: &SetOp, among: &[&SetOp]) -> Option<Self::State> {
+        let SetOp::ReadAll(set, elements) = op else {
+            return None;
+        };
+        let is_of_it = |op: &&SetOp| match op {
+            SetOp::ReadAll(other, _) => other == set,
+            op => op.element().is_some_and(|element| element.set == *set),
+        };
+        if elements.windows(2).any(|pair| pair[0] == pair[1]) || !among.iter().all(is_of_it) {
+            return None;
+        }
+        let gone = self.initial.iter();
+        let gone = gone.filter(|value| elements.binary_search(value).is_err());
+        let come = elements.iter();
+        let come = come.filter(|value| self.initial.binary_search(value).is_err());
+        let mut differ: Vec<Element> = gone
+            .chain(come)
+            .map(|value| Element {
+                set: set.clone(),
+                value: value.clone(),
+            })
+            .collect();
+        differ.sort_unstable();
+        Some(Arc::new(differ))
+    }
+
     /// One element is a register that holds whether it is in.
     fn register_view(
         &self,

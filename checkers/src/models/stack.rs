@@ -9,7 +9,9 @@ use rustc_hash::{FxHashSet, FxHasher};
 
 use crate::model::{brief, is_known, took_effect};
 use crate::models::InitialError;
-use crate::{Model, ModelError};
+use crate::monitors::stack::{self, Conditions};
+use crate::oracle::Interval;
+use crate::{Model, ModelError, Monitored};
 
 /// How many elements of a stack are shown.
 const SHOWN_MAX: usize = 20;
@@ -119,7 +121,8 @@ impl Model for Stack {
 
     /// An open push of what no completed pop answered can go, and with it, where there is one, the
     /// open pop that takes its element: on the smaller stacks in between everything that was legal
-    /// still is, since it touched only what is above, or is an open pop that goes.
+    /// still is, since it touched only what is above, or is an open pop that goes. An open pop of
+    /// what nobody certainly pushed can go too: its element has gone, or another pop takes it.
     fn unobserved(&self, completed: &[&StackOp], open: &[&StackOp]) -> Vec<bool> {
         if completed.contains(&&StackOp::PopAny) {
             return vec![false; open.len()];
@@ -131,14 +134,28 @@ impl Model for Stack {
                 StackOp::Push(_) | StackOp::PopEmpty | StackOp::PopAny => None,
             })
             .collect();
+        let pushed = completed.iter().filter_map(|op| match op {
+            StackOp::Push(value) => Some(value),
+            StackOp::Pop(_) | StackOp::PopEmpty | StackOp::PopAny => None,
+        });
+        let pushed: FxHashSet<&Value> = pushed.chain(self.initial.elements()).collect();
         // Pushes alone are always legal.
         let only_pushes = completed.iter().all(|op| matches!(op, StackOp::Push(_)));
         open.iter()
             .map(|op| match op {
                 StackOp::Push(value) => !popped.contains(value),
-                StackOp::Pop(_) | StackOp::PopEmpty | StackOp::PopAny => only_pushes,
+                StackOp::Pop(value) => {
+                    only_pushes || !pushed.contains(value) && !popped.contains(value)
+                }
+                StackOp::PopEmpty | StackOp::PopAny => only_pushes,
             })
             .collect()
+    }
+
+    fn monitor(&self, initial: &Pile, history: &[Interval<StackOp>]) -> Option<Monitored> {
+        let mut bottom_first: Vec<&Value> = initial.elements().collect();
+        bottom_first.reverse();
+        stack::decide(&bottom_first, history, Conditions::ALL)
     }
 
     fn state_bytes(&self, _state: &Pile) -> usize {

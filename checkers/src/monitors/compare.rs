@@ -1,7 +1,9 @@
 //! Monitors against the oracle: what the tests of all of them share.
 
 use rayon::prelude::*;
+use seeds::Stream;
 
+use super::{Replayed, replay};
 use crate::oracle::{self, Interval};
 use crate::testing::shapes;
 use crate::{Model, Monitored};
@@ -68,6 +70,11 @@ impl Tally {
         assert!(self.linearizable > 0 && self.violated > 0, "{self:?}");
     }
 
+    /// The monitor was wrong about something.
+    pub(crate) fn is_wrong(&self) -> bool {
+        self.wrong > 0
+    }
+
     /// How many in a hundred histories it applied to.
     pub(crate) fn applicable_percent(&self) -> u64 {
         let applied = self.linearizable + self.violated;
@@ -89,6 +96,11 @@ pub(crate) fn compare<M: Model>(
     match said {
         None => Comparison::NotApplicable,
         Some(Monitored::Linearizable) if holds(history) => Comparison::Linearizable,
+        Some(Monitored::Ordered(order))
+            if replay(model, &model.initial(None), history, &order) == Replayed::Explains =>
+        {
+            Comparison::Linearizable
+        }
         Some(Monitored::Violated(calls)) if !holds(history) => {
             if holds(&weakened(model, history, &calls)) {
                 return Comparison::Wrong(format!("{calls:?} are no reason: {history:#?}"));
@@ -188,4 +200,55 @@ pub(crate) fn in_order(mentioned: impl IntoIterator<Item = i64>) -> bool {
         last = last.max(number);
         known
     })
+}
+
+/// Conditions with one of them changed.
+pub(crate) fn with<C: Copy>(all: C, change: impl Fn(&mut C)) -> C {
+    let mut conditions = all;
+    change(&mut conditions);
+    conditions
+}
+
+/// Without any of these, named by what is left out, a comparison goes wrong.
+pub(crate) fn assert_all_needed<C: Copy>(changed: &[(&str, C)], goes_wrong: impl Fn(C) -> bool) {
+    for (name, conditions) in changed {
+        assert!(goes_wrong(*conditions), "nothing goes wrong without {name}");
+    }
+}
+
+/// Lets each operation happen at a moment in its span; of those that never end, some never do, and
+/// so many in a hundred stay without an end. What was asked, what was found, and whether that is
+/// known, makes an operation.
+pub(crate) fn at_moments<Asked: Clone, Found, Op>(
+    chance: &mut Stream,
+    mut asked: Vec<Interval<Asked>>,
+    unknown_percent: u64,
+    mut happen: impl FnMut(&mut Stream, &Asked) -> Option<Found>,
+    op: impl Fn(Asked, Option<Found>, bool) -> Op,
+) -> Vec<Interval<Op>> {
+    let mut moments: Vec<(u64, usize)> = Vec::new();
+    for (call, interval) in asked.iter_mut().enumerate() {
+        // Room for the ends that come in: no two times are the same.
+        interval.begins *= 2;
+        interval.ends = interval.ends.map(|ends| 2 * ends);
+        let ends = interval.ends.unwrap_or(interval.begins + 7);
+        if interval.ends.is_none() && !chance.chance(unknown_percent, 100) {
+            interval.ends = Some(ends);
+        }
+        if interval.ends.is_some() || chance.chance(1, 2) {
+            moments.push((interval.begins + chance.below(ends - interval.begins), call));
+        }
+    }
+    moments.sort_unstable();
+    let mut found: Vec<Option<Found>> = asked.iter().map(|_| None).collect();
+    for (_, call) in moments {
+        found[call] = happen(chance, &asked[call].op);
+    }
+    let told = asked.into_iter().zip(found);
+    told.map(|(interval, found)| Interval {
+        op: op(interval.op, found, interval.ends.is_some()),
+        begins: interval.begins,
+        ends: interval.ends,
+    })
+    .collect()
 }

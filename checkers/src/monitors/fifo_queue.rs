@@ -34,6 +34,11 @@
 //! Lee and Mathur, "Efficient decrease-and-conquer linearizability monitoring" (2024); the rule
 //! for open operations, the sweeps and the proofs here are our own.
 //!
+//! A dequeue of which nobody knows what it took need not have happened. When there is no order
+//! without them, they take what stands in the way of others, as far as they go: an order in which they
+//! do is one. When there is none either where from the first of them on everything may be gone that
+//! nobody else takes, there is none. Else it is left open.
+//!
 //! Sorting apart, everything is one pass: `O(n log n)`.
 
 use histories::Value;
@@ -43,6 +48,9 @@ use super::{NEVER, Span};
 use crate::Monitored;
 use crate::models::FifoQueueOp;
 use crate::oracle::Interval;
+
+/// How many items may be taken by dequeues of unknown outcome so that the queue is found empty.
+const EMPTIED_MAX: usize = 64;
 
 /// What is looked at; all of it but in tests that show that each is needed.
 #[derive(Debug, Clone, Copy)]
@@ -65,6 +73,8 @@ pub(crate) struct Conditions {
     pub union: bool,
     /// A dequeue of unknown outcome can have taken any item.
     pub unknown: bool,
+    /// It takes no more than one.
+    pub once: bool,
     /// A dequeue belongs to the contradiction where another one that may have happened could stand
     /// in for it.
     pub contested: bool,
@@ -81,6 +91,7 @@ impl Conditions {
         empty: true,
         union: true,
         unknown: true,
+        once: true,
         contested: true,
     };
 }
@@ -110,15 +121,21 @@ pub(crate) fn decide(
     if unknown().any(|interval| interval.ends.is_some()) {
         return None;
     }
-    let unknown = unknown()
+    let mut takers: Vec<u64> = unknown()
         .map(|interval| after(initial, interval.begins))
-        .min();
+        .collect();
+    takers.sort_unstable();
+    let unknown = takers.first().copied();
     let empties = empties(initial, history, conditions);
     // Without the unknown dequeues there is an order: they need not have happened.
     let found = violation(&items, &empties, history, unknown.is_some(), conditions);
     let (Some(_), Some(unknown)) = (&found, unknown) else {
         return Some(found.map_or(Monitored::Linearizable, Monitored::Violated));
     };
+    let taken = taken_by(takers, &items, &empties, conditions);
+    if taken.is_some_and(|items| violation(&items, &empties, history, true, conditions).is_none()) {
+        return Some(Monitored::Linearizable);
+    }
     // As if there were one for every item that nobody else is known to have taken. Where not even
     // that helps, nothing does.
     for item in items.iter_mut().filter(|item| item.leaves.ends == NEVER) {
@@ -342,6 +359,57 @@ fn violation(
     }
     calls.sort_unstable_by_key(|&call| history[call].begins);
     Some(calls)
+}
+
+/// The items as they are if the dequeues of unknown outcome, of which we have the beginnings, sorted,
+/// took those that stand in the way of others; `None` where they are too few.
+///
+/// An item that nobody took must be gone when one that came after it is dequeued for certain. Who
+/// must go first is taken by the last dequeue that begins before: those that begin earlier are
+/// wanted no less by others. What is left over takes what is there when the queue is found empty.
+fn taken_by(
+    mut takers: Vec<u64>,
+    items: &[Item],
+    empties: &[Empty],
+    conditions: Conditions,
+) -> Option<Vec<Item>> {
+    let mut items = items.to_vec();
+    items.sort_unstable_by_key(|item| item.comes.begins);
+    // For each the first certain dequeue of what came at or after it.
+    let mut first_after = vec![NEVER; items.len() + 1];
+    for (place, item) in items.iter().enumerate().rev() {
+        first_after[place] = first_after[place + 1].min(item.leaves.ends);
+    }
+    let mut wanted: Vec<(u64, usize)> = Vec::new();
+    for (place, item) in items.iter().enumerate() {
+        let after = items.partition_point(|other| other.comes.begins <= item.comes.ends);
+        let gone_by = first_after[after];
+        if item.leaves.begins == NEVER && gone_by != NEVER {
+            wanted.push((gone_by, place));
+        }
+    }
+    wanted.sort_unstable();
+    let mut take = |item: &mut Item, gone_by: u64| {
+        let last = takers.partition_point(|begins| *begins < gone_by);
+        let taker = last.checked_sub(1)?;
+        item.leaves.begins = match conditions.once {
+            true => takers.remove(taker),
+            false => takers[taker],
+        };
+        Some(())
+    };
+    for (gone_by, place) in wanted {
+        take(&mut items[place], gone_by)?;
+    }
+    for _ in 0..EMPTIED_MAX {
+        let Some((call, _)) = covered(&items, empties, conditions) else {
+            break;
+        };
+        let span = empties.iter().find(|empty| empty.call == call)?.span;
+        let stays = |item: &&mut Item| item.leaves.begins == NEVER && item.comes.ends < span.ends;
+        take(items.iter_mut().find(stays)?, span.ends)?;
+    }
+    Some(items)
 }
 
 /// Two items of which the first came before the second and left after it.

@@ -149,6 +149,22 @@ impl<K: Mask> Frontier<K> {
         true
     }
 
+    /// Leaves only so many, those of the least keys.
+    pub(crate) fn keep_least<T: Ord>(
+        &mut self,
+        count: usize,
+        supply: &Supply,
+        key: impl Fn(&Config<K>) -> T,
+    ) {
+        let mut left: Vec<Config<K>> = self.iter().cloned().collect();
+        left.sort_by_cached_key(key);
+        left.truncate(count);
+        self.clear();
+        for config in left {
+            self.insert(config, supply);
+        }
+    }
+
     fn build_heads(&mut self) {
         for number in 0..self.configs.len() {
             let config = &self.configs[number];

@@ -15,6 +15,9 @@ const NO_SLOT: u32 = u32::MAX;
 /// How many states a problem may start from.
 const STARTS_MAX: usize = 4096;
 
+/// How far back a call is looked for after which the state is known, in moments.
+const PINNED_MOMENTS_MAX: usize = 512;
+
 /// One operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Call {
@@ -44,6 +47,9 @@ pub(crate) struct Problem<'m, M: Model> {
     pub starts: Vec<M::State>,
     pub classes: Arc<[M::Op]>,
     pub timeline: Timeline,
+    /// The source of a call that is never weakened: what comes before it is left out because of
+    /// the state that it leaves.
+    pub pinned: Option<u32>,
 }
 
 /// The calls of a problem and their order: all that the engines know of it, besides the steps.
@@ -93,6 +99,7 @@ impl<'m, M: Model> Problem<'m, M> {
                 slots: Vec::new(),
                 width: 0,
             },
+            pinned: None,
         };
         if drop_unobserved {
             problem.drop_unobserved();
@@ -102,7 +109,8 @@ impl<'m, M: Model> Problem<'m, M> {
     }
 
     /// The same with only the moments before `end`, and of the calls that return by then only
-    /// those in `bounded` (by their number) still returning: all others are open.
+    /// those in `bounded` (by their number), and the one that is pinned, still returning: all others
+    /// are open.
     ///
     /// This only ever gives calls more freedom: if the result is not linearizable, neither is this
     /// (`checker.md` R7).
@@ -113,7 +121,8 @@ impl<'m, M: Model> Problem<'m, M> {
         for moment in &self.moments[..end.min(self.moments.len())] {
             let call = moment.call as usize;
             if !moment.returns {
-                let bound = bounded(moment.call) && (self.returns[call] as usize) < end;
+                let bound = (bounded(moment.call) || self.is_pinned(moment.call))
+                    && (self.returns[call] as usize) < end;
                 numbers[call] = calls.len() as u32;
                 calls.push(Call {
                     open: self.calls[call].open || !bound,
@@ -141,8 +150,18 @@ impl<'m, M: Model> Problem<'m, M> {
     ///
     /// If the result is not linearizable, neither is this: what is left of an order for this is an
     /// order for it, from one of the states it starts with. `None` when the model cannot name the
-    /// states, or they are too many.
+    /// states, or they are too many, and nothing shortly before leaves a state that is known.
     pub(crate) fn without_before(&self, cut: usize) -> Option<Self> {
+        self.beginning_anywhere(cut)
+            .or_else(|| self.beginning_pinned(cut))
+    }
+
+    /// Whether this call is never weakened.
+    pub(crate) fn is_pinned(&self, call: u32) -> bool {
+        self.pinned == Some(self.calls[call as usize].source)
+    }
+
+    fn beginning_anywhere(&self, cut: usize) -> Option<Self> {
         let mut begun = vec![false; self.calls.len()];
         let mut left = vec![false; self.classes.len()];
         for moment in self.moments[..cut].iter().filter(|moment| !moment.returns) {
@@ -191,6 +210,62 @@ impl<'m, M: Model> Problem<'m, M> {
         }
         Some(Problem {
             starts,
+            pinned: None,
+            ..self.with(calls, moments)
+        })
+    }
+
+    /// The same without what returned before some call that itself returned before the moment
+    /// `cut`, and after which there is one state only. Updates under way beside it may have happened
+    /// before it, and are then part of that state: they become open, and observers go.
+    ///
+    /// What comes after that call in an order for this is an order for the rest, from that state;
+    /// and so is all that comes after it in an order from anywhere. So it stays as the first, in a
+    /// state in which it leaves that one: if the result is not linearizable, neither is this.
+    fn beginning_pinned(&self, cut: usize) -> Option<Self> {
+        let among: Vec<&M::Op> = self.classes.iter().collect();
+        let nearest = (0..cut).rev().take(PINNED_MOMENTS_MAX);
+        let (call, start) = nearest
+            .filter(|&at| self.moments[at].returns)
+            .find_map(|at| {
+                let call = self.moments[at].call;
+                let op = &self.classes[self.calls[call as usize].class as usize];
+                let left = self.model.leaves(op, &among)?;
+                let fits = |start: &M::State| self.model.step(start, op).as_ref() == Some(&left);
+                let mut starts = [left.clone(), self.initial.clone()].into_iter();
+                Some((call, starts.find(fits)?))
+            })?;
+        let returned = self.returns[call as usize] as usize;
+        let begins = self.moments.iter().position(|moment| moment.call == call)?;
+        let mut numbers = vec![u32::MAX; self.calls.len()];
+        let mut calls = Vec::new();
+        let mut moments = Vec::new();
+        for (position, moment) in self.moments.iter().enumerate() {
+            let of = moment.call as usize;
+            if !moment.returns && self.returns[of] as usize >= begins {
+                let beside = position < returned && moment.call != call;
+                numbers[of] = calls.len() as u32;
+                calls.push(Call {
+                    open: self.calls[of].open || beside,
+                    ..self.calls[of]
+                });
+                moments.push(Moment {
+                    call: numbers[of],
+                    returns: false,
+                });
+            } else if let Some(renumbered) = calls.get(numbers[of] as usize)
+                && moment.returns
+                && !renumbered.open
+            {
+                moments.push(Moment {
+                    call: numbers[of],
+                    returns: true,
+                });
+            }
+        }
+        Some(Problem {
+            starts: vec![start],
+            pinned: Some(self.calls[call as usize].source),
             ..self.with(calls, moments)
         })
     }
@@ -202,6 +277,7 @@ impl<'m, M: Model> Problem<'m, M> {
         let other = Problem::new(self.model, initial, classes, calls, moments, true);
         Problem {
             starts: self.starts.clone(),
+            pinned: self.pinned,
             ..other
         }
     }

@@ -3,8 +3,9 @@
 //! Taking turns on one thread, rather than racing on two, makes a verdict and its cost the same on
 //! every run.
 
+use super::beam::Beams;
 use super::depth::DepthSearch;
-use super::mask::{Fixed, Spilled};
+use super::mask::{Fixed, Mask, Spilled};
 use super::sets::SetSearch;
 use super::{Decision, Problem, Progress, Reductions};
 use crate::Model;
@@ -23,7 +24,11 @@ const HARD_TURN_NODES_PER_MOMENT: u64 = 4;
 pub(crate) enum Engines {
     Sets,
     Depth,
+    /// Sets that after the first turn are a beam, and the depth-first search.
     Both,
+    /// Sets with a beam alone, so narrow that it often dies.
+    #[cfg(test)]
+    Beam,
 }
 
 /// Decides with both engines, and says how much work it took.
@@ -39,10 +44,17 @@ pub(crate) fn decide_with<M: Model>(
     engines: Engines,
 ) -> (Decision, u64) {
     let mut searches: Vec<Box<dyn Search + '_>> = Vec::new();
+    let beams = match engines {
+        Engines::Depth | Engines::Sets => None,
+        Engines::Both => Some(Beams::USUAL),
+        #[cfg(test)]
+        Engines::Beam => Some(Beams::NARROW),
+    };
     if engines != Engines::Depth {
-        searches.push(sets(problem, reductions, budget));
+        searches.push(sets(problem, reductions, beams, budget));
     }
-    let waits = (engines != Engines::Sets).then_some(|| depth(problem, reductions, budget));
+    let with_depth = matches!(engines, Engines::Depth | Engines::Both);
+    let waits = with_depth.then_some(|| depth(problem, reductions, budget));
     race(
         searches,
         waits,
@@ -67,17 +79,31 @@ pub(crate) fn race_with<'s, M: Model>(
     }
 }
 
-/// The set search with the masks the width asks for.
+/// The set search with the masks the width asks for; with a beam where `beams` are given.
 fn sets<'s, M: Model>(
     problem: &'s Problem<'_, M>,
     reductions: Reductions,
+    beams: Option<Beams>,
     budget: &Budget,
 ) -> Box<dyn Search + 's> {
     match problem.width {
-        0..=64 => Box::new(SetSearch::<Fixed<1>>::new(problem, reductions, budget)),
-        65..=256 => Box::new(SetSearch::<Fixed<4>>::new(problem, reductions, budget)),
-        _ => Box::new(SetSearch::<Spilled>::new(problem, reductions, budget)),
+        0..=64 => sets_of::<M, Fixed<1>>(problem, reductions, beams, budget),
+        65..=256 => sets_of::<M, Fixed<4>>(problem, reductions, beams, budget),
+        _ => sets_of::<M, Spilled>(problem, reductions, beams, budget),
     }
+}
+
+fn sets_of<'s, M: Model, K: Mask + 's>(
+    problem: &'s Problem<'_, M>,
+    reductions: Reductions,
+    beams: Option<Beams>,
+    budget: &Budget,
+) -> Box<dyn Search + 's> {
+    let search = SetSearch::<K>::new(problem, reductions, budget);
+    Box::new(match beams {
+        Some(beams) => search.widening(beams),
+        None => search,
+    })
 }
 
 /// The depth-first search, likewise.

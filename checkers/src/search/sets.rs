@@ -8,6 +8,7 @@
 
 use rustc_hash::FxHashMap;
 
+use super::beam::{Beams, Widening};
 use super::frontier::{Config, Frontier};
 use super::mask::Mask;
 use super::race::Search;
@@ -20,6 +21,10 @@ use crate::limits::{Account, Budget, Exhausted};
 
 /// How many units of work pass between two looks at the clock.
 const NODES_PER_LOOK: u64 = 512;
+/// So many times the beam's width may be reached at a return before the best are chosen, and be tried
+/// on the way.
+const PLACED_PER_BEAM: usize = 4;
+const TRIED_PER_BEAM: usize = 32;
 
 /// The configurations at one moment, and what it takes to go on from there.
 pub(crate) struct Sets<'p, K: Mask> {
@@ -30,6 +35,12 @@ pub(crate) struct Sets<'p, K: Mask> {
     current: Frontier<K>,
     closure: Frontier<K>,
     after: Frontier<K>,
+    /// At most so many configurations are kept, the most promising; `None` for all.
+    pub(super) beam: Option<usize>,
+    /// Whether some were left out: then an empty set proves nothing.
+    pub(super) truncated: bool,
+    /// Memory that somebody holds for it, in bytes.
+    pub(super) bytes_besides: usize,
     budget: Budget,
     account: Account,
     nodes: u64,
@@ -55,6 +66,9 @@ pub(crate) struct SetSearch<'p, K: Mask> {
     timeline: &'p Timeline,
     sets: Sets<'p, K>,
     position: usize,
+    /// The furthest position reached.
+    furthest: usize,
+    widening: Option<Widening<K>>,
 }
 
 impl<'p, K: Mask> SetSearch<'p, K> {
@@ -73,7 +87,19 @@ impl<'p, K: Mask> SetSearch<'p, K> {
             timeline: &problem.timeline,
             sets,
             position: 0,
+            furthest: 0,
+            widening: None,
         }
+    }
+
+    /// After the first turn, or at once, with a beam that widens where it dies.
+    pub(crate) fn widening(mut self, beams: Beams) -> Self {
+        let mut widening = Widening::new(beams);
+        if beams.at_once {
+            widening.begin(&mut self.sets);
+        }
+        self.widening = Some(widening);
+        self
     }
 
     /// Passes the moment at `position`; false when nothing explains it.
@@ -105,13 +131,22 @@ impl<K: Mask> Search for SetSearch<'_, K> {
     fn advance(&mut self, nodes: u64) -> Progress {
         self.sets.begin_turn(nodes);
         while let Some(&moment) = self.timeline.moments.get(self.position) {
+            if let Some(widening) = &mut self.widening {
+                widening.save(self.position, &mut self.sets);
+            }
             match self.pass(moment) {
-                Ok(true) => {}
+                Ok(true) => self.furthest = self.furthest.max(self.position),
+                Ok(false) if self.sets.truncated && self.sets.reductions.truncation => {
+                    self.widen();
+                }
                 Ok(false) => {
                     let event = self.position;
                     return Progress::Done(Decision::NotLinearizable { event });
                 }
-                Err(Stopped::TurnOver) => return Progress::Paused,
+                Err(Stopped::TurnOver) => {
+                    self.begin_beam();
+                    return Progress::Paused;
+                }
                 Err(Stopped::Exhausted(limit)) => return Progress::GaveUp(limit),
             }
         }
@@ -119,11 +154,41 @@ impl<K: Mask> Search for SetSearch<'_, K> {
     }
 
     fn position(&self) -> usize {
-        self.position
+        self.position.max(self.furthest)
     }
 
     fn nodes(&self) -> u64 {
         self.sets.nodes
+    }
+}
+
+impl<K: Mask> SetSearch<'_, K> {
+    /// The first turn, without a beam, was not enough.
+    fn begin_beam(&mut self) {
+        if let Some(widening) = &mut self.widening
+            && let Some(position) = widening.begin(&mut self.sets)
+        {
+            self.rewind(position);
+        }
+    }
+
+    /// The beam died though there were other configurations.
+    fn widen(&mut self) {
+        if let Some(widening) = &mut self.widening
+            && let Some(position) = widening.widen(self.position, &mut self.sets)
+        {
+            self.rewind(position);
+        }
+    }
+
+    /// Goes back to a moment, without the configurations.
+    fn rewind(&mut self, position: usize) {
+        while self.position > position {
+            self.position -= 1;
+            let moment = self.timeline.moments[self.position];
+            let under_way = &mut self.sets.under_way;
+            window::apply(self.timeline, under_way, moment.call, moment.returns);
+        }
     }
 }
 
@@ -142,6 +207,9 @@ impl<'p, K: Mask> Sets<'p, K> {
             current: Frontier::new(reductions.dominance),
             closure: Frontier::new(reductions.dominance),
             after: Frontier::new(reductions.dominance),
+            beam: None,
+            truncated: false,
+            bytes_besides: 0,
             budget: budget.clone(),
             account: Account::new(budget),
             nodes: 0,
@@ -187,6 +255,20 @@ impl<'p, K: Mask> Sets<'p, K> {
             + self.transitions.bytes()
             + self.supply.bytes()
             + self.under_way.bytes()
+            + self.bytes_besides
+    }
+
+    /// The configurations, to be remembered.
+    pub(super) fn configs(&self) -> Vec<Config<K>> {
+        self.current.iter().cloned().collect()
+    }
+
+    /// Goes on from these.
+    pub(super) fn put_back(&mut self, configs: &[Config<K>]) {
+        self.current.clear();
+        for config in configs {
+            self.current.insert(config.clone(), &self.supply);
+        }
     }
 
     /// Moves everything to a set with masks of another kind, for slots below `width`: wide enough
@@ -318,7 +400,12 @@ impl<'p, K: Mask> Sets<'p, K> {
             }
         }
         let mut number = 0;
+        let enough = self.beam.map_or(usize::MAX, |beam| beam * PLACED_PER_BEAM);
         while number < self.closure.inserted() {
+            if self.after.len() >= enough {
+                self.truncated = true;
+                break;
+            }
             if let Some(config) = self.closure.get(number).cloned() {
                 self.count_node()?;
                 self.expand(&config, returning)?;
@@ -326,7 +413,25 @@ impl<'p, K: Mask> Sets<'p, K> {
             number += 1;
         }
         std::mem::swap(&mut self.current, &mut self.after);
+        self.narrow();
         Ok(self.current.len() > 0)
+    }
+
+    /// Leaves only the most promising: those that used few open calls and placed few updates before
+    /// they had to, and of those rather what must return soon.
+    fn narrow(&mut self) {
+        let Some(beam) = self.beam.filter(|&beam| self.current.len() > beam) else {
+            return;
+        };
+        self.truncated = true;
+        let updates = &self.under_way.updates;
+        let supply = &self.supply;
+        self.current.keep_least(beam, supply, |config| {
+            let early = updates.iter();
+            let early = early.filter(|pending| config.updates.has(pending.slot));
+            let deadlines: u64 = early.map(|pending| pending.deadline).sum();
+            (supply.total(config.used), config.updates.len(), deadlines)
+        });
     }
 
     /// Everything that can be placed next in a configuration in which the call that returns is
@@ -439,8 +544,12 @@ impl<'p, K: Mask> Sets<'p, K> {
         if placed.observers.has(returning.slot) {
             placed.observers.remove(returning.slot);
             self.after.insert(placed, &self.supply);
-        } else {
-            self.closure.insert(placed, &self.supply);
+            return;
+        }
+        let most = self.beam.map_or(usize::MAX, |beam| beam * TRIED_PER_BEAM);
+        match self.closure.inserted() < most {
+            true => self.closure.insert(placed, &self.supply),
+            false => self.truncated = true,
         }
     }
 

@@ -56,6 +56,11 @@ impl Supply {
         number
     }
 
+    /// How many operations were used.
+    pub(crate) fn total(&self, used: Used) -> u64 {
+        self.pairs(used).map(|(_, count)| u64::from(count)).sum()
+    }
+
     /// The classes of which operations were used, and how many.
     pub(crate) fn pairs(&self, used: Used) -> impl Iterator<Item = (u32, u32)> + '_ {
         self.sets[used as usize].iter().copied()

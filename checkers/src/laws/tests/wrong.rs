@@ -31,6 +31,7 @@ enum Fault {
     CasObserves,
     StatesWithoutCas,
     StatesOfOneOnly,
+    CasLeavesOld,
     MismatchObserved,
     CasWritesOld,
     LacksWhatItSees,
@@ -150,6 +151,14 @@ impl Model for Wrong {
         Some(named)
     }
 
+    fn leaves(&self, op: &RegisterOp, _among: &[&RegisterOp]) -> Option<Value> {
+        match op {
+            Cas(old, _) if self.has(Fault::CasLeavesOld) => Some(old.clone()),
+            Read(value) | Write(value) | Cas(_, value) => Some(value.clone()),
+            Mismatch(_) => None,
+        }
+    }
+
     fn register_view(
         &self,
         initial: &Value,
@@ -263,6 +272,7 @@ fn every_wrong_hint_is_caught() {
         (Fault::CasObserves, Law::IsObserver),
         (Fault::StatesWithoutCas, Law::StatesAfter),
         (Fault::StatesOfOneOnly, Law::StatesAfter),
+        (Fault::CasLeavesOld, Law::Leaves),
         (Fault::MismatchObserved, Law::Observed),
         (Fault::CasWritesOld, Law::Observed),
         (Fault::LacksWhatItSees, Law::Lacks),

@@ -5,7 +5,7 @@ use seeds::Stream;
 
 use super::{Conditions, decide};
 use crate::models::{Counter, CounterOp};
-use crate::monitors::compare::{Comparison, compare, every, random};
+use crate::monitors::compare::{Comparison, assert_all_needed, compare, every, random, with};
 use crate::oracle::Interval;
 use crate::testing::{chance, random_intervals};
 use crate::{Model, Monitored, NilReads};
@@ -151,11 +151,7 @@ fn random_histories() {
 /// Goal: every condition is needed. Method: without it, the comparison with the oracle fails.
 #[test]
 fn no_condition_can_be_left_out() {
-    let with = |change: fn(&mut Conditions)| {
-        let mut conditions = Conditions::ALL;
-        change(&mut conditions);
-        conditions
-    };
+    let with = |change: fn(&mut Conditions)| with(Conditions::ALL, change);
     let changed = [
         ("levels", with(|c| c.levels = false)),
         ("reads", with(|c| c.reads = false)),
@@ -166,12 +162,12 @@ fn no_condition_can_be_left_out() {
         ("pinned", with(|c| c.pinned = false)),
         ("one amount", with(|c| c.one_amount = false)),
     ];
-    for (name, conditions) in changed {
-        let found = [&[1][..], &[3], &[1, 2]]
+    assert_all_needed(&changed, |conditions| {
+        let amounts = [&[1][..], &[3], &[1, 2]];
+        amounts
             .into_iter()
-            .any(|amounts| random(SEEDS, |seed| simulate(seed, conditions, amounts, 30)).wrong > 0);
-        assert!(found, "nothing goes wrong without {name}");
-    }
+            .any(|amounts| random(SEEDS, |seed| simulate(seed, conditions, amounts, 30)).is_wrong())
+    });
     // Without the bounds nothing is found of different amounts.
     let without = with(|c| c.bounds = false);
     let tally = random(SEEDS, |seed| simulate(seed, without, &[1, 2, -1, 5], 30));
