@@ -101,8 +101,6 @@ kinds! {
     ClockFreeze = "clock-freeze",
     /// A clock of a node's processes that jumps to and fro, and is right again.
     ClockStrobe = "clock-strobe",
-    /// Nodes that leave the cluster, or lose their vote, and are given it back.
-    MemberChange = "member-change",
     /// A node killed, and everything lost that it had not made durable.
     PowerLoss = "power-loss",
     /// A node that crashes at a certain operation on its disk.
