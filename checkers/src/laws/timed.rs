@@ -118,7 +118,7 @@ impl<M: Model> Trial<'_, M> {
     /// can name them.
     fn unobserved(&self, start: &M::State, history: &Timed) -> Tried {
         let is_initial = *start == self.model.initial(self.group.key.as_ref());
-        if !is_initial && self.model.states_after(&[]).is_none() {
+        if !is_initial && self.model.states_after(&[], &[]).is_none() {
             return Tried::Nothing;
         }
         let intervals = self.intervals(history);
