@@ -229,7 +229,7 @@ impl<M: Model> Story<'_, '_, M> {
         }
         let mut ends: Vec<DeadEnd> = Vec::new();
         let mut complete = true;
-        // Whether from some of the states that may have been there no operation that ended has a place.
+        // Whether from some state that may have been there no operation that ended has a place.
         let mut nowhere = false;
         let mut seen = FxHashSet::default();
         let starts = self.core.starts.iter().rev();
