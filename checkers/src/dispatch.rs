@@ -110,45 +110,11 @@ pub(crate) fn decide<M: Model>(
         }
         Subject::Register(_) => None,
     };
-    let registers = subject.registers(model);
+    let by_registers = by_registers(model, operations, subject, budget, side_by_side);
     let by_search = |budget: &Budget| {
         let part = subject.part(model, operations);
         search_alone(model, &part, budget)
     };
-    let by_registers = registers.map(|(history, looks_ahead)| {
-        let (opinion, nodes) = registers::decide(&history, budget, side_by_side);
-        let violated = |mut hint: Option<Vec<u32>>| {
-            if let (true, Some(calls)) = (looks_ahead, &mut hint) {
-                zones::add_witnesses(&history, calls);
-            }
-            Finding::Violated(Violation {
-                hint,
-                in_registers: !looks_ahead,
-                nodes,
-                ..Violation::default()
-            })
-        };
-        match opinion {
-            Opinion::Linearizable => Finding::Linearizable,
-            Opinion::Violated(hint) => violated(hint),
-            Opinion::Disagreement => {
-                Finding::Disagreement("the zones and the set of configurations")
-            }
-            Opinion::Undecided(Exhausted::Nodes, _) if nodes < budget.nodes => {
-                // A hard one: both kinds of search in turns, the set with ever wider beams.
-                let part = subject.part(model, operations);
-                let problem = part.problem(model, true);
-                let set = overwrite::widening(&history, budget);
-                match search::race_with(set, &problem, registers::has_open_cas(&history), budget).0
-                {
-                    Decision::Linearizable => Finding::Linearizable,
-                    Decision::NotLinearizable { .. } => violated(None),
-                    Decision::Undecided { limit, event } => Finding::Undecided { limit, event },
-                }
-            }
-            Opinion::Undecided(limit, event) => Finding::Undecided { limit, event },
-        }
-    });
     match (monitored, by_registers) {
         (None, None) => by_search(budget),
         (None, Some(finding)) => finding,
@@ -158,6 +124,47 @@ pub(crate) fn decide<M: Model>(
         }
         (Some(monitored), Some(finding)) => agree(monitored, finding),
     }
+}
+
+/// What the engines for registers say, where the part is a register.
+fn by_registers<M: Model>(
+    model: &M,
+    operations: &Operations<'_>,
+    subject: &Subject<M::Op>,
+    budget: &Budget,
+    side_by_side: bool,
+) -> Option<Finding> {
+    let (history, looks_ahead) = subject.registers(model)?;
+    let (opinion, nodes) = registers::decide(&history, budget, side_by_side);
+    let violated = |mut hint: Option<Vec<u32>>| {
+        if let (true, Some(calls)) = (looks_ahead, &mut hint) {
+            zones::add_witnesses(&history, calls);
+        }
+        Finding::Violated(Violation {
+            hint,
+            in_registers: !looks_ahead,
+            nodes,
+            ..Violation::default()
+        })
+    };
+    Some(match opinion {
+        Opinion::Linearizable => Finding::Linearizable,
+        Opinion::Violated(hint) => violated(hint),
+        Opinion::Disagreement => Finding::Disagreement("the zones and the set of configurations"),
+        Opinion::Undecided(Exhausted::Nodes, _) if nodes < budget.nodes => {
+            // A hard one: both kinds of search in turns, the set with ever wider beams.
+            let part = subject.part(model, operations);
+            let problem = part.problem(model, true);
+            let set = overwrite::widening(&history, budget);
+            let likely = registers::has_open_cas(&history);
+            match search::race_with(set, &problem, likely, budget).0 {
+                Decision::Linearizable => Finding::Linearizable,
+                Decision::NotLinearizable { .. } => violated(None),
+                Decision::Undecided { limit, event } => Finding::Undecided { limit, event },
+            }
+        }
+        Opinion::Undecided(limit, event) => Finding::Undecided { limit, event },
+    })
 }
 
 /// The verdict of a monitor and of a second engine.

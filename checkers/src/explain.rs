@@ -4,6 +4,7 @@
 //! [`oracle`](crate::oracle), then sentences about the core.
 
 mod lanes;
+mod place;
 mod reasons;
 mod shrink;
 
@@ -11,7 +12,7 @@ use histories::{Operations, Outcome, Value};
 
 pub use lanes::lanes;
 
-use shrink::{Shrunk, Weaken};
+use shrink::Shrunk;
 
 use crate::dispatch::{self, Violation};
 use crate::limits::{Budget, Limits};
@@ -55,44 +56,17 @@ pub(crate) fn explain<'m, M: Model>(
         ..*limits
     };
     let budget = Budget::new(&limits, cancel);
-    let nodes = violation.nodes;
-    let hint = violation.hint.as_deref();
     let registers = subject.registers(model).filter(|_| violation.in_registers);
     let (shrunk, event) = match registers {
         Some((history, _)) => {
-            let exact = violation
-                .event
-                .or_else(|| registers::shortest_bad_prefix(&history, &budget));
-            let likely = match (exact, hint) {
-                (None, None) => {
-                    dispatch::likely_event(model, &subject.part(model, operations), &budget)
-                }
-                _ => None,
-            };
-            let excerpt = Excerpt::whole(history.into_owned(), subject.names_states(model));
-            let local = likely.and_then(|event| {
-                let upto = excerpt.weakened(event + 1, |_| true);
-                shrink::shrink_end(upto, nodes, &budget)
-            });
-            let core = match local {
-                Some(local) => local.core,
-                None => shrink_from(excerpt, exact, hint, nodes, &budget).core,
-            };
+            let whole = Excerpt::whole(history.into_owned(), subject.names_states(model));
+            let likely =
+                || dispatch::likely_event(model, &subject.part(model, operations), &budget);
+            let (core, event) = of_registers(whole, &violation, likely, &budget);
             let problem = subject.excerpt(model, operations, &core);
-            (again(problem, &budget), exact)
+            (again(problem, &budget), event)
         }
-        None => {
-            let part = subject.part(model, operations);
-            let local = violation
-                .excised
-                .and_then(|excised| excised.of(&part.problem(model, true)));
-            let event = violation.event;
-            let shrunk = match local {
-                Some(local) => again(local, &budget),
-                None => shrink_from(part.problem(model, false), event, hint, nodes, &budget),
-            };
-            (shrunk, event)
-        }
+        None => of_model(model, operations, subject, &violation, &budget),
     };
     let oracle = ask_oracle(&shrunk.core).or(shrunk.contradicted.then_some(true));
     Explained {
@@ -103,20 +77,58 @@ pub(crate) fn explain<'m, M: Model>(
     }
 }
 
-/// Shrinks to the hint where it is enough, else within the shortest bad prefix where it is known:
-/// linearizability is closed under prefixes.
-fn shrink_from<P: Weaken>(
-    whole: P,
-    event: Option<usize>,
-    hint: Option<&[u32]>,
-    nodes: u64,
+/// A core of a register, and the return with which the shortest prefix without an order ends, where
+/// known. `likely` says where the history probably goes wrong.
+fn of_registers(
+    whole: Excerpt,
+    violation: &Violation,
+    likely: impl FnOnce() -> Option<usize>,
     budget: &Budget,
-) -> Shrunk<P> {
-    let whole = match (hint, event) {
-        (None, Some(event)) => whole.weakened(event + 1, |_| true),
-        _ => whole,
+) -> (Excerpt, Option<usize>) {
+    let nodes = violation.nodes;
+    let hint = violation.hint.as_deref();
+    let event = violation
+        .event
+        .or_else(|| registers::shortest_bad_prefix(&whole.history, budget));
+    let shrunk = match (event, hint) {
+        (None, None) => {
+            let window = place::bad_window(&whole, budget);
+            let by_itself = window.map(|window| shrink::shrink_all(window, nodes, budget));
+            let near = || {
+                let upto = whole.weakened(likely()? + 1, |_| true);
+                shrink::shrink_end(&upto, nodes, budget)
+            };
+            match by_itself {
+                Some(by_itself) => Some(by_itself.or_smaller(near)),
+                None => near(),
+            }
+        }
+        _ => None,
     };
-    shrink::shrink(whole, hint, nodes, budget)
+    let shrunk = shrunk.unwrap_or_else(|| shrink::shrink(whole, event, hint, nodes, budget));
+    (shrunk.core, event)
+}
+
+/// The same by the search of the model itself.
+fn of_model<'m, M: Model>(
+    model: &'m M,
+    operations: &Operations<'_>,
+    subject: &Subject<M::Op>,
+    violation: &Violation,
+    budget: &Budget,
+) -> (Shrunk<Problem<'m, M>>, Option<usize>) {
+    let part = subject.part(model, operations);
+    let excised = violation.excised;
+    if let Some(local) = excised.and_then(|excised| excised.of(&part.problem(model, true))) {
+        return (again(local, budget), violation.event);
+    }
+    let whole = part.problem(model, false);
+    let hint = violation.hint.as_deref();
+    let event = violation
+        .event
+        .or_else(|| place::first_bad_return(&whole, hint, budget));
+    let shrunk = shrink::shrink(whole, event, hint, violation.nodes, budget);
+    (shrunk, event)
 }
 
 /// What other engines made small, made as small as the search of the model itself can make it.
@@ -124,7 +136,7 @@ fn again<'m, M: Model>(problem: Problem<'m, M>, budget: &Budget) -> Shrunk<Probl
     let budget = budget.with_nodes(CONFIRM_NODES_MAX);
     match search::decide(&problem, &budget) {
         (Decision::NotLinearizable { event }, nodes) => {
-            shrink_from(problem, Some(event), None, nodes, &budget)
+            shrink::shrink(problem, Some(event), None, nodes, &budget)
         }
         // Linearizable after all? The oracle has the last word, where it can be asked; else two
         // engines contradict each other.

@@ -143,10 +143,17 @@ pub trait Model: Send + Sync {
         vec![false; open.len()]
     }
 
-    /// Every state that these updates can leave, whatever was there before and in whatever order
-    /// they happen; `None` where there are too many to name. It allows to show a violation
-    /// without all that happened before it.
-    fn states_after(&self, _updates: &[&Self::Op]) -> Option<Vec<Self::State>> {
+    /// States that stand for every state that these updates can leave, whatever was there before
+    /// and in whatever order they happen, as far as the `rest` of a history (each operation as
+    /// often as it is in there) can tell: where some of the rest can happen one after the other
+    /// from a state that was left, they can from one of those named, too. Naming all, and more, is
+    /// always right; `None` where they are too many to name. It allows to show a violation without
+    /// all that happened before it.
+    fn states_after(
+        &self,
+        _updates: &[&Self::Op],
+        _rest: &[&Self::Op],
+    ) -> Option<Vec<Self::State>> {
         None
     }
 

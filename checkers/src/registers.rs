@@ -8,12 +8,14 @@
 mod decide;
 pub(crate) mod overwrite;
 mod reveal;
+mod stale;
 mod weaken;
 pub(crate) mod zones;
 
 pub(crate) use decide::{Opinion, decide, decide_excerpt, has_open_cas, shortest_bad_prefix};
 
 pub(crate) use reveal::{Step, view as revealed};
+pub(crate) use stale::stale;
 pub(crate) use weaken::Excerpt;
 
 use crate::oracle::Interval;

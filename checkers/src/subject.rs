@@ -92,7 +92,7 @@ impl<Op: Clone + Eq + std::hash::Hash> Subject<Op> {
         match self {
             Subject::Part(part) => {
                 let ops: Vec<&Op> = part.members.iter().map(|member| &member.op).collect();
-                model.states_after(&ops).is_some()
+                model.states_after(&ops, &[]).is_some()
             }
             Subject::Register(_) => true,
         }
@@ -121,13 +121,14 @@ impl<Op: Clone + Eq + std::hash::Hash> Subject<Op> {
             moments: excerpt.history.moments.clone(),
         };
         let problem = part.problem(model, true);
+        let rest: Vec<&Op> = part.members.iter().map(|member| &member.op).collect();
         let mut starts = Vec::new();
         for source in &excerpt.start_sources {
             match source {
                 None => starts.push(problem.initial.clone()),
                 Some(member) => {
                     let update = self.member(*member, model, operations);
-                    let left = update.and_then(|update| model.states_after(&[&update.op]));
+                    let left = update.and_then(|update| model.states_after(&[&update.op], &rest));
                     starts.extend(left.unwrap_or_default());
                 }
             }

@@ -229,6 +229,8 @@ impl<M: Model> Story<'_, '_, M> {
         }
         let mut ends: Vec<DeadEnd> = Vec::new();
         let mut complete = true;
+        // Whether from some state that may have been there no operation that ended has a place.
+        let mut nowhere = false;
         let mut seen = FxHashSet::default();
         let starts = self.core.starts.iter().rev();
         let mut stack: Vec<(u64, M::State, Vec<usize>)> =
@@ -242,7 +244,10 @@ impl<M: Model> Story<'_, '_, M> {
                 continue;
             }
             let next = self.steps(&intervals, placed, &state);
-            if next.is_empty() {
+            let any_start = self.core.starts.len() > 1;
+            if next.is_empty() && any_start && !self.places_a_bounded_one(&order) {
+                nowhere = true;
+            } else if next.is_empty() {
                 let text = self.dead_end(&intervals, placed, &state);
                 match ends.iter_mut().find(|end| end.text == text) {
                     None => ends.push(DeadEnd {
@@ -265,10 +270,18 @@ impl<M: Model> Story<'_, '_, M> {
             }
         }
         let mut reasons: Vec<String> = ends.iter().map(|end| self.say(end)).collect();
+        if nowhere {
+            reasons.push("from any other state none of those that ended has a place".to_owned());
+        }
         if !complete {
             reasons.push("there are more orders than can be listed".to_owned());
         }
         reasons
+    }
+
+    /// Whether one of them has an end.
+    fn places_a_bounded_one(&self, order: &[usize]) -> bool {
+        order.iter().any(|&call| !self.core.calls[call].open)
     }
 
     /// What can be placed next. An observer that is legal goes first and alone: it changes

@@ -6,9 +6,11 @@
 //! outcome that nobody could tell of then go too (R4). The rest is delta debugging (Zeller and
 //! Hildebrandt, "Simplifying and isolating failure-inducing input", 2002).
 
+use super::place;
 use crate::Model;
 use crate::limits::Budget;
-use crate::registers::{self, Access, Excerpt, Opinion, RegisterHistory};
+use crate::oracle;
+use crate::registers::{self, Access, Excerpt};
 use crate::search::{self, Decision, Problem};
 
 /// One check may cost so many times what it cost to find the violation.
@@ -16,9 +18,6 @@ const CHECK_COST_FACTOR: u64 = 10;
 const CHECK_NODES_MIN: u64 = 20_000;
 /// The first window tried is the last so many returns.
 const WINDOW_FIRST: usize = 4;
-
-/// A hint of more calls than this is first looked at without what came before.
-const HINT_MAX: usize = 64;
 
 /// A core of more calls than this is tried again without what came before it.
 const READABLE_MAX: usize = 6;
@@ -56,12 +55,6 @@ pub(crate) trait Weaken: Sized {
     fn decide(&self, budget: &Budget) -> Decision;
 }
 
-/// Shrinks what is perhaps not linearizable to its end, without what came before, if that is not
-/// linearizable.
-pub(crate) fn shrink_end<P: Weaken>(whole: P, nodes: u64, budget: &Budget) -> Option<Shrunk<P>> {
-    Shrinker::new(whole, nodes, budget).shrink_locally()
-}
-
 /// Which calls are to be weakened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Only {
@@ -81,53 +74,122 @@ pub(crate) struct Shrunk<P> {
     pub contradicted: bool,
 }
 
-/// Shrinks what is not linearizable, as far as the budget goes. `hint` are calls that may be
-/// enough of a contradiction by themselves.
+/// Shrinks what is not linearizable, as far as the budget goes: to the hint where it is enough,
+/// calls that may contradict each other; else within the shortest bad prefix, which ends with
+/// `event` where that is known (linearizability is closed under prefixes).
 pub(crate) fn shrink<P: Weaken>(
     whole: P,
+    event: Option<usize>,
     hint: Option<&[u32]>,
     nodes: u64,
     budget: &Budget,
 ) -> Shrunk<P> {
-    let mut shrinker = Shrinker::new(whole, nodes, budget);
-    if let Some(hint) = hint {
-        let ends = hint.iter().map(|&call| shrinker.current.return_of(call));
-        let end = ends.filter(|&end| (end as usize) < shrinker.current.moments());
-        let upto = end.max().map(|end| shrinker.upto(end as usize + 1));
-        if shrinker.keep_only(hint) {
-            if hint.len() <= HINT_MAX {
-                let minimal = shrinker.shrink_by_weakening();
-                if shrinker.current.calls() <= READABLE_MAX {
-                    return shrinker.done(minimal);
-                }
-            }
-            // Many may only say what was there, which a few that observed it say too.
-            if let Some(local) = upto.and_then(Shrinker::shrink_locally)
-                && local.core.calls() < shrinker.current.calls()
-            {
-                return local;
-            }
+    let upto = |end: usize| whole.weakened(end, |_| true);
+    if let Some(calls) = hint {
+        let budget = check_budget(nodes, budget);
+        let hinted = whole.weakened(whole.moments(), |call| calls.contains(&call));
+        if let Some(hinted) = cut_if_bad(hinted, &budget) {
+            // All that the hint needs is over with its last return.
+            let last = calls.iter().map(|&call| whole.return_of(call) as usize);
+            let end = last.max().map_or(whole.moments(), |last| last + 1);
+            let end = event.map_or(end, |event| end.min(event + 1));
+            let is_long = hinted.calls() > oracle::OPERATIONS_MAX;
+            let hinted = || Shrinker::new(hinted, budget.clone()).shrink_by_weakening();
+            // Contradictions that need no past are plain; what the hint took says nothing of them.
+            let local = || shrink_end(&upto(end), 0, &budget);
+            return match is_long.then(local).flatten() {
+                Some(local) => local.or_smaller(|| Some(hinted())),
+                None if is_long => hinted(),
+                None => hinted().or_smaller(local),
+            };
         }
     }
-    if shrinker.current.returns(Only::All).len() > WHOLE_RETURNS_MAX
-        && let Some(local) = shrinker.again().shrink_locally()
-        && local.core.calls() <= READABLE_MAX
-    {
-        return local;
-    }
-    let before = shrinker.again();
-    shrinker.shrink_to_window();
-    let minimal = shrinker.shrink_by_weakening();
-    let whole = shrinker.done(minimal);
-    if whole.core.calls() <= READABLE_MAX {
-        return whole;
-    }
+    let whole = event.map_or_else(|| upto(whole.moments()), |event| upto(event + 1));
     // Where values come back, much of what is left only says that an older value cannot be: try
-    // without what came before.
-    match before.shrink_locally() {
-        Some(local) if local.core.calls() < whole.core.calls() => local,
-        _ => whole,
+    // without what came before; where there is much of it, do so first.
+    let is_long = whole.returns(Only::All).len() > WHOLE_RETURNS_MAX;
+    let before = match is_long {
+        true => shrink_end(&whole, nodes, budget),
+        false => None,
+    };
+    match before {
+        Some(local) if local.is_readable() => local,
+        Some(local) => shrink_window(whole, nodes, budget).or_smaller(|| Some(local)),
+        None if is_long => shrink_window(whole, nodes, budget),
+        None => {
+            let all = whole.weakened(whole.moments(), |_| true);
+            shrink_window(all, nodes, budget).or_smaller(|| shrink_end(&whole, nodes, budget))
+        }
     }
+}
+
+/// Weakens what came before the last few returns, and what is left further.
+fn shrink_window<P: Weaken>(whole: P, nodes: u64, budget: &Budget) -> Shrunk<P> {
+    let mut shrinker = Shrinker::new(whole, check_budget(nodes, budget));
+    shrinker.shrink_to_window();
+    shrinker.shrink_by_weakening()
+}
+
+/// Shrinks what is perhaps not linearizable to its end, without what came before, if that is not
+/// linearizable.
+pub(crate) fn shrink_end<P: Weaken>(whole: &P, nodes: u64, budget: &Budget) -> Option<Shrunk<P>> {
+    let budget = check_budget(nodes, budget);
+    let end = bad_end(whole, &budget)?;
+    Some(Shrinker::new(end, budget).shrink_by_weakening())
+}
+
+/// Weakens what is not linearizable and short.
+pub(crate) fn shrink_all<P: Weaken>(whole: P, nodes: u64, budget: &Budget) -> Shrunk<P> {
+    Shrinker::new(whole, check_budget(nodes, budget)).shrink_by_weakening()
+}
+
+/// What one check may cost when finding the violation took so many nodes.
+fn check_budget(nodes: u64, budget: &Budget) -> Budget {
+    let nodes = nodes.saturating_mul(CHECK_COST_FACTOR);
+    budget.with_nodes(nodes.max(CHECK_NODES_MIN))
+}
+
+/// The candidate if it is bad for certain, cut off where it is bad.
+fn cut_if_bad<P: Weaken>(candidate: P, budget: &Budget) -> Option<P> {
+    match candidate.decide(budget) {
+        Decision::NotLinearizable { event } => Some(candidate.weakened(event + 1, |_| true)),
+        Decision::Linearizable | Decision::Undecided { .. } => None,
+    }
+}
+
+/// All but the last few returns and what is not over before them, as few as can be, left out, so
+/// that the rest is bad by itself.
+fn bad_end<P: Weaken>(whole: &P, budget: &Budget) -> Option<P> {
+    let returns = whole.returns(Only::All);
+    let most = returns.len().min(LOCAL_RETURNS_MAX);
+    let bad = |window: usize| {
+        // Right after a return the fewest calls are under way.
+        let before = returns[..returns.len() - window].last();
+        let cut = before.map_or(0, |&before| before as usize + 1);
+        let candidate = whole.without_before(cut)?;
+        cut_if_bad(against_updates(&candidate), budget).or_else(|| cut_if_bad(candidate, budget))
+    };
+    let mut good = 0;
+    let mut window = 1;
+    let mut found = loop {
+        if good >= most || budget.check().is_err() {
+            return None;
+        }
+        match bad(window) {
+            Some(found) => break found,
+            None => good = window,
+        }
+        window = (window * 2).min(most);
+    };
+    // More of the past only makes it worse: somewhere between the two is the shortest.
+    while window - good > 1 && budget.check().is_ok() {
+        let middle = good.midpoint(window);
+        match bad(middle) {
+            Some(shorter) => (found, window) = (shorter, middle),
+            None => good = middle,
+        }
+    }
+    Some(found)
 }
 
 struct Shrinker<P> {
@@ -138,56 +200,32 @@ struct Shrinker<P> {
     undecided: bool,
 }
 
+impl<P: Weaken> Shrunk<P> {
+    /// Whether a person can take it in at a glance.
+    pub(crate) fn is_readable(&self) -> bool {
+        self.core.calls() <= READABLE_MAX
+    }
+
+    /// Another one instead, where this one is not readable and the other is smaller.
+    pub(crate) fn or_smaller(self, other: impl FnOnce() -> Option<Self>) -> Self {
+        if self.is_readable() {
+            return self;
+        }
+        match other() {
+            Some(other) if other.core.calls() < self.core.calls() => other,
+            _ => self,
+        }
+    }
+}
+
 impl<P: Weaken> Shrinker<P> {
-    fn new(current: P, nodes: u64, budget: &Budget) -> Self {
-        let check_nodes = nodes.saturating_mul(CHECK_COST_FACTOR).max(CHECK_NODES_MIN);
+    /// Each check is limited by this budget.
+    fn new(current: P, budget: Budget) -> Self {
         Shrinker {
             current,
-            budget: budget.with_nodes(check_nodes),
+            budget,
             undecided: false,
         }
-    }
-
-    /// Another one that begins where this one stands.
-    fn again(&self) -> Self {
-        Shrinker {
-            current: self.current.weakened(self.current.moments(), |_| true),
-            budget: self.budget.clone(),
-            undecided: false,
-        }
-    }
-
-    /// Another one of what came before a moment.
-    fn upto(&self, end: usize) -> Self {
-        Shrinker {
-            current: self.current.weakened(end, |_| true),
-            budget: self.budget.clone(),
-            undecided: false,
-        }
-    }
-
-    fn done(self, minimal: bool) -> Shrunk<P> {
-        Shrunk {
-            core: self.current,
-            minimal,
-            contradicted: false,
-        }
-    }
-
-    /// Weakens all calls but these.
-    fn keep_only(&mut self, calls: &[u32]) -> bool {
-        let all = self.current.moments();
-        let candidate = self.current.weakened(all, |call| calls.contains(&call));
-        self.replace(candidate)
-    }
-
-    /// What is left of the last few returns, without what came before them.
-    fn shrink_locally(mut self) -> Option<Shrunk<P>> {
-        if !self.shrink_to_end() {
-            return None;
-        }
-        let minimal = self.shrink_by_weakening();
-        Some(self.done(minimal))
     }
 
     /// Tries the last few returns only, then more and more: contradictions are mostly local.
@@ -206,28 +244,15 @@ impl<P: Weaken> Shrinker<P> {
         }
     }
 
-    /// Leaves out all but the last few returns and what is not over before them, as few as can be.
-    fn shrink_to_end(&mut self) -> bool {
-        let returns = self.current.returns(Only::All);
-        let most = returns.len().min(LOCAL_RETURNS_MAX);
-        let mut window = 1;
-        while window < most {
-            window = (window * 2).min(most);
-            let cut = returns[returns.len() - window] as usize;
-            let Some(candidate) = self.current.without_before(cut) else {
-                return false;
-            };
-            if self.replace(against_updates(&candidate)) || self.replace(candidate) {
-                return true;
-            }
-        }
-        false
-    }
-
-    fn shrink_by_weakening(&mut self) -> bool {
+    fn shrink_by_weakening(mut self) -> Shrunk<P> {
         // Observers first: they vanish when weakened, updates only lose their end.
         self.shrink_by_chunks(Only::Observers);
-        self.shrink_by_chunks(Only::All)
+        let minimal = self.shrink_by_chunks(Only::All);
+        Shrunk {
+            core: self.current,
+            minimal,
+            contradicted: false,
+        }
     }
 
     /// Weakens chunk after chunk, oldest first, in ever smaller chunks. Says whether no single
@@ -334,31 +359,7 @@ impl<M: Model> Weaken for Problem<'_, M> {
     }
 
     fn decide(&self, budget: &Budget) -> Decision {
-        by_view(self, budget).unwrap_or_else(|| search::decide(self, budget).0)
-    }
-}
-
-/// What the engines for registers say, where the model has a view that looks ahead: it has to be
-/// made anew for whatever was weakened.
-fn by_view<M: Model>(problem: &Problem<'_, M>, budget: &Budget) -> Option<Decision> {
-    if problem.starts != [problem.initial.clone()] {
-        return None;
-    }
-    let mut intervals = super::intervals(problem);
-    // An observer of unknown outcome says nothing.
-    intervals
-        .retain(|interval| interval.ends.is_some() || !problem.model.is_observer(&interval.op));
-    let view = problem.model.register_view(&problem.initial, &intervals)?;
-    if !view.looks_ahead {
-        return None;
-    }
-    let history = RegisterHistory::from_view(&view, &intervals);
-    match registers::decide(&history, budget, false).0 {
-        Opinion::Linearizable => Some(Decision::Linearizable),
-        Opinion::Violated(_) => Some(Decision::NotLinearizable {
-            event: problem.moments.len().saturating_sub(1),
-        }),
-        Opinion::Undecided(..) | Opinion::Disagreement => None,
+        place::by_view(self, budget).unwrap_or_else(|| search::decide(self, budget).0)
     }
 }
 

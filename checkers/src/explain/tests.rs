@@ -1,5 +1,7 @@
 //! What is shown of a violation is true of it.
 
+mod past;
+
 use histories::{History, Outcome, Value};
 use rayon::prelude::*;
 
@@ -121,6 +123,40 @@ fn cores_are_bad_and_minimal() {
         })
         .sum();
     assert!(bad > 1_000, "{bad}");
+}
+
+/// Goal: where an engine is wrong and the search finds an order of what it blames, nothing is
+/// known, also of more operations than the oracle can take. Method: a history that has an order is
+/// said to be in violation.
+#[test]
+fn a_core_with_an_order_is_a_disagreement() {
+    let model = Register::new(Value::Int(0), NilReads::Observe);
+    for reads in [1, 200] {
+        let mut row = "0 w 1 0 1;".to_owned();
+        for n in 1..=reads {
+            row += &format!("1 r 1 {} {};", 2 * n, 2 * n + 1);
+        }
+        let history = History::from_operations(&operations(&row));
+        let operations = history.operations();
+        let parts = crate::normalise::parts(&model, &operations).unwrap();
+        let subject = Subject::Part(parts.into_iter().next().unwrap());
+        let violation = dispatch::Violation {
+            event: Some(subject.moments().len() - 1),
+            in_registers: true,
+            ..dispatch::Violation::default()
+        };
+        let limits = Limits::default();
+        let none = Cancel::new();
+        let explained = super::explain(&model, &operations, &subject, violation, &limits, &none);
+        assert_eq!(
+            super::ask_oracle(&explained.core),
+            (reads == 1).then_some(true)
+        );
+        let (check, counterexample) = super::present(&operations, subject.key(), &explained);
+        assert_eq!(check.verdict, crate::Verdict::Unknown);
+        assert!(check.reason.unwrap().contains("disagree"));
+        assert_eq!(counterexample, None);
+    }
 }
 
 /// Goal: nothing is shown that has nothing to do with it.

@@ -14,6 +14,8 @@ const TRIES_PER_STATE: usize = 16;
 const WALKS_PER_STATE: usize = 8;
 /// How many steps are taken one after the other.
 const STEPS_MAX: usize = 6;
+/// Fewer operations than this follow what states are named for.
+const REST_MAX: u64 = 7;
 
 impl<M: Model> Trial<'_, M> {
     /// States reached by chance from the initial one, which is the first; some of them twice, by
@@ -227,10 +229,15 @@ impl<M: Model> Trial<'_, M> {
                 updates.push(op);
             }
         }
-        let Some(named) = self.model.states_after(&updates) else {
+        let rest: Vec<&M::Op> = (0..self.chance.below(REST_MAX))
+            .map(|_| &self.any_entry().op)
+            .collect();
+        let Some(mut named) = self.model.states_after(&updates, &rest) else {
             return Ok(());
         };
         let start = self.any(states);
+        // A check knows what it starts with.
+        named.push(start.clone());
         let mut state = start.clone();
         let mut done: Vec<&M::Op> = Vec::new();
         for _ in 0..STEPS_MAX {
@@ -241,13 +248,44 @@ impl<M: Model> Trial<'_, M> {
             state = next;
             done.push(op);
             self.report.count(Law::StatesAfter, 1);
-            if state != *start && !named.contains(&state) {
+            let (mut possible, mut after) = (named.clone(), state.clone());
+            let mut order: Vec<&M::Op> = Vec::new();
+            let mut left = rest.clone();
+            while let Some(op) = self.take_possible(&mut left, &after) {
+                after = self.model.step(&after, op).unwrap_or(after);
+                possible.retain_mut(|state| match self.model.step(state, op) {
+                    Some(next) => {
+                        *state = next;
+                        true
+                    }
+                    None => false,
+                });
+                order.push(op);
+            }
+            if possible.is_empty() {
                 let left = self.model.describe_state(&state);
-                let what = format!("operations leave what is not named: {left}");
+                let last: Vec<String> = self.shown(&order);
+                let what = format!(
+                    "operations leave what nothing that is named stands for: {left}; then could \
+                     follow: {}",
+                    last.join(", ")
+                );
                 return Err(self.violation(Law::StatesAfter, what, Some(start), self.shown(&done)));
             }
         }
         Ok(())
+    }
+
+    /// Takes one of them that is possible in the state, if there is one.
+    fn take_possible<'o>(
+        &mut self,
+        ops: &mut Vec<&'o M::Op>,
+        state: &M::State,
+    ) -> Option<&'o M::Op> {
+        self.chance.shuffle(ops);
+        let possible = |op: &&M::Op| self.model.step(state, op).is_some();
+        let place = ops.iter().position(possible)?;
+        Some(ops.swap_remove(place))
     }
 
     /// From some state, updates that name what they write: what is observed after the last of them

@@ -127,7 +127,7 @@ impl<M: Model> Trial<'_, M> {
                 .iter()
                 .any(|op| self.model.leaves(op, &among).is_some())
         };
-        if !is_initial && self.model.states_after(&[]).is_none() && !leaves_one() {
+        if !is_initial && self.model.states_after(&[], &[]).is_none() && !leaves_one() {
             return Tried::Nothing;
         }
         let is_observer: Vec<bool> = intervals

@@ -1,5 +1,7 @@
 //! A counter: changed by amounts, and read.
 
+use std::collections::BTreeSet;
+
 use histories::{Operation, Value};
 
 use crate::model::is_known;
@@ -8,6 +10,8 @@ use crate::monitors::counter::{self, Conditions};
 use crate::oracle::Interval;
 use crate::{Model, ModelError, Monitored, NilReads};
 
+/// More states that may have been left are not named.
+const STATES_MAX: usize = 1_024;
 const EXPECTED: &str = "add or increment, decrement, add-and-get, or read (get)";
 
 /// The model `counter`: each key is a number that starts with 0.
@@ -172,6 +176,35 @@ impl Model for Counter {
             CounterOp::AddAndGet(_, result) => Some(i128::from(*result)),
             CounterOp::Add(_) => None,
         }
+    }
+
+    /// What was there before additions that lead to what the rest finds, and one other number, from
+    /// which none does.
+    fn states_after(&self, updates: &[&CounterOp], rest: &[&CounterOp]) -> Option<Vec<i128>> {
+        if updates.is_empty() {
+            return Some(Vec::new());
+        }
+        let (mut added, mut found) = (BTreeSet::from([0_i128]), BTreeSet::new());
+        for op in rest {
+            let amount = match op {
+                CounterOp::Add(amount) | CounterOp::AddAndGet(amount, _) => i128::from(*amount),
+                CounterOp::Read(_) => 0,
+            };
+            if let CounterOp::AddAndGet(_, result) | CounterOp::Read(result) = op {
+                found.insert(i128::from(*result) - amount);
+            }
+            if amount != 0 {
+                let with: Vec<i128> = added.iter().map(|sum| sum + amount).collect();
+                added.extend(with);
+            }
+            if added.len() * found.len().max(1) > STATES_MAX {
+                return None;
+            }
+        }
+        let before = |found: i128| added.iter().map(move |sum| found - sum);
+        let mut states: BTreeSet<i128> = found.iter().flat_map(|&found| before(found)).collect();
+        states.insert(states.last().map_or(0, |most| most + 1));
+        Some(states.into_iter().collect())
     }
 
     fn monitor(&self, initial: &i128, history: &[Interval<CounterOp>]) -> Option<Monitored> {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use histories::{Operation, Value};
+use rustc_hash::FxHashSet;
 
 use crate::model::{brief, cas_input, cas_swapped, is_known};
 use crate::models::InitialError;
@@ -10,7 +11,8 @@ use crate::oracle::Interval;
 use crate::registers::{self, Step};
 use crate::{Access, Model, ModelError, NilReads, RegisterView};
 
-/// Above this many bytes to compare, the search for unobserved operations is left out.
+/// Above this many bytes to compare or to keep, unobserved operations and states that may have
+/// been left are not looked for.
 const COMPARED_BYTES_MAX: usize = 32 << 20;
 
 /// The model `kv`: each key is missing or holds a string; `append` to a missing key makes it.
@@ -198,14 +200,47 @@ impl Model for Kv {
         }
     }
 
-    fn states_after(&self, updates: &[&KvOp]) -> Option<Vec<Held>> {
+    /// Without appends, what was put. Behind what an append left there may be anything, so with one
+    /// all strings are named that appends of the rest can make one of that somebody names later,
+    /// and one other: what begins nothing that is named is overwritten before anybody finds it.
+    fn states_after(&self, updates: &[&KvOp], rest: &[&KvOp]) -> Option<Vec<Held>> {
         let leaves = |op: &&KvOp| match op {
             KvOp::Put(text) | KvOp::Cas(_, text) => Some(Some(Arc::clone(text))),
             KvOp::Delete | KvOp::DeleteFound => Some(None),
             _ => None,
         };
-        let appends = updates.iter().any(|op| matches!(op, KvOp::Append(_)));
-        (!appends).then(|| updates.iter().filter_map(leaves).collect())
+        if !updates.iter().any(|op| matches!(op, KvOp::Append(_))) {
+            return Some(updates.iter().filter_map(leaves).collect());
+        }
+        let mut states: FxHashSet<Held> = updates
+            .iter()
+            .filter_map(leaves)
+            .filter(Option::is_none)
+            .collect();
+        let appended: FxHashSet<&str> = rest.iter().filter_map(|op| appends(op)).collect();
+        let named: FxHashSet<&str> = rest.iter().filter_map(|op| names(op)).collect();
+        let bytes: usize = named.iter().map(|text| 1 + text.len()).sum();
+        if bytes.saturating_mul(1 + appended.len()) > COMPARED_BYTES_MAX {
+            return None;
+        }
+        let mut bytes = 0;
+        for text in &named {
+            let beginnings = beginnings(text, &appended);
+            bytes += beginnings.iter().sum::<usize>();
+            if bytes > COMPARED_BYTES_MAX {
+                return None;
+            }
+            let beginnings = beginnings.into_iter();
+            states.extend(beginnings.map(|length| Some(text[..length].into())));
+        }
+        let mut other = "(something else)".to_owned();
+        while named.iter().any(|text| text.starts_with(&other)) {
+            other.push('…');
+        }
+        states.insert(Some(other.into()));
+        let mut states: Vec<Held> = states.into_iter().collect();
+        states.sort_unstable();
+        Some(states)
     }
 
     fn state_bytes(&self, state: &Held) -> usize {
@@ -297,6 +332,40 @@ fn could_tell(held: &Held, op: &KvOp, appends: bool) -> bool {
         (_, None) => true,
         (_, Some(_)) => appends,
     }
+}
+
+/// The text that the operation puts behind what is there.
+fn appends(op: &KvOp) -> Option<&str> {
+    match op {
+        KvOp::Append(text) => Some(text),
+        _ => None,
+    }
+}
+
+/// The string that the operation found, or says it did not find.
+fn names(op: &KvOp) -> Option<&str> {
+    match op {
+        KvOp::Get(held) | KvOp::Cas(held, _) | KvOp::Mismatch(held) => held.as_deref(),
+        _ => None,
+    }
+}
+
+/// How long the beginnings of a text are that these appends can make the whole text, it included.
+fn beginnings(text: &str, appended: &FxHashSet<&str>) -> Vec<usize> {
+    let mut lengths = vec![text.len()];
+    let mut known = vec![false; text.len() + 1];
+    known[text.len()] = true;
+    let mut next = 0;
+    while let Some(&length) = lengths.get(next) {
+        for last in appended {
+            let rest = length.saturating_sub(last.len());
+            if text[..length].ends_with(last) && !std::mem::replace(&mut known[rest], true) {
+                lengths.push(rest);
+            }
+        }
+        next += 1;
+    }
+    lengths
 }
 
 /// The operation as the view of sequences sees it; one that deletes is taken to find something.

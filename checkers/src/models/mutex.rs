@@ -106,7 +106,7 @@ impl Model for Mutex {
             .collect()
     }
 
-    fn states_after(&self, updates: &[&MutexOp]) -> Option<Vec<Option<Owner>>> {
+    fn states_after(&self, updates: &[&MutexOp], _rest: &[&MutexOp]) -> Option<Vec<Option<Owner>>> {
         Some(
             updates
                 .iter()

@@ -144,7 +144,7 @@ impl Model for Register {
         dead
     }
 
-    fn states_after(&self, updates: &[&RegisterOp]) -> Option<Vec<Value>> {
+    fn states_after(&self, updates: &[&RegisterOp], _rest: &[&RegisterOp]) -> Option<Vec<Value>> {
         Some(
             updates
                 .iter()

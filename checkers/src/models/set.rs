@@ -1,5 +1,6 @@
 //! A set: elements are added, removed and looked for, one by one or all at once.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use histories::{Operation, Value};
@@ -13,6 +14,8 @@ use crate::{Access, Model, ModelError, Monitored, NilReads, RegisterView};
 
 /// How many elements a sentence names.
 const SHOWN_MAX: usize = 5;
+/// States that may have been left are not named if they have more elements together.
+const NAMED_MAX: usize = 1 << 16;
 
 /// The model `set`: each key is a set.
 ///
@@ -327,6 +330,67 @@ impl Model for Set {
             .collect();
         differ.sort_unstable();
         Some(Arc::new(differ))
+    }
+
+    /// What was read as a whole, with any of the elements that the rest is about in or out; and the
+    /// same for something that nobody reads. `None` of several sets at once.
+    fn states_after(&self, updates: &[&SetOp], rest: &[&SetOp]) -> Option<Vec<Self::State>> {
+        let set_of = |op: &SetOp| match op {
+            SetOp::ReadAll(set, _) => set.clone(),
+            op => op
+                .element()
+                .map_or(Value::Nil, |element| element.set.clone()),
+        };
+        let Some(set) = updates.first().map(|op| set_of(op)) else {
+            return Some(Vec::new());
+        };
+        if rest.iter().chain(updates).any(|op| set_of(op) != set) {
+            return None;
+        }
+        let elements = rest.iter().filter_map(|op| op.element());
+        let elements: BTreeSet<&Value> = elements.map(|element| &element.value).collect();
+        let mut read: FxHashSet<&[Value]> = FxHashSet::default();
+        for op in rest {
+            if let SetOp::ReadAll(_, elements) = op {
+                read.insert(elements);
+            }
+        }
+        let choices = 1_usize.checked_shl(elements.len() as u32)?;
+        let named: usize = read.iter().map(|elements| 1 + elements.len()).sum();
+        let named = named.saturating_add(self.initial.len() + elements.len() + 1);
+        if choices.saturating_mul(named) > NAMED_MAX {
+            return None;
+        }
+        let mut other = "something else".to_owned();
+        while read
+            .iter()
+            .any(|read| read.contains(&Value::from(other.clone())))
+        {
+            other.push('…');
+        }
+        let other = [Value::from(other)];
+        read.insert(&other);
+        let mut states: Vec<Self::State> = Vec::new();
+        for read in &read {
+            let mut untouched: BTreeSet<&Value> = read.iter().collect();
+            untouched.retain(|value| !elements.contains(value));
+            for choice in 0..choices {
+                let chosen = elements.iter().enumerate();
+                let chosen = chosen.filter(|(place, _)| choice >> place & 1 == 1);
+                let mut held = untouched.clone();
+                held.extend(chosen.map(|(_, value)| *value));
+                let initial: BTreeSet<&Value> = self.initial.iter().collect();
+                let differ = held.symmetric_difference(&initial);
+                let element = |value: &&Value| Element {
+                    set: set.clone(),
+                    value: (*value).clone(),
+                };
+                states.push(Arc::new(differ.map(element).collect()));
+            }
+        }
+        states.sort_unstable();
+        states.dedup();
+        Some(states)
     }
 
     /// One element is a register that holds whether it is in.

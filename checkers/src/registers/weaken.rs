@@ -3,7 +3,9 @@
 //! Each of these turns a history that has an order into one that has an order (`checker.md` R7),
 //! so that a violation in what is left is a violation of the whole.
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use std::collections::hash_map::Entry;
+
+use rustc_hash::FxHashMap;
 
 use super::{Access, OPEN, RegisterCall, RegisterHistory};
 
@@ -74,66 +76,29 @@ impl Excerpt {
     ///
     /// Values that nobody after the cut can tell apart are one and the same start.
     pub(crate) fn without_before(&self, cut: usize) -> Self {
-        let history = &self.history;
-        let mut excerpt = self.nothing_of();
-        let mut number = vec![u32::MAX; history.calls.len()];
-        let mut left: FxHashMap<u32, Option<u32>> = FxHashMap::default();
-        for (start, source) in history.starts.iter().zip(&self.start_sources) {
-            left.insert(*start, *source);
-        }
-        for (position, &moment) in history.moments.iter().enumerate() {
-            let call = moment >> 1;
-            let RegisterCall {
-                access, returns, ..
-            } = history.calls[call as usize];
-            let begun_before = position < cut;
-            if moment & 1 == 1 {
-                if number[call as usize] != u32::MAX && position >= cut {
-                    let begun_after = history.calls[call as usize].begins as usize >= cut;
-                    if begun_after {
-                        excerpt.at(number[call as usize], true);
-                    }
-                }
-                continue;
-            }
-            let written = written(access);
-            if let (true, Some(value)) = (begun_before, written) {
-                left.entry(value)
-                    .or_insert(Some(self.sources[call as usize]));
-            }
-            let over = returns != OPEN && (returns as usize) < cut;
-            if !over && (!begun_before || written.is_some()) {
-                number[call as usize] = excerpt.add(self, call);
-                excerpt.at(number[call as usize], false);
-            }
-        }
-        excerpt.choose_starts(&left);
-        excerpt.renumber_values();
-        let everything = excerpt.history.moments.len();
-        excerpt.weakened(everything, |_| true)
+        let mut past = Past::new(self);
+        past.advance(cut);
+        past.rest(self.history.moments.len())
     }
 
-    /// Of the values that may be there, those that somebody can tell from others, and one other.
-    fn choose_starts(&mut self, left: &FxHashMap<u32, Option<u32>>) {
-        let mut observed = FxHashSet::default();
-        for call in &self.history.calls {
-            match call.access {
-                Access::Read(value) | Access::Cas(value, _) | Access::Not(value) => {
-                    observed.insert(value);
-                }
-                Access::Write(_) => {}
-            }
-        }
-        let mut starts: Vec<(u32, Option<u32>)> =
-            left.iter().map(|(value, call)| (*value, *call)).collect();
-        starts.sort_unstable();
-        let other = starts
-            .iter()
-            .copied()
-            .find(|(value, _)| !observed.contains(value));
-        starts.retain(|(value, _)| observed.contains(value));
-        starts.extend(other);
-        (self.history.starts, self.start_sources) = starts.into_iter().unzip();
+    /// Excerpts of so many moments each, in order of time, overlapping by half: each without what
+    /// came before it and after it.
+    pub(crate) fn windows(&self, moments: usize) -> impl Iterator<Item = Excerpt> {
+        let all = &self.history.moments;
+        let step = (moments / 2).max(1);
+        let mut past = Past::new(self);
+        (0..all.len()).step_by(step).map(move |from| {
+            // Right after a return the fewest calls are under way.
+            let returns = |moment: &u32| moment & 1 == 1;
+            let later = all[from..].iter().take(step).position(returns);
+            let from = if from == 0 {
+                0
+            } else {
+                from + later.map_or(0, |later| later + 1)
+            };
+            past.advance(from);
+            past.rest(from + moments)
+        })
     }
 
     fn nothing_of(&self) -> Self {
@@ -190,6 +155,126 @@ impl Excerpt {
             }
         }
         self.history.values = numbers.len() as u32;
+    }
+}
+
+/// What an excerpt comes to up to a moment: all that the moments after it need to know.
+struct Past<'a> {
+    whole: &'a Excerpt,
+    /// The moments before this one are over.
+    at: usize,
+    /// Updates under way that never return, in order of beginning.
+    open: Vec<u32>,
+    /// Those that will.
+    under_way: Vec<u32>,
+    /// Every value that may have been left, with the call that left it first.
+    left: FxHashMap<u32, Option<u32>>,
+    /// The same values, in the order in which they were left.
+    values: Vec<u32>,
+}
+
+impl<'a> Past<'a> {
+    fn new(whole: &'a Excerpt) -> Self {
+        let mut past = Past {
+            whole,
+            at: 0,
+            open: Vec::new(),
+            under_way: Vec::new(),
+            left: FxHashMap::default(),
+            values: Vec::new(),
+        };
+        for (&start, &source) in whole.history.starts.iter().zip(&whole.start_sources) {
+            past.leave(start, source);
+        }
+        past
+    }
+
+    fn leave(&mut self, value: u32, source: Option<u32>) {
+        if let Entry::Vacant(entry) = self.left.entry(value) {
+            entry.insert(source);
+            self.values.push(value);
+        }
+    }
+
+    /// The moments before `to` are over too.
+    fn advance(&mut self, to: usize) {
+        let history = &self.whole.history;
+        let to = to.clamp(self.at, history.moments.len());
+        for &moment in &history.moments[self.at..to] {
+            let call = moment >> 1;
+            let RegisterCall {
+                access, returns, ..
+            } = history.calls[call as usize];
+            let Some(value) = written(access) else {
+                continue;
+            };
+            match (moment & 1 == 1, returns) {
+                (true, _) => self.under_way.retain(|&other| other != call),
+                (false, OPEN) => self.open.push(call),
+                (false, _) => self.under_way.push(call),
+            }
+            if moment & 1 == 0 {
+                self.leave(value, Some(self.whole.sources[call as usize]));
+            }
+        }
+        self.at = to;
+    }
+
+    /// The moments from here to before `end`, from whatever may be there.
+    fn rest(&self, end: usize) -> Excerpt {
+        let whole = self.whole;
+        let end = end.min(whole.history.moments.len());
+        let mut excerpt = whole.nothing_of();
+        let mut under_way = [self.open.as_slice(), self.under_way.as_slice()].concat();
+        under_way.sort_unstable();
+        for call in under_way {
+            let number = excerpt.add(whole, call);
+            excerpt.at(number, false);
+        }
+        let mut numbers: FxHashMap<u32, u32> = FxHashMap::default();
+        for &moment in &whole.history.moments[self.at..end] {
+            let call = moment >> 1;
+            if moment & 1 == 0 {
+                let number = excerpt.add(whole, call);
+                numbers.insert(call, number);
+                excerpt.at(number, false);
+            } else if let Some(&number) = numbers.get(&call) {
+                excerpt.at(number, true);
+            }
+        }
+        self.choose_starts(&mut excerpt);
+        excerpt.renumber_values();
+        let everything = excerpt.history.moments.len();
+        excerpt.weakened(everything, |_| true)
+    }
+
+    /// Of the values that may be there, those that somebody can tell from others, and one other.
+    fn choose_starts(&self, excerpt: &mut Excerpt) {
+        let mut observed: Vec<u32> = excerpt.history.calls.iter().filter_map(observed).collect();
+        observed.sort_unstable();
+        observed.dedup();
+        let is_left = |value: &&u32| self.left.contains_key(value);
+        // The first is what was there at the start of everything.
+        let mut other = self
+            .values
+            .iter()
+            .filter(|value| observed.binary_search(value).is_err());
+        let starts: Vec<u32> = observed
+            .iter()
+            .filter(is_left)
+            .chain(other.next())
+            .copied()
+            .collect();
+        excerpt.start_sources = starts.iter().map(|value| self.left[value]).collect();
+        excerpt.history.starts = starts;
+    }
+}
+
+/// The value that the call says is there, or is not.
+fn observed(call: &RegisterCall) -> Option<u32> {
+    match call.access {
+        Access::Read(value) | Access::Cas(value, _) | Access::Not(value) => Some(value),
+        Access::Write(_) => None,
     }
 }
 

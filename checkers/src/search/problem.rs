@@ -174,9 +174,16 @@ impl<'m, M: Model> Problem<'m, M> {
             .zip(&left)
             .filter_map(|(op, &left)| left.then_some(op))
             .collect();
+        let rest: Vec<&M::Op> = self
+            .calls
+            .iter()
+            .zip(&self.returns)
+            .filter(|(_, returns)| **returns as usize >= cut)
+            .map(|(call, _)| &self.classes[call.class as usize])
+            .collect();
         let mut starts = self.starts.clone();
         let mut known: FxHashSet<M::State> = starts.iter().cloned().collect();
-        for state in self.model.states_after(&updates)? {
+        for state in self.model.states_after(&updates, &rest)? {
             if known.insert(state.clone()) {
                 starts.push(state);
             }

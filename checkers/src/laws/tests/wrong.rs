@@ -140,8 +140,8 @@ impl Model for Wrong {
         said
     }
 
-    fn states_after(&self, updates: &[&RegisterOp]) -> Option<Vec<Value>> {
-        let mut named = self.right.states_after(updates)?;
+    fn states_after(&self, updates: &[&RegisterOp], rest: &[&RegisterOp]) -> Option<Vec<Value>> {
+        let mut named = self.right.states_after(updates, rest)?;
         if self.has(Fault::StatesWithoutCas) && updates.iter().any(|op| matches!(op, Cas(..))) {
             named.pop();
         }
