@@ -14,7 +14,7 @@ use histories::Value;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::support::{LIMIT, Seen, Started, eventually, states, succeed};
+use crate::support::{LIMIT, OWN, Seen, Started, eventually, park, states, succeed};
 
 /// What every test of this file moves clocks by: an hour.
 const HOUR_MS: i64 = 3_600_000;
@@ -522,6 +522,31 @@ pub fn check_children() {
     }
 }
 
+/// A process in vfork(2) cannot be stopped, and its child runs in its memory: they are changed as one.
+pub fn check_shared_memory() {
+    let Some(program) = compile("clock", include_str!("clocks/clock.c"), &[]) else {
+        return;
+    };
+    let started = start_one(Mode::Sandbox, plain_command(&program, &["vfork"]));
+    for round in 0..10 {
+        eventually("it waits for its child", || {
+            let pids = started.cluster().node_pids("n1").unwrap();
+            pids.len() == 2 && Seen::of(pids[0]).is_some_and(|seen| seen.state == "D")
+        });
+        let wanted_ms = if round % 2 == 0 { HOUR_MS } else { -HOUR_MS };
+        let evidence = set(&started, "n1", Clock::Realtime, &offset(wanted_ms));
+        assert_eq!(processes(&evidence).len(), 1, "{evidence}");
+        let report = next_reports(&started, "n1", 1)[0].clone();
+        assert!(
+            (report.offsets_us().0 - wanted_ms * 1000).abs() < CLOSE_US,
+            "{report:?}"
+        );
+    }
+    set(&started, "n1", Clock::Realtime, &[]);
+    let report = next_reports(&started, "n1", 1)[0].clone();
+    assert!(report.offsets_us().0.abs() < CLOSE_US, "{report:?}");
+}
+
 /// A node that is started again never sees the true time.
 pub fn check_restart(mode: Mode) {
     let Some(program) = compile("clock", include_str!("clocks/clock.c"), &["-static"]) else {
@@ -623,16 +648,21 @@ pub fn check_traced() {
     let started = start_one(Mode::Sandbox, plain_command(&program, &[]));
     eventually("it runs", || !reports(&started, "n1").is_empty());
     let pid = started.cluster().node_pids("n1").unwrap()[0];
-    let nothing = std::ptr::null_mut::<libc::c_void>();
-    // SAFETY: takes no address and no data.
-    let seized = unsafe { libc::ptrace(libc::PTRACE_SEIZE, pid, nothing, nothing) };
-    assert_eq!(seized, 0);
+    let mut tracer = Command::new(OWN)
+        .args(["program", "trace", &pid.to_string()])
+        .spawn()
+        .unwrap();
+    let status = format!("/proc/{pid}/status");
+    let traced = format!("TracerPid:\t{}\n", tracer.id());
+    eventually("it is traced", || {
+        fs::read_to_string(&status).unwrap().contains(&traced)
+    });
     let clocks = started.cluster().clocks().unwrap();
     let error = clocks
         .set_distortions("n1", Clock::Realtime, &offset(HOUR_MS))
         .unwrap_err();
     let error = error.to_string();
-    let expected = format!("process {pid} is traced by process {}", std::process::id());
+    let expected = format!("process {pid} is traced by process {}", tracer.id());
     assert!(error.contains(&expected), "{error}");
     let report = next_reports(&started, "n1", 1)[0].clone();
     assert!(report.offsets_us().0.abs() < CLOSE_US, "{report:?}");
@@ -640,6 +670,20 @@ pub fn check_traced() {
         .set_distortions("n9", Clock::Realtime, &[])
         .unwrap_err();
     assert!(error.to_string().contains("no node n9"), "{error}");
+    tracer.kill().unwrap();
+    tracer.wait().unwrap();
+    set(&started, "n1", Clock::Realtime, &offset(HOUR_MS));
+}
+
+/// What a debugger does.
+pub fn trace(pid: &str) -> ExitCode {
+    let nothing = std::ptr::null_mut::<libc::c_void>();
+    let pid: libc::pid_t = pid.parse().unwrap();
+    // SAFETY: takes no address and no data.
+    assert_eq!(0, unsafe {
+        libc::ptrace(libc::PTRACE_SEIZE, pid, nothing, nothing)
+    });
+    park()
 }
 
 /// A controller that changes clocks without end.

@@ -49,6 +49,7 @@ tests![
     clocks_are_read_while_they_change,
     calls_and_signals_are_not_disturbed,
     children_have_the_clocks_of_their_parents,
+    processes_that_share_memory_are_changed_together,
     a_node_that_starts_again_has_its_clocks,
     a_stopped_node_stays_stopped,
     a_traced_process_is_refused,
@@ -350,6 +351,10 @@ fn calls_and_signals_are_not_disturbed() {
 
 fn children_have_the_clocks_of_their_parents() {
     crate::clocks::check_children();
+}
+
+fn processes_that_share_memory_are_changed_together() {
+    crate::clocks::check_shared_memory();
 }
 
 fn a_node_that_starts_again_has_its_clocks() {

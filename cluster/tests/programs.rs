@@ -17,6 +17,7 @@ pub fn run(name: &str, args: &[&str]) -> ExitCode {
         ("middle", []) => middle(),
         ("leaf", []) => leaf(),
         ("count", []) => count(),
+        ("trace", [pid]) => crate::clocks::trace(pid),
         ("clock", []) => crate::clocks::program(),
         ("look", []) => look(),
         ("shell", []) => crate::shell::serve(),

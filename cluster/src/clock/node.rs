@@ -114,28 +114,37 @@ impl NodeClocks {
             self.current.retain(|pid, _| listed.contains(pid));
             let mut pending = Vec::new();
             for pid in listed {
-                let program = program_of(pid);
-                if problems.contains_key(&pid)
-                    || program.is_none()
-                    || self.current.get(&pid) == program.as_ref()
-                {
+                let Some(program) = program_of(pid) else {
+                    continue;
+                };
+                if self.current.get(&pid) == Some(&program) {
                     continue;
                 }
+                // It is done, or is found not to be. One that fails is not tried again, and held
+                // again, until the next change.
                 match is_current(pid, &self.standing) {
-                    Ok(true) => drop(program.map(|program| self.current.insert(pid, program))),
-                    Ok(false) => pending.push(pid),
+                    Ok(false) => pending.push((pid, program)),
+                    Ok(true) => drop(self.current.insert(pid, program)),
                     Err(ClockError::Ended(_)) => {}
-                    Err(error) => drop(problems.insert(pid, error.to_string())),
+                    Err(error) => {
+                        problems.insert(pid, error.to_string());
+                        self.current.insert(pid, program);
+                    }
                 }
             }
             if pending.is_empty() {
                 break;
             }
-            for members in sharing_memory(&pending) {
+            let pids: Vec<Pid> = pending.iter().map(|(pid, _)| *pid).collect();
+            for members in sharing_memory(&pids) {
                 match change(&members, &mut self.standing, read, &mut self.mappings) {
                     Ok(reading) => readings.extend(reading),
                     Err(ClockError::Ended(_)) => {}
-                    Err(error) => drop(problems.insert(members[0], error.to_string())),
+                    Err(error) => {
+                        problems.insert(members[0], error.to_string());
+                        let failed = pending.iter().filter(|(pid, _)| members.contains(pid));
+                        self.current.extend(failed.cloned());
+                    }
                 }
             }
         }

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use nix::unistd::Pid;
+use nix::unistd::{Pid, getpid};
 
 use super::LIMIT;
 use super::error::ClockError;
@@ -100,7 +100,7 @@ impl Session {
     pub fn begin(members: &[Pid]) -> Result<Self, ClockError> {
         let first = members.first().copied().unwrap_or(Pid::from_raw(0));
         for pid in members {
-            refuse_traced(*pid)?;
+            refuse_traced(*pid, *pid)?;
         }
         let began = Instant::now();
         let mut session = Session {
@@ -274,17 +274,19 @@ impl Session {
 
     /// Seizes a thread and asks it to stop; false if it has ended.
     fn seize(&self, process: Pid, thread: Pid) -> Result<bool, ClockError> {
-        match ptrace::seize(thread) {
+        let mut seized = ptrace::seize(thread);
+        if seized == Err(Errno::EPERM) && !has_ended(process, thread) {
+            refuse_traced(process, thread)?;
+            seized = ptrace::seize(thread);
+        }
+        match seized {
             Ok(()) => self.interrupt(thread),
             Err(Errno::ESRCH) => Ok(false),
             Err(_) if has_ended(process, thread) => Ok(false),
-            Err(error) => {
-                refuse_traced(process)?;
-                Err(ClockError::Refused {
-                    pid: process,
-                    error,
-                })
-            }
+            Err(error) => Err(ClockError::Refused {
+                pid: process,
+                error,
+            }),
         }
     }
 
@@ -447,14 +449,25 @@ fn state_letter(folder: &str) -> Option<char> {
     fields.trim_start().chars().next()
 }
 
-fn refuse_traced(pid: Pid) -> Result<(), ClockError> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status"))
-        .map_err(|error| ClockError::io(pid, "read the state", &error))?;
-    let tracer = status
-        .lines()
-        .find_map(|line| line.strip_prefix("TracerPid:"));
-    match tracer.and_then(|tracer| tracer.trim().parse().ok()) {
-        None | Some(0) => Ok(()),
-        Some(tracer) => Err(ClockError::Traced { pid, tracer }),
+/// Fails if somebody else traces this thread. A tracing thread of ours that has just ended may yet
+/// have to let it go.
+fn refuse_traced(process: Pid, thread: Pid) -> Result<(), ClockError> {
+    let deadline = Instant::now() + LIMIT;
+    loop {
+        let status = fs::read_to_string(format!("/proc/{process}/task/{thread}/status"))
+            .map_err(|error| ClockError::io(process, "read the state", &error))?;
+        let tracer = status
+            .lines()
+            .find_map(|line| line.strip_prefix("TracerPid:"));
+        match tracer.and_then(|tracer| tracer.trim().parse().ok()) {
+            None | Some(0) => return Ok(()),
+            Some(tracer) if tracer != getpid().as_raw() || Instant::now() > deadline => {
+                return Err(ClockError::Traced {
+                    pid: process,
+                    tracer,
+                });
+            }
+            Some(_) => thread::sleep(POLL),
+        }
     }
 }

@@ -1,7 +1,8 @@
 /* Says what its clocks show, in microseconds, every millisecond: clock_gettime, gettimeofday and
  * time (of day), clock_gettime (monotonic), CLOCK_REALTIME_COARSE, and the truth, by the system
  * call, which nothing redirects: of day, monotonic. With an argument it first starts a child that
- * does the same, by fork ("fork") or by fork and exec ("exec"). */
+ * does the same, by fork ("fork") or by fork and exec ("exec"); or it waits in vfork most of the
+ * time, for a child in its own memory ("vfork"). */
 #define _GNU_SOURCE
 #include <stdio.h>
 #include <string.h>
@@ -48,6 +49,13 @@ int main(int argc, char **argv) {
                 break;
             }
             usleep(20000);
+        }
+    }
+    while (!strcmp(how, "vfork")) {
+        report("parent");
+        if (vfork() == 0) {
+            usleep(200000);
+            _exit(0);
         }
     }
     if (!strcmp(how, "brief")) {
