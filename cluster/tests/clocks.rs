@@ -689,7 +689,7 @@ pub fn trace(pid: &str) -> ExitCode {
 /// A controller that changes clocks without end.
 pub fn hold() -> ExitCode {
     succeed(|| {
-        let Some(program) = compile("stress", include_str!("clocks/stress.c"), &[]) else {
+        let Some(program) = compile("clock", include_str!("clocks/clock.c"), &[]) else {
             panic!("no compiler");
         };
         let commands = [plain_command(&program, &[]), plain_command(&program, &[])];

@@ -60,7 +60,10 @@ impl ClockError {
     }
 
     pub fn io(pid: Pid, action: &str, error: &std::io::Error) -> Self {
-        let errno = error.raw_os_error().unwrap_or_default();
+        // There was nothing to be read: its memory is gone.
+        let Some(errno) = error.raw_os_error() else {
+            return ClockError::Ended(pid);
+        };
         match nix::errno::Errno::from_raw(errno) {
             nix::errno::Errno::ENOENT => ClockError::Ended(pid),
             nix::errno::Errno::EACCES if !has_memory(pid) => ClockError::Ended(pid),

@@ -24,8 +24,8 @@ const KEPT_MAX: usize = 100;
 pub(crate) struct NodeClocks {
     standing: Standing,
     mappings: Mappings,
-    /// The processes whose clocks are as they are to be, each with what tells whether it still runs
-    /// the same program.
+    /// The processes whose clocks are as they are to be, or cannot be changed, each with what tells
+    /// whether it still runs the same program.
     current: BTreeMap<Pid, Program>,
     /// The processes changed since the evidence was last asked for.
     since: Vec<Reading>,

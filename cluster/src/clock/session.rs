@@ -20,7 +20,7 @@ use super::ptrace::{self, State};
 const LOOK_AFTER: Duration = Duration::from_millis(1);
 
 /// So many times we ask at once before we sleep between asking.
-const ASK_AT_ONCE_MAX: u32 = 200;
+const ASK_AT_ONCE_MAX: u32 = 50;
 
 /// Between two askings.
 const POLL: Duration = Duration::from_micros(50);
@@ -402,9 +402,8 @@ impl Drop for Session {
 
 fn pause(asked: &mut u32) {
     *asked += 1;
-    if *asked < ASK_AT_ONCE_MAX {
-        thread::yield_now();
-    } else {
+    // Not by yielding: on a busy machine that is to wait for everybody else's turn.
+    if *asked > ASK_AT_ONCE_MAX {
         thread::sleep(POLL);
     }
 }

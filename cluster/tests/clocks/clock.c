@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -57,6 +58,7 @@ int main(int argc, char **argv) {
             usleep(200000);
             _exit(0);
         }
+        wait(NULL);
     }
     if (!strcmp(how, "brief")) {
         for (int i = 0; i < 40; i++) {
