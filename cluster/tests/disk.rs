@@ -8,7 +8,7 @@ use faults::{Crash, Damage, DiskOperation, DiskRule, Disks, Spot, Target};
 use histories::Value;
 
 use crate::shell::Shell;
-use crate::support::{Started, Test, args, eventually, gone, succeed};
+use crate::support::{Seen, Started, Test, args, eventually, gone, succeed};
 
 macro_rules! tests {
     ($($name:ident),* $(,)?) => {
@@ -90,13 +90,16 @@ impl Node {
         self.disks().lift("n1", fault).unwrap()
     }
 
-    /// Waits until the node is in an fsync.
+    /// Waits until the node sleeps in an fsync and its disk has taken notice of that: the kernel wakes
+    /// who serves the disk before the node sleeps, and they sleep again when they have.
     fn awaits_fsync(&self) {
         let pid = self.cluster().node_pids("n1").unwrap()[0];
         let call = format!("{} ", libc::SYS_fsync);
         eventually("the fsync has begun", || {
             let now = fs::read_to_string(format!("/proc/{pid}/syscall"));
-            now.is_ok_and(|now| now.starts_with(&call))
+            let is_called = now.is_ok_and(|now| now.starts_with(&call));
+            let sleeps = Seen::of(pid).is_some_and(|node| matches!(&*node.state, "S" | "D"));
+            is_called && sleeps && disks_sleep()
         });
     }
 
@@ -108,6 +111,14 @@ impl Node {
         });
         self.shell.forget(number);
     }
+}
+
+/// Whether no thread of ours that serves a disk is at work.
+fn disks_sleep() -> bool {
+    let threads = fs::read_dir("/proc/self/task").unwrap();
+    let stat = |thread: fs::DirEntry| fs::read_to_string(thread.path().join("stat")).ok();
+    let mut stats = threads.filter_map(|thread| stat(thread.ok()?));
+    stats.all(|stat| !stat.contains("(fuser") || stat.contains(") S"))
 }
 
 fn number(evidence: &Value, name: &str) -> i64 {
