@@ -39,7 +39,7 @@ mod tree;
 mod unsynced;
 
 pub(crate) use loss::Loss;
-pub(crate) use served::{NodeDisk, available, try_in};
+pub(crate) use served::{NodeDisk, available, try_in, use_in_trial};
 
 #[cfg(test)]
 mod tests;

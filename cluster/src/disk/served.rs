@@ -93,32 +93,35 @@ pub(crate) fn available() -> Result<(), Unavailable> {
 
 /// Tries it for real: a disk below a folder in `folder`, which loses what was not synced. This
 /// process must be allowed to mount.
-pub(crate) fn try_in(folder: &Path) -> Result<(), SystemCall> {
+pub(crate) fn try_in(
+    folder: &Path,
+    in_child: impl FnOnce(&OwnedFd, &Path) -> Result<(), SystemCall>,
+) -> Result<(), SystemCall> {
     let (data, kept) = (folder.join("data"), folder.join("unsynced"));
     let (crashed, _) = channel();
     let disk = NodeDisk::open(&data, &kept, crashed).call("keep files for a disk")?;
-    let (mount, place) = (disk.mount()?, data.clone());
-    // In a mount namespace of its own, as a node is: here the folder stays what it is.
-    let node = move || {
-        unshare(CloneFlags::CLONE_NEWNS).call("create a mount namespace")?;
-        make_mounts_private()?;
-        mount::attach(mount, &place)?;
-        fs::write(place.join("kept"), "x").call("write to the disk")?;
-        for path in [&place.join("kept"), &place] {
-            let file = fs::File::open(path).and_then(|file| file.sync_all());
-            file.call("sync the disk")?;
-        }
-        fs::write(place.join("lost"), "x").call("write to the disk")
-    };
-    let node = thread::Builder::new().name("node".into()).spawn(node);
-    let done = node.call("start a thread")?.join();
-    done.map_err(|_| SystemCall::new("use the disk", Errno::EIO))??;
+    in_child(&disk.mount()?, &data)?;
     disk.cut_power(Duration::ZERO);
     disk.settle().call("reset the disk")?;
     if data.join("kept").exists() && !data.join("lost").exists() {
         return Ok(());
     }
     Err(SystemCall::new("lose what was not synced", Errno::EIO))
+}
+
+/// Puts the disk over a folder, and uses it: what a node of the trial does. Never in the process
+/// that serves the disk: killed in the middle of a request to itself, it could never end.
+pub(crate) fn use_in_trial(mount: OwnedFd, place: &Path) -> Result<(), SystemCall> {
+    // In a mount namespace of its own, as a node is: elsewhere the folder stays what it is.
+    unshare(CloneFlags::CLONE_NEWNS).call("create a mount namespace")?;
+    make_mounts_private()?;
+    mount::attach(mount, place)?;
+    fs::write(place.join("kept"), "x").call("write to the disk")?;
+    for path in [&place.join("kept"), place] {
+        let file = fs::File::open(path).and_then(|file| file.sync_all());
+        file.call("sync the disk")?;
+    }
+    fs::write(place.join("lost"), "x").call("write to the disk")
 }
 
 impl NodeDisk {

@@ -5,6 +5,8 @@ use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::net::UdpSocket;
+use std::os::fd::AsRawFd;
+use std::path::Path;
 use std::process::{self, Stdio};
 use std::time::{Duration, Instant};
 
@@ -16,8 +18,9 @@ use nix::unistd::getpid;
 use crate::clock;
 use crate::disk;
 use crate::error::{ClusterError, For, SystemCall};
-use crate::hidden::{StageError, stage_command};
+use crate::hidden::{StageError, parse_fd, stage_command};
 use crate::init::pid_of;
+use crate::lifeline::{inherit, inherited};
 use crate::mode::Mode;
 use crate::network::{Addresses, Backend, Network, NetworkSpec, connections, links};
 use crate::sandbox::namespaces::{make_mounts_private, mount_proc, unshare_as_root, unshare_user};
@@ -35,6 +38,7 @@ pub(super) const CGROUP: &str = "cgroup";
 /// Halves of trials that need two processes.
 const PROC_INSIDE: &str = "proc-inside";
 const CLOCK_TARGET: &str = "clock-target";
+const FUSE_INSIDE: &str = "fuse-inside";
 
 /// How long a packet may be under way.
 const PACKET_LIMIT: Duration = Duration::from_secs(2);
@@ -54,6 +58,7 @@ pub(crate) fn run(args: &[OsString]) -> Result<u8, StageError> {
         CLOCK => return try_clock(),
         CLOCK_TARGET => wait_for_end_of_input(),
         FUSE => try_disk(),
+        FUSE_INSIDE => try_disk_inside(&args[1..]),
         RESET => try_reset(),
         BRIDGE => try_network_with(Backend::Bridge),
         CGROUP => try_cgroup(),
@@ -197,10 +202,32 @@ fn try_disk() -> Result<(), ClusterError> {
     make_mounts_private()?;
     let folder = env::temp_dir().join(format!("whitewater-trial-{}", process::id()));
     fs::create_dir(&folder).call(format_args!("make the folder {}", folder.display()))?;
-    let outcome = disk::try_in(&folder);
+    let outcome = disk::try_in(&folder, |mount, place| {
+        let mut node = stage_command("trial").call("start a trial")?;
+        node.arg(FUSE_INSIDE)
+            .arg(mount.as_raw_fd().to_string())
+            .arg(place);
+        inherit(&mut node, mount);
+        let output = node.output().call("start a process on the disk")?;
+        match output.status.success() {
+            true => Ok(()),
+            false => {
+                let said = String::from_utf8_lossy(&output.stderr);
+                Err(SystemCall::new(said.trim(), Errno::EIO))
+            }
+        }
+    });
     // What is in it is ours and nobody else's.
     let _ = fs::remove_dir_all(&folder);
     Ok(outcome?)
+}
+
+fn try_disk_inside(args: &[OsString]) -> Result<(), ClusterError> {
+    let [fd, place] = args else {
+        return Err(SystemCall::new("find the disk and its place", Errno::EINVAL).into());
+    };
+    let fd = parse_fd(Some(fd)).map_err(|_| SystemCall::new("find the disk", Errno::EBADF))?;
+    Ok(disk::use_in_trial(inherited(fd)?, Path::new(place))?)
 }
 
 fn try_cgroup() -> Result<(), ClusterError> {
