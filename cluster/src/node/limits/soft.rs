@@ -186,16 +186,34 @@ impl SoftLimit {
 
     /// Lowers a process's limit so that it can get `spare` more; the limit before.
     fn lower(self, pid: Pid, spare: u64) -> io::Result<Option<u64>> {
-        let wanted = match self {
+        let Some(old) = soft_limit(pid, self)? else {
+            return Ok(None);
+        };
+        let mut lowest = old;
+        for _ in 0..ROUNDS_MAX {
+            let Some(wanted) = self.wanted(pid, spare) else {
+                return Ok(None);
+            };
+            // What was given back while the limit was set is not to be had again.
+            if wanted >= lowest {
+                break;
+            }
+            lowest = wanted;
+            if !set_soft_limit(pid, self, lowest)? {
+                return Ok(None);
+            }
+        }
+        Ok(Some(old))
+    }
+
+    /// The limit by which a process can get `spare` more than it has now.
+    fn wanted(self, pid: Pid, spare: u64) -> Option<u64> {
+        match self {
             SoftLimit::Data => self
                 .use_of(pid)
                 .map(|has| has.used.saturating_add(spare.saturating_mul(1024))),
             SoftLimit::Files => descriptors(pid).map(|open| nth_free(&open, spare)),
-        };
-        let (Some(wanted), Some(old)) = (wanted, soft_limit(pid, self)?) else {
-            return Ok(None);
-        };
-        Ok(set_soft_limit(pid, self, wanted.min(old))?.then_some(old))
+        }
     }
 }
 
