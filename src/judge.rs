@@ -47,7 +47,8 @@ pub fn judge(
     let start = Instant::now();
     let operations = history.operations();
     let run = history.header.run.as_ref();
-    let mut checks = vec![checkers::assumptions(&operations, &history.faults(), run)];
+    let faults = history.faults();
+    let mut checks = vec![checkers::assumptions(&operations, &faults, run)];
     if run.is_some() {
         let nemesis: Vec<Event> = history.events.nemesis().collect();
         checks.push(node_exits(&nemesis, &history.faults()));
@@ -97,45 +98,51 @@ pub fn judge_by_plan(history: &History, plan: &Plan) -> Result<Judged, String> {
 /// did not may be at fault, or may have lacked memory or disk: that is for people to find out, and
 /// never `valid`.
 fn node_exits(nemesis: &[Event], faults: &[FaultSpan]) -> Check {
-    let exits: Vec<&Value> = nemesis
-        .iter()
-        .filter(|event| &*event.f == NODE_EXIT && !is_excused(event, faults))
-        .map(|event| &event.value)
-        .collect();
-    let text = |exit: &Value| match exit.get("text").and_then(Value::as_text) {
-        Some(text) => text.to_owned(),
-        None => exit.to_string(),
-    };
-    match exits.first() {
-        None => Check::valid("node-exits"),
-        Some(first) => {
-            let summary = text(first).lines().next().unwrap_or_default().to_owned();
-            Check {
-                verdict: Verdict::Unknown,
-                reason: Some(summary),
-                hint: Some("the node's logs are in the run folder".to_owned()),
-                details: exits.into_iter().map(text).collect(),
-                ..Check::valid("node-exits")
+    let (mut unexplained, mut details) = (None, Vec::new());
+    for exit in nemesis.iter().filter(|event| &*event.f == NODE_EXIT) {
+        let text = match exit.value.get("text").and_then(Value::as_text) {
+            Some(text) => text.to_owned(),
+            None => exit.value.to_string(),
+        };
+        match faults.iter().find(|fault| is_excused_by(exit, fault)) {
+            Some(fault) => {
+                details.push(format!("under fault {} ({}): {text}", fault.id, fault.kind))
+            }
+            None => {
+                let summary = || text.lines().next().unwrap_or_default().to_owned();
+                unexplained.get_or_insert_with(summary);
+                details.push(text);
             }
         }
     }
+    let check = Check {
+        details,
+        ..Check::valid("node-exits")
+    };
+    match unexplained {
+        None => check,
+        Some(summary) => Check {
+            verdict: Verdict::Unknown,
+            reason: Some(summary),
+            hint: Some("the node's logs are in the run folder".to_owned()),
+            ..check
+        },
+    }
 }
 
-/// Whether a node that ended by itself was hit just then by a fault of which it may.
-fn is_excused(exit: &Event, faults: &[FaultSpan]) -> bool {
+/// Whether a node that ended by itself was hit just then by this fault, of which it may.
+fn is_excused_by(exit: &Event, fault: &FaultSpan) -> bool {
     let node = exit.value.get("node").and_then(Value::as_text);
-    faults.iter().any(|fault| {
-        let kind: Option<Kind> = fault.kind.parse().ok();
-        let may_end = kind.is_some_and(Kind::may_end_nodes);
-        let began = fault.begin.is_some_and(|begin| begin.index < exit.index);
-        // What is damaged stays so. Else, a node that ended is noticed a little later.
-        let is_over = kind != Some(Kind::BitFlip)
-            && fault
-                .heal
-                .is_some_and(|heal| heal.time_ns + NOTICED_LIMIT_NS < exit.time_ns);
-        let hit = fault.targets.iter().any(|target| Some(&**target) == node);
-        may_end && hit && began && !is_over
-    })
+    let kind: Option<Kind> = fault.kind.parse().ok();
+    let may_end = kind.is_some_and(Kind::may_end_nodes);
+    let began = fault.begin.is_some_and(|begin| begin.index < exit.index);
+    // What is damaged stays so. Else, a node that ended is noticed a little later.
+    let is_over = kind != Some(Kind::BitFlip)
+        && fault
+            .heal
+            .is_some_and(|heal| heal.time_ns + NOTICED_LIMIT_NS < exit.time_ns);
+    let hit = fault.targets.iter().any(|target| Some(&**target) == node);
+    may_end && hit && began && !is_over
 }
 
 #[cfg(test)]
@@ -222,6 +229,9 @@ mod tests {
             ("slow-fsync", "n1", 5, false),
             ("io-error", "n1", 3_000_000_000, false),
             ("bit-flip", "n1", 3_000_000_000, true),
+            ("fd-limit", "n1", 5, true),
+            ("memory-limit", "n1", 5, true),
+            ("cpu-quota", "n1", 5, false),
         ];
         for (kind, node, time_ns, excused) in rows {
             let nemesis = |index, time_ns, f: &str, value| Event {
@@ -239,8 +249,15 @@ mod tests {
                 .checks
                 .iter()
                 .find(|check| check.name == "node-exits");
-            let is_valid = check.is_some_and(|check| check.verdict == Verdict::Valid);
+            let check = check.expect("made for every run");
+            let is_valid = check.verdict == Verdict::Valid;
             assert_eq!(is_valid, excused, "{kind} on {node}, {time_ns} ns");
+            // Named in any case.
+            let text = match excused {
+                true => format!("under fault 1 ({kind}): x"),
+                false => "x".to_owned(),
+            };
+            assert_eq!(check.details, [text]);
         }
     }
 }

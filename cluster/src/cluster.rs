@@ -9,7 +9,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use faults::{
-    CLIENTS, Clock, DiskRule, Distortion, Membership, Name, Spot, Target, TargetError, Unavailable,
+    CLIENTS, Clock, DiskRule, Distortion, LimitShown, Membership, Name, Resource, Spot, Target,
+    TargetError, Unavailable,
 };
 use histories::Value;
 
@@ -19,7 +20,9 @@ use crate::doctor;
 use crate::error::ClusterError;
 use crate::mode::Mode;
 use crate::network::{Addresses, CONTROL, Entrance, Network, NetworkSpec};
-use crate::node::{ExitCallback, Killed, Node, NodeSpec, Readiness, evidence, tail_text};
+use crate::node::limits::cgroup::TOKEN;
+use crate::node::limits::janitor::Janitor;
+use crate::node::{ExitCallback, Node, NodeSpec, Process, Readiness, evidence, tail_text};
 
 /// Between two looks at a node that is not ready yet.
 const READINESS_POLL: Duration = Duration::from_millis(5);
@@ -48,7 +51,7 @@ pub struct ClusterSpec {
 /// A running cluster. Dropping it ends every process of every node.
 ///
 /// The evidence that it gives as a [`Target`]: of a kill, the pids that are no more, `{"gone" [412
-/// 413]}`; of a pause or resume, each process with the state that the kernel reports, `[{"pid" 412
+/// 413]}`; of a request to end, how it ended besides; of a pause or resume, each process with the state that the kernel reports, `[{"pid" 412
 /// "state" "T"}]`; of a start, the pid of the node's init, `{"init" 411}`. All pids are as the
 /// controller sees them, and only the last is an init's.
 pub struct Cluster {
@@ -61,6 +64,8 @@ pub struct Cluster {
     /// Whether clocks can be changed here, once it was tried.
     clocks_tried: OnceLock<Result<(), Unavailable>>,
     membership: Option<Box<dyn Membership + Send + Sync>>,
+    /// Removes our cgroups when we cannot; in a sandbox whoever made that has one.
+    _janitor: Option<Janitor>,
 }
 
 impl Cluster {
@@ -77,6 +82,15 @@ impl Cluster {
                 None
             }
         };
+        let (janitor, token) = match addresses.mode() {
+            Mode::Sandbox => (None, std::env::var(TOKEN).ok()),
+            Mode::Plain => {
+                let janitor = Janitor::start();
+                let token = janitor.as_ref().map(|janitor| janitor.token().to_owned());
+                (janitor, token)
+            }
+        };
+        let token: Option<Arc<str>> = token.map(Arc::from);
         let disks = disks_here(spec.disk_faults, addresses.mode());
         let mut crashes = Vec::new();
         let mut nodes = Vec::new();
@@ -87,7 +101,15 @@ impl Cluster {
                 Err(_) => None,
             };
             let on_exit = spec.on_exit.clone();
-            nodes.push(Node::new(node, addresses.mode(), host, disk, on_exit));
+            let cgroups = token.clone();
+            nodes.push(Node::new(
+                node,
+                addresses.mode(),
+                host,
+                disk,
+                on_exit,
+                cgroups,
+            ));
         }
         let cluster = Self {
             nodes: nodes.into(),
@@ -97,6 +119,7 @@ impl Cluster {
             clocks_tried: OnceLock::new(),
             disks,
             membership: None,
+            _janitor: janitor,
         };
         await_crashes(&cluster.nodes, crashes)?;
         for node in cluster.nodes.iter() {
@@ -177,7 +200,7 @@ impl Cluster {
     fn kill_all(&self) -> Result<(), ClusterError> {
         let mut outcome = Ok(());
         for node in self.nodes.iter() {
-            outcome = outcome.and(node.kill().map(drop));
+            outcome = outcome.and(node.kill().map(drop)).and(node.unlimit());
         }
         outcome
     }
@@ -237,7 +260,20 @@ impl Target for Cluster {
     }
 
     fn kill(&self, node: &str) -> Result<Value, TargetError> {
-        Ok(Value::Map(vec![gone(&self.node(node)?.kill()?)]))
+        Ok(Value::Map(vec![gone(&self.node(node)?.kill()?.processes)]))
+    }
+
+    fn terminate(&self, node: &str, grace_ms: u64) -> Result<Value, TargetError> {
+        let end = self
+            .node(node)?
+            .terminate(Duration::from_millis(grace_ms))?;
+        let took_ms = i64::try_from(end.took.as_millis()).unwrap_or(i64::MAX);
+        let by = if end.was_killed { "SIGKILL" } else { "SIGTERM" };
+        Ok(Value::Map(vec![
+            gone(&end.gone),
+            ("by".into(), by.into()),
+            ("took_ms".into(), took_ms.into()),
+        ]))
     }
 
     fn start(&self, node: &str) -> Result<Value, TargetError> {
@@ -285,6 +321,10 @@ impl Target for Cluster {
         let tried = self.clocks_tried.get_or_init(doctor::try_clocks);
         tried.clone().map(|()| self as &dyn faults::Clocks)
     }
+
+    fn limits(&self) -> Result<&dyn faults::Limits, Unavailable> {
+        Ok(self)
+    }
 }
 
 impl faults::Clocks for Cluster {
@@ -295,6 +335,17 @@ impl faults::Clocks for Cluster {
         distortions: &[(u64, Distortion)],
     ) -> Result<Value, TargetError> {
         Ok(self.distort(node, clock, distortions)?)
+    }
+}
+
+impl faults::Limits for Cluster {
+    fn limit(
+        &self,
+        node: &str,
+        resource: Resource,
+        amount: Option<u64>,
+    ) -> Result<LimitShown, TargetError> {
+        Ok(self.node(node)?.limit(resource, amount)?)
     }
 }
 
@@ -315,7 +366,7 @@ impl faults::Disks for Cluster {
         let (node, disk) = self.disk(node)?;
         disk.cut_power(Duration::from_millis(wait_ms));
         let killed = node.kill()?;
-        let mut evidence = vec![gone(&killed)];
+        let mut evidence = vec![gone(&killed.processes)];
         evidence.extend(killed.loss.iter().flat_map(Loss::evidence));
         Ok(Value::Map(evidence))
     }
@@ -338,9 +389,9 @@ impl faults::Disks for Cluster {
     }
 }
 
-/// The pids that a kill ended.
-fn gone(killed: &Killed) -> (Value, Value) {
-    let pids = killed.processes.iter();
+/// The pids of processes that were ended.
+fn gone(processes: &[Process]) -> (Value, Value) {
+    let pids = processes.iter();
     let pids = pids.map(|process| i64::from(process.pid.as_raw()).into());
     ("gone".into(), Value::List(pids.collect()))
 }

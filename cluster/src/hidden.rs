@@ -39,6 +39,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Option<ExitCode> {
         Some("sandbox") => sandbox::stages::unshared(&name, &rest),
         Some("init") => sandbox::stages::init(&name, &rest),
         Some("node") => node::stage::run(&rest),
+        Some("janitor") => node::limits::janitor::run(&rest),
         Some("trial") => doctor::trials::run(&rest),
         _ => Err(StageError::usage("a stage that exists")),
     };

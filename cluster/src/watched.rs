@@ -19,7 +19,7 @@ use nix::unistd::Pid;
 use crate::init::pid_of;
 
 /// A child process, running or ended.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Watched {
     pid: Pid,
     end: Arc<End>,

@@ -13,6 +13,7 @@ use faults::{CLIENTS, Link, Target};
 
 use nix::unistd::{gethostname, getpid, getppid};
 
+use crate::limits;
 use crate::packets::*;
 use crate::support::{
     LIMIT, OWN, PORT, Seen, Started, Test, args, eventually, gone, interfaces, length, states,
@@ -70,6 +71,13 @@ tests![
     new_connections_are_refused,
     live_connections_are_reset,
     a_capture_has_every_frame,
+    a_node_that_is_asked_ends_in_good_order,
+    a_node_that_ignores_the_request_is_killed,
+    a_node_gets_its_part_of_a_processor,
+    a_pause_holds_under_a_quota,
+    a_slow_start_is_slow_from_the_first_instruction,
+    no_descriptor_can_be_opened_beyond_the_limit,
+    a_node_without_memory_ends_and_starts_again,
 ];
 
 fn in_sandbox(name: &str) {
@@ -413,4 +421,32 @@ pub fn check_datagram(from: &UdpSocket, to: &UdpSocket, arrives: bool) {
     to.set_read_timeout(Some(limit)).unwrap();
     let received = to.recv(&mut [0; 16]);
     assert_eq!(received.is_ok(), arrives, "to {address}: {received:?}");
+}
+
+fn a_node_that_is_asked_ends_in_good_order() {
+    limits::check_graceful_end(Mode::Sandbox);
+}
+
+fn a_node_that_ignores_the_request_is_killed() {
+    limits::check_refused_end(Mode::Sandbox);
+}
+
+fn a_node_gets_its_part_of_a_processor() {
+    limits::check_cpu(Mode::Sandbox);
+}
+
+fn a_pause_holds_under_a_quota() {
+    limits::check_pause_under_quota(Mode::Sandbox);
+}
+
+fn a_slow_start_is_slow_from_the_first_instruction() {
+    limits::check_slow_start(Mode::Sandbox);
+}
+
+fn no_descriptor_can_be_opened_beyond_the_limit() {
+    limits::check_files(Mode::Sandbox);
+}
+
+fn a_node_without_memory_ends_and_starts_again() {
+    limits::check_memory(Mode::Sandbox);
 }

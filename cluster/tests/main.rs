@@ -11,6 +11,7 @@
 mod clocks;
 mod disk;
 mod inside;
+mod limits;
 mod outside;
 mod packets;
 mod plain;

@@ -8,11 +8,13 @@ use std::process::{Child, ExitCode, Stdio};
 use std::time::Duration;
 
 use cluster::{Cluster, Mode, Readiness, SETUP_FAILED, Sandbox, doctor};
+use faults::{Resource, Target};
 use nix::sys::signal::{SigSet, Signal, kill, killpg};
 use nix::unistd::Pid;
 
 use crate::support::{
-    Seen, Started, Test, args, eventually, interfaces, own_command, park, tree_of,
+    Seen, Started, Test, args, cgroups, eventually, interfaces, is_janitor, own_command, park,
+    tree_of,
 };
 
 pub const TESTS: &[Test] = &[
@@ -110,6 +112,15 @@ fn hold(mode: Mode) -> ExitCode {
         });
         assert_eq!(cluster.node_pids(node).unwrap().len(), 2);
     }
+    // Whatever limits them goes with them.
+    for (node, resource) in [
+        ("n1", Resource::CpuPercent),
+        ("n2", Resource::SpareMemoryKib),
+        ("n3", Resource::SpareFiles),
+    ] {
+        let limits = cluster.limits().unwrap();
+        limits.limit(node, resource, Some(90)).unwrap();
+    }
     println!("ready");
     park()
 }
@@ -126,7 +137,9 @@ fn parent(inside: &str) -> ExitCode {
 fn check_nothing_is_left(victim: Stage) {
     let (mounts, devices) = (mounts(), interfaces());
     let mut child = start_helper("parent");
-    let tree = tree_of(child.id() as i32);
+    let (janitors, tree): (Vec<Seen>, Vec<Seen>) =
+        tree_of(child.id() as i32).into_iter().partition(is_janitor);
+    assert_eq!(janitors.is_empty(), cgroups(child.id()).is_empty());
     // Parent, two stages, controller; for each of three nodes an init and two processes.
     assert_eq!(tree.len(), 4 + 3 * 3, "{tree:?}");
     let namespaces: BTreeSet<String> = tree.iter().flat_map(namespaces_of).collect();
@@ -140,6 +153,10 @@ fn check_nothing_is_left(victim: Stage) {
     kill(Pid::from_raw(victim.pid), Signal::SIGKILL).unwrap();
     assert!(!child.wait().unwrap().success());
     eventually("every process is gone", || !tree.iter().any(Seen::is_there));
+    eventually("every cgroup is gone", || cgroups(child.id()).is_empty());
+    eventually("the janitor is gone", || {
+        !janitors.iter().any(Seen::is_there)
+    });
     let is_held = || {
         // One that is dead and not yet reaped by the machine's init has a number and no more.
         let alive = crate::support::all_processes()
@@ -198,10 +215,13 @@ fn is_anyone_marked(mark: &str) -> bool {
 fn plain_controller() {
     let mut child = start_helper("plain-controller");
     let tree = tree_of(child.id() as i32);
-    assert_eq!(tree.len(), 1 + 3 * 3, "{tree:?}");
+    let janitors = tree.iter().filter(|seen| is_janitor(seen)).count();
+    assert_eq!(tree.len() - janitors, 1 + 3 * 3, "{tree:?}");
+    assert_eq!(janitors > 0, !cgroups(child.id()).is_empty());
     child.kill().unwrap();
     child.wait().unwrap();
     eventually("every process is gone", || !tree.iter().any(Seen::is_there));
+    eventually("every cgroup is gone", || cgroups(child.id()).is_empty());
 }
 
 /// As on a terminal, the signal goes to the whole process group.

@@ -8,6 +8,7 @@ use cluster::{Mode, Readiness};
 use faults::Target;
 
 use crate::inside::{check_kill_of_a_tree, check_pause, check_unexpected_exit};
+use crate::limits;
 use crate::support::{PORT, Started, Test};
 
 pub const TESTS: &[Test] = &[
@@ -27,6 +28,27 @@ pub const TESTS: &[Test] = &[
     }),
     ("a_node_that_starts_again_has_its_clocks", || {
         crate::clocks::check_restart(Mode::Plain)
+    }),
+    ("a_node_that_is_asked_ends_in_good_order", || {
+        limits::check_graceful_end(Mode::Plain)
+    }),
+    ("a_node_that_ignores_the_request_is_killed", || {
+        limits::check_refused_end(Mode::Plain)
+    }),
+    ("a_node_gets_its_part_of_a_processor", || {
+        limits::check_cpu(Mode::Plain)
+    }),
+    ("a_pause_holds_under_a_quota", || {
+        limits::check_pause_under_quota(Mode::Plain)
+    }),
+    ("a_slow_start_is_slow_from_the_first_instruction", || {
+        limits::check_slow_start(Mode::Plain)
+    }),
+    ("no_descriptor_can_be_opened_beyond_the_limit", || {
+        limits::check_files(Mode::Plain)
+    }),
+    ("a_node_without_memory_ends_and_starts_again", || {
+        limits::check_memory(Mode::Plain)
     }),
     ("a_port_in_use_is_named", port_in_use),
     ("what_a_node_leaves_behind_ends_with_it", leftovers),
@@ -66,7 +88,8 @@ fn leftovers() {
     let exit = started.exits.recv_timeout(crate::support::LIMIT).unwrap();
     assert_eq!(exit.status.code(), Some(0));
     let own = nix::unistd::getpid().as_raw();
-    let below = crate::support::tree_of(own);
+    let mut below = crate::support::tree_of(own);
+    below.retain(|seen| !crate::support::is_janitor(seen));
     assert_eq!(below.len(), 1, "{below:?}");
     let arg = started.folder.path().to_str().unwrap().to_owned();
     let data = format!("{arg}/n1/data");

@@ -24,6 +24,11 @@ pub fn run(name: &str, args: &[&str]) -> ExitCode {
         ("fail", [code]) => fail(code),
         ("crash", []) => process::abort(),
         ("park", []) => park(),
+        ("spin", []) => spin(),
+        ("open", []) => open(),
+        ("allocate", []) => allocate(),
+        ("end-when-asked", []) => end_when_asked(),
+        ("refuse-to-end", []) => refuse_to_end(),
         _ => panic!("there is no program {name} {args:?}"),
     }
 }
@@ -135,4 +140,75 @@ fn fail(code: &str) -> ExitCode {
         eprintln!("complaint {line}");
     }
     ExitCode::from(code.parse::<u8>().unwrap())
+}
+
+/// Two threads that use all the processor there is.
+fn spin() -> ExitCode {
+    let spin = || {
+        for number in 0_u64.. {
+            std::hint::black_box(number);
+        }
+    };
+    println!("spinning");
+    thread::spawn(spin);
+    spin();
+    ExitCode::SUCCESS
+}
+
+/// Opens a file again and again, and says whenever whether it can has changed.
+fn open() -> ExitCode {
+    let mut last = None;
+    loop {
+        let opened = fs::File::open("/dev/null");
+        let now = opened
+            .err()
+            .map_or(0, |error| error.raw_os_error().unwrap());
+        if last.replace(now) != Some(now) {
+            println!(
+                "{}",
+                if now == 0 {
+                    "opened".to_owned()
+                } else {
+                    format!("error {now}")
+                }
+            );
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Takes more and more memory, after a while of rest, until there is none.
+fn allocate() -> ExitCode {
+    println!("begin");
+    let mut all = Vec::new();
+    for _ in 0..100_000 {
+        // Written to, so that it is really had.
+        all.push(vec![1_u8; 64 << 10]);
+        thread::sleep(Duration::from_millis(2));
+    }
+    println!("had {}", all.len());
+    park()
+}
+
+/// Ends in good order on SIGTERM.
+fn end_when_asked() -> ExitCode {
+    let mut asked = nix::sys::signal::SigSet::empty();
+    asked.add(nix::sys::signal::Signal::SIGTERM);
+    asked.thread_block().unwrap();
+    println!("waiting");
+    asked.wait().unwrap();
+    println!("asked to end");
+    ExitCode::SUCCESS
+}
+
+/// Hears SIGTERM and goes on.
+fn refuse_to_end() -> ExitCode {
+    let mut asked = nix::sys::signal::SigSet::empty();
+    asked.add(nix::sys::signal::Signal::SIGTERM);
+    asked.thread_block().unwrap();
+    println!("waiting");
+    loop {
+        asked.wait().unwrap();
+        println!("asked to end");
+    }
 }

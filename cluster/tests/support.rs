@@ -284,3 +284,32 @@ pub fn own_command(args: &[&str]) -> process::Command {
     command.args(args);
     command
 }
+
+/// The cgroups there are of a run that this process makes.
+pub fn cgroups(maker: u32) -> Vec<PathBuf> {
+    let begin = format!("whitewater-{maker}-");
+    let mut found = Vec::new();
+    let mut folders = vec![(PathBuf::from("/sys/fs/cgroup"), 0)];
+    while let Some((folder, depth)) = folders.pop() {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+            if is_folder
+                && entry
+                    .file_name()
+                    .as_encoded_bytes()
+                    .starts_with(begin.as_bytes())
+            {
+                found.push(entry.path());
+            } else if is_folder && depth < 8 {
+                folders.push((entry.path(), depth + 1));
+            }
+        }
+    }
+    found
+}
+
+/// Whether this is the process that removes cgroups when all others are gone.
+pub fn is_janitor(seen: &Seen) -> bool {
+    let line = fs::read(format!("/proc/{}/cmdline", seen.pid)).unwrap_or_default();
+    line.split(|byte| *byte == 0).any(|arg| arg == b"janitor")
+}

@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use histories::Value;
 
 use crate::{
-    Clock, Clocks, DiskRule, Disks, Distortion, Link, Membership, Name, Network, NetworkAbility,
-    Part, Rule, RuleCounts, Spot, Target, TargetError, Unavailable,
+    Clock, Clocks, DiskRule, Disks, Distortion, LimitShown, Limits, Link, Membership, Name,
+    Network, NetworkAbility, Part, Resource, Rule, RuleCounts, Spot, Target, TargetError,
+    Unavailable,
 };
 
 /// A shared log: what the cluster was told and what the ledger noted, in one order.
@@ -84,6 +85,8 @@ struct State {
     /// The rules of disks, by node and fault, with how often each changed something.
     disk_rules: BTreeMap<(Name, u64), i64>,
     parts: BTreeMap<Name, Part>,
+    /// The amount that stands, and whether it was reached since it was set.
+    limits: BTreeMap<(Resource, Name), (u64, bool)>,
     /// Calls left before every call fails; `None` for never.
     calls_left: Option<usize>,
 }
@@ -114,6 +117,7 @@ impl Fake {
                 .iter()
                 .map(|name| (name.clone(), Part::Voter))
                 .collect(),
+            limits: BTreeMap::new(),
             calls_left: None,
         };
         Fake {
@@ -168,12 +172,30 @@ impl Fake {
         links.into_iter().cloned().collect()
     }
 
-    /// Every node running, none stopped, no link cut.
+    /// This node has used what it may; of memory and descriptors so that it ends.
+    pub fn use_up(&self, node: &str, resource: Resource) {
+        let mut state = self.lock();
+        if let Some((_, was_reached)) = state.limits.get_mut(&(resource, node.into())) {
+            *was_reached = true;
+            if resource != Resource::CpuPercent {
+                state.nodes.get_mut(node).expect("a known node").0 = NodeState::Dead;
+            }
+        }
+    }
+
+    pub fn limit_of(&self, node: &str, resource: Resource) -> Option<u64> {
+        let state = self.lock();
+        let limit = state.limits.get(&(resource, node.into()));
+        limit.map(|(amount, _)| *amount)
+    }
+
+    /// Every node running without limits, none stopped, no link cut.
     pub fn is_whole(&self) -> bool {
         let state = self.lock();
         state.rules.is_empty()
             && state.clocks.values().all(Vec::is_empty)
             && state.disk_rules.is_empty()
+            && state.limits.is_empty()
             && state
                 .nodes
                 .values()
@@ -235,6 +257,17 @@ impl Target for Fake {
         Ok(Value::Map(vec![("gone".into(), Value::List(gone))]))
     }
 
+    fn terminate(&self, node: &str, grace_ms: u64) -> Result<Value, TargetError> {
+        let is_running = self.state_of(node) == NodeState::Running;
+        self.log.push(format!("terminate {node} within {grace_ms}"));
+        let Value::Map(mut gone) = self.kill(node)? else {
+            unreachable!("a kill gives a map")
+        };
+        let by = if is_running { "SIGTERM" } else { "SIGKILL" };
+        gone.push(("by".into(), by.into()));
+        Ok(Value::Map(gone))
+    }
+
     fn start(&self, node: &str) -> Result<Value, TargetError> {
         let mut state = self.call(format!("start {node}"))?;
         state.pid_last += 1;
@@ -286,6 +319,10 @@ impl Target for Fake {
     }
 
     fn clocks(&self) -> Result<&dyn Clocks, Unavailable> {
+        Ok(self)
+    }
+
+    fn limits(&self) -> Result<&dyn Limits, Unavailable> {
         Ok(self)
     }
 }
@@ -357,6 +394,29 @@ impl Disks for Fake {
         let state = self.call(format!("damage {path} of {node}: {spots:?}"))?;
         let done = spots.iter().filter(|_| state.unsynced_bytes > 0);
         Ok(Value::List(done.map(|_| path.into()).collect()))
+    }
+}
+
+impl Limits for Fake {
+    /// Of descriptors, none to spare is reached at once.
+    fn limit(
+        &self,
+        node: &str,
+        resource: Resource,
+        amount: Option<u64>,
+    ) -> Result<LimitShown, TargetError> {
+        let mut state = self.call(format!("limit {node} {resource:?} {amount:?}"))?;
+        let place = (resource, node.into());
+        let before = state.limits.remove(&place);
+        let is_reached = resource == Resource::SpareFiles && amount == Some(0);
+        if let Some(amount) = amount {
+            state.limits.insert(place, (amount, is_reached));
+        }
+        Ok(LimitShown {
+            evidence: amount.map_or(Value::Nil, |amount| Value::Int(amount.cast_signed())),
+            was_reached: before.is_some_and(|(_, was_reached)| was_reached),
+            is_reached,
+        })
     }
 }
 

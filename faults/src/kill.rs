@@ -4,9 +4,9 @@ use histories::Value;
 use serde::{Deserialize, Serialize};
 
 use crate::draws::Draws;
-use crate::kind::{Effect, FaultKind, Prepared, facts, leader_choice};
+use crate::kind::{Effect, FaultKind, Prepared, facts};
 use crate::standing::Standing;
-use crate::{Name, Role, Target, Unavailable, Undo};
+use crate::{Name, Role, Target, TargetError, Unavailable, Undo};
 
 /// Kills nodes and starts them again.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -37,7 +37,7 @@ impl FaultKind for Kill {
     /// One kill in three is healed almost at once: a node that is back within the same election
     /// shows what it has forgotten.
     fn own_length_ms(&self, draws: &mut Draws<'_>) -> Option<u64> {
-        (draws.stream.chance(1, 3)).then(|| draws.between(50, 299))
+        brief_length_ms(draws)
     }
 
     fn preferred(&self, order: &[Name], standing: &Standing) -> Vec<Name> {
@@ -45,11 +45,7 @@ impl FaultKind for Kill {
     }
 
     fn prepare(&self, order: &[Name], leader: Option<&str>) -> Prepared {
-        Prepared {
-            targets: self.target.resolve(order, leader),
-            choices: leader_choice(self.target.is_about_leader(), leader),
-            ..Prepared::default()
-        }
+        Prepared::nodes(self.target, order, leader)
     }
 
     fn undo(&self, prepared: &Prepared) -> Undo {
@@ -77,6 +73,17 @@ impl FaultKind for Kill {
     }
 }
 
+/// One time in three a length within an election.
+pub(crate) fn brief_length_ms(draws: &mut Draws<'_>) -> Option<u64> {
+    (draws.stream.chance(1, 3)).then(|| draws.between(50, 299))
+}
+
+/// Whether evidence of a kill shows a process that is gone.
+pub(crate) fn shows_gone(gone: &Value) -> bool {
+    gone.get("gone")
+        .is_some_and(|gone| facts(gone).iter().any(|pid| pid.as_int().is_some()))
+}
+
 /// Kills these nodes, and holds them down for this fault.
 pub(crate) fn kill(
     id: u64,
@@ -93,8 +100,7 @@ pub(crate) fn kill(
         Ok(pids)
     });
     // A node that was down already has no pids to show.
-    effect.effective =
-        Some(effect.any(|gone| facts(gone).iter().any(|fact| fact.as_int().is_some())));
+    effect.effective = Some(effect.any(shows_gone));
     effect
 }
 
@@ -112,4 +118,15 @@ pub(crate) fn start(
             Ok(Value::from("kept down by another fault"))
         }
     })
+}
+
+/// Starts those of these nodes that ended because of the fault just healed. None that another fault
+/// holds down; a node that runs is left alone.
+pub(crate) fn start_ended(
+    nodes: &[Name],
+    target: &dyn Target,
+    standing: &Standing,
+) -> Vec<TargetError> {
+    let to_run = nodes.iter().filter(|node| !standing.down.is_held(node));
+    to_run.filter_map(|node| target.start(node).err()).collect()
 }

@@ -8,9 +8,10 @@ use crate::draws::Draws;
 use crate::names::named;
 use crate::standing::Standing;
 use crate::{
-    BitFlip, ClockDrift, ClockFreeze, ClockJump, ClockStrobe, Corrupt, CrashPoint, Delay, DiskFull,
-    Duplicate, IoError, Kill, Link, Loss, LyingFsync, MemberChange, Name, Partition, Pause,
-    PowerLoss, RateLimit, RefuseConnections, Reorder, ResetConnections, SlowFsync, Target,
+    BitFlip, ClockDrift, ClockFreeze, ClockJump, ClockStrobe, Corrupt, CpuQuota, CrashLoop,
+    CrashPoint, Delay, DiskFull, Duplicate, FdLimit, IoError, Kill, KillAtStart, Link, Loss,
+    LyingFsync, MemberChange, MemoryLimit, Name, Partition, Pause, PowerLoss, RateLimit,
+    RefuseConnections, Reorder, ResetConnections, Restart, Role, SlowFsync, SlowStart, Target,
     TargetError, TornWrite, Unavailable,
 };
 
@@ -101,6 +102,20 @@ kinds! {
     ClockFreeze = "clock-freeze",
     /// A clock of a node's processes that jumps to and fro, and is right again.
     ClockStrobe = "clock-strobe",
+    /// SIGTERM to a node's program, SIGKILL to what has not ended in time, and a start.
+    Restart = "restart",
+    /// A node killed and started, again and again.
+    CrashLoop = "crash-loop",
+    /// A node killed, and killed again while it starts.
+    KillAtStart = "kill-at-start",
+    /// Less of a processor for a node.
+    CpuQuota = "cpu-quota",
+    /// A node killed and started with less of a processor.
+    SlowStart = "slow-start",
+    /// No more memory for a node.
+    MemoryLimit = "memory-limit",
+    /// No more file descriptors for a node's processes.
+    FdLimit = "fd-limit",
     /// A node killed, and everything lost that it had not made durable.
     PowerLoss = "power-loss",
     /// A node that crashes at a certain operation on its disk.
@@ -135,9 +150,12 @@ impl Kind {
     ];
 
     /// Whether a correct node may end by itself when this hits it: one that cannot write, or whose
-    /// data is damaged, had better.
+    /// data is damaged, had better, and one that gets no memory or descriptor may have to.
     pub fn may_end_nodes(self) -> bool {
-        matches!(self, Kind::IoError | Kind::DiskFull | Kind::BitFlip)
+        matches!(
+            self,
+            Kind::IoError | Kind::DiskFull | Kind::BitFlip | Kind::MemoryLimit | Kind::FdLimit
+        )
     }
 
     /// Whether it needs nodes with disks of their own: a file system below each node's data folder
@@ -245,6 +263,17 @@ pub(crate) struct Prepared {
     pub choices: Vec<(Value, Value)>,
 }
 
+impl Prepared {
+    /// For a fault of nodes and nothing else.
+    pub fn nodes(role: Role, order: &[Name], leader: Option<&str>) -> Self {
+        Prepared {
+            targets: role.resolve(order, leader),
+            choices: leader_choice(role.is_about_leader(), leader),
+            ..Prepared::default()
+        }
+    }
+}
+
 /// What takes a fault back: data, so that it can be written down before the fault is injected.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -265,6 +294,8 @@ pub enum Undo {
     Mend(Vec<Name>),
     /// Make these nodes members with a vote again.
     Readmit(Vec<Name>),
+    /// Lift the limit of this kind of fault from these nodes, and start those that ended.
+    Lift(Kind, Vec<Name>),
 }
 
 /// What injecting or healing a fault did.

@@ -19,6 +19,8 @@ mod clock_strobe;
 mod clocks;
 mod condition;
 mod corrupt;
+mod cpu_quota;
+mod crash_loop;
 mod crash_point;
 mod delay;
 mod disk_fault;
@@ -26,14 +28,18 @@ mod disk_full;
 mod disks;
 mod draws;
 mod duplicate;
+mod fd_limit;
 mod injector;
 mod io_error;
 mod kill;
+mod kill_at_start;
 mod kind;
 mod ledger;
+mod limit;
 mod loss;
 mod lying_fsync;
 mod member_change;
+mod memory_limit;
 mod names;
 mod network;
 mod packets;
@@ -45,10 +51,12 @@ mod rate_limit;
 mod refuse_connections;
 mod reorder;
 mod reset_connections;
+mod restart;
 mod role;
 mod schedule;
 mod shape;
 mod slow_fsync;
+mod slow_start;
 mod standing;
 mod target;
 mod torn_write;
@@ -63,19 +71,24 @@ pub use clock_jump::ClockJump;
 pub use clock_strobe::ClockStrobe;
 pub use condition::{Condition, Observed, Waiting};
 pub use corrupt::Corrupt;
+pub use cpu_quota::CpuQuota;
+pub use crash_loop::CrashLoop;
 pub use crash_point::{CrashKind, CrashPoint, Moment};
 pub use delay::Delay;
 pub use disk_full::DiskFull;
 pub use disks::{Crash, Damage, DiskOperation, DiskRule, Disks, Spot};
 pub use duplicate::Duplicate;
+pub use fd_limit::FdLimit;
 pub use injector::Injector;
 pub use io_error::IoError;
 pub use kill::Kill;
+pub use kill_at_start::KillAtStart;
 pub use kind::{Action, Kind, Undo};
 pub use ledger::{Ledger, LedgerError, open_undos};
 pub use loss::Loss;
 pub use lying_fsync::LyingFsync;
 pub use member_change::MemberChange;
+pub use memory_limit::MemoryLimit;
 pub use names::UnknownName;
 pub use network::{
     Checksums, Delays, Distribution, Link, Network, NetworkAbility, Rule, RuleCounts, Treatment,
@@ -89,13 +102,16 @@ pub use rate_limit::RateLimit;
 pub use refuse_connections::RefuseConnections;
 pub use reorder::Reorder;
 pub use reset_connections::ResetConnections;
+pub use restart::Restart;
 pub use role::Role;
 pub use schedule::{
     Agenda, Draw, DrawError, Next, Planned, Problem, Rhythm, Schedule, ScheduleError,
 };
 pub use shape::{Direction, Shape};
 pub use slow_fsync::SlowFsync;
+pub use slow_start::SlowStart;
 pub use target::{
-    CLIENTS, Clock, Clocks, Distortion, Membership, Name, Part, Target, TargetError, Unavailable,
+    CLIENTS, Clock, Clocks, Distortion, LimitShown, Limits, Membership, Name, Part, Resource,
+    Target, TargetError, Unavailable,
 };
 pub use torn_write::TornWrite;

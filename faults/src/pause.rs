@@ -5,7 +5,7 @@ use histories::Value;
 use serde::{Deserialize, Serialize};
 
 use crate::draws::Draws;
-use crate::kind::{Effect, FaultKind, Prepared, facts, leader_choice};
+use crate::kind::{Effect, FaultKind, Prepared, facts};
 use crate::standing::Standing;
 use crate::{Name, Role, Target, Unavailable, Undo};
 
@@ -40,11 +40,7 @@ impl FaultKind for Pause {
     }
 
     fn prepare(&self, order: &[Name], leader: Option<&str>) -> Prepared {
-        Prepared {
-            targets: self.target.resolve(order, leader),
-            choices: leader_choice(self.target.is_about_leader(), leader),
-            ..Prepared::default()
-        }
+        Prepared::nodes(self.target, order, leader)
     }
 
     fn undo(&self, prepared: &Prepared) -> Undo {

@@ -30,7 +30,13 @@ impl Default for Profile {
 }
 
 /// What a hostile world has besides kills, pauses and partitions.
-const HOSTILE: [Kind; 10] = [
+const HOSTILE: [Kind; 16] = [
+    Kind::Restart,
+    Kind::CrashLoop,
+    Kind::KillAtStart,
+    Kind::CpuQuota,
+    Kind::SlowStart,
+    Kind::FdLimit,
     Kind::Delay,
     Kind::Loss,
     Kind::Duplicate,

@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{Clock, Distortion, Name, Rule};
+use histories::Value;
+
+use crate::limit::Limited;
+use crate::{Clock, Distortion, Name, Resource, Rule};
 
 /// What is in force now, and by which faults.
 #[derive(Debug, Default)]
@@ -17,6 +20,12 @@ pub(crate) struct Standing {
     pub rules: BTreeMap<u64, Rule>,
     /// Nodes kept out of the cluster, or without a vote in it.
     pub without_vote: Holds<Name>,
+    /// For each fault that kills again and again, the evidence of every kill so far, by node.
+    pub crashes: BTreeMap<u64, BTreeMap<Name, Vec<Value>>>,
+    /// For each fault that kills nodes while they start, the evidence of that second kill.
+    pub killed_again: BTreeMap<u64, Value>,
+    /// What nodes are limited to, by which faults.
+    pub limits: BTreeMap<(Resource, Name), Vec<Limited>>,
 }
 
 impl Standing {

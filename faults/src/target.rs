@@ -27,6 +27,13 @@ pub trait Target: Send + Sync {
     /// no more: `{"gone" [412 413]}`. None stands there when nothing was running.
     fn kill(&self, node: &str) -> Result<Value, TargetError>;
 
+    /// Asks the node's program to end (SIGTERM), waits at most `grace_ms` until every process of the
+    /// node is gone, and ends what is left by SIGKILL. No error for a node that is not running.
+    ///
+    /// Returns evidence: the pids that are no more, what ended them, and how long it took, `{"gone"
+    /// [412], "by" "SIGTERM", "took_ms" 3}`; `SIGKILL` for a node that did not end when asked.
+    fn terminate(&self, node: &str, grace_ms: u64) -> Result<Value, TargetError>;
+
     /// Starts a node that is not running, on the data it left behind, without waiting until it
     /// serves. Starting a running node is no error. Returns what is known of the new process, such
     /// as its pid.
@@ -55,6 +62,9 @@ pub trait Target: Send + Sync {
     /// The members of the cluster, as the system under test counts them, or why they cannot be
     /// changed here.
     fn membership(&self) -> Result<&dyn Membership, Unavailable>;
+
+    /// What the processes of a node may use, or why that cannot be limited here.
+    fn limits(&self) -> Result<&dyn Limits, Unavailable>;
 }
 
 /// The part that a node plays in the system's own count of its members.
@@ -144,6 +154,44 @@ pub trait Clocks {
         clock: Clock,
         distortions: &[(u64, Distortion)],
     ) -> Result<Value, TargetError>;
+}
+
+/// What the processes of a node may use less of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Resource {
+    /// Percent of one processor for all processes of the node together; those started later get it
+    /// from their first instruction on.
+    CpuPercent,
+    /// KiB of memory besides what it has when it is limited. Processes started later that do not
+    /// descend from those there are have no limit.
+    SpareMemoryKib,
+    /// File descriptors besides those open when it is limited, for each process. Processes started
+    /// later that do not descend from those there are have no limit.
+    SpareFiles,
+}
+
+/// Limits of what the processes of a node may use.
+pub trait Limits {
+    /// From now on limits a node to this amount of a resource, in place of any amount before; `None`
+    /// lifts the limit. The amount that stands already changes nothing.
+    fn limit(
+        &self,
+        node: &str,
+        resource: Resource,
+        amount: Option<u64>,
+    ) -> Result<LimitShown, TargetError>;
+}
+
+/// What is seen of a limit when it is changed.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct LimitShown {
+    /// How it is done, and what was used.
+    pub evidence: Value,
+    /// Whether the limit that stood before was seen to be reached: something was held up, refused
+    /// or ended by it.
+    pub was_reached: bool,
+    /// Whether the limit that stands now is reached already: nothing more is to be had.
+    pub is_reached: bool,
 }
 
 /// Why something could not be done to the cluster: what failed, on what, why.

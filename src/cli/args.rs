@@ -105,8 +105,8 @@ pub struct PlanArgs {
     /// What drawn faults are for: gentle, default, hostile, disk or clock [default: default]
     #[arg(long, value_name = "NAME")]
     pub profile: Option<String>,
-    /// Kinds of faults, separated by commas, with a weight where one is to come more often
-    /// (kill,partition:3), or none [default: the profile's]
+    /// Kinds of faults (docs/faults.md says what there is), separated by commas, with a weight where
+    /// one is to come more often (kill,partition:3), or none [default: the profile's]
     #[arg(long, value_name = "KINDS")]
     pub faults: Option<String>,
     /// Faults written by hand, in a TOML file of [[schedule]] tables (docs/faults.md), instead of

@@ -15,6 +15,7 @@ mod input;
 mod machine;
 mod network;
 mod online;
+mod processes;
 mod runs;
 mod schema;
 mod stops;

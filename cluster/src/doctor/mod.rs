@@ -107,8 +107,8 @@ const TRIALS: [Trial; 9] = [
     },
     Trial {
         id: trials::CGROUP,
-        name: "cgroup v2, writable",
-        needed_for: "limits of CPU and memory",
+        name: "cgroups, v2 or v1",
+        needed_for: "limits of CPU and memory by the kernel; else by signals and resource limits",
         topic: Topic::Cgroup,
     },
 ];

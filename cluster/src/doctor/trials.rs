@@ -23,6 +23,7 @@ use crate::init::pid_of;
 use crate::lifeline::{inherit, inherited};
 use crate::mode::Mode;
 use crate::network::{Addresses, Backend, Network, NetworkSpec, connections, links};
+use crate::node::limits::cgroup;
 use crate::sandbox::namespaces::{make_mounts_private, mount_proc, unshare_as_root, unshare_user};
 
 pub(super) const USER: &str = "user";
@@ -61,7 +62,7 @@ pub(crate) fn run(args: &[OsString]) -> Result<u8, StageError> {
         FUSE_INSIDE => try_disk_inside(&args[1..]),
         RESET => try_reset(),
         BRIDGE => try_network_with(Backend::Bridge),
-        CGROUP => try_cgroup(),
+        CGROUP => cgroup::try_all().map_err(ClusterError::from),
         _ => return Err(StageError::usage("a trial that exists")),
     };
     let failed = |error: ClusterError| StageError {
@@ -228,57 +229,4 @@ fn try_disk_inside(args: &[OsString]) -> Result<(), ClusterError> {
     };
     let fd = parse_fd(Some(fd)).map_err(|_| SystemCall::new("find the disk", Errno::EBADF))?;
     Ok(disk::use_in_trial(inherited(fd)?, Path::new(place))?)
-}
-
-fn try_cgroup() -> Result<(), ClusterError> {
-    let mounts = fs::read_to_string("/proc/self/mounts").call("read the mounts")?;
-    let cgroup = fs::read_to_string("/proc/self/cgroup").call("read our cgroup")?;
-    let folder = cgroup_folder(&mounts, &cgroup)
-        .ok_or_else(|| SystemCall::new("find a cgroup v2 file system", Errno::ENOENT))?;
-    let trial = format!("{folder}/whitewater-trial-{}", process::id());
-    fs::create_dir(&trial).call(format_args!("make a cgroup below {folder}"))?;
-    fs::remove_dir(&trial).call(format_args!("remove the cgroup {trial}"))?;
-    Ok(())
-}
-
-/// The folder of this process's cgroup v2: where it is mounted, and which it is there.
-fn cgroup_folder(mounts: &str, cgroup: &str) -> Option<String> {
-    let mut mounts = mounts.lines().map(|line| line.split(' '));
-    let mount = mounts.find_map(|mut fields| {
-        let (point, kind) = (fields.nth(1)?, fields.next()?);
-        (kind == "cgroup2").then_some(point)
-    })?;
-    let path = cgroup.lines().find_map(|line| line.strip_prefix("0::"))?;
-    Some(format!("{mount}{}", path.trim_end_matches('/')))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn our_cgroup_is_found_where_it_is_mounted() {
-        let rows = [
-            (
-                "cgroup2 /sys/fs/cgroup cgroup2 rw 0 0",
-                "0::/a/b\n",
-                Some("/sys/fs/cgroup/a/b"),
-            ),
-            (
-                "x / ext4 rw\nc /s/u cgroup2 rw",
-                "3:cpu:/z\n0::/\n",
-                Some("/s/u"),
-            ),
-            ("cgroup /s/cpu cgroup rw", "0::/\n", None),
-            ("c /s cgroup2 rw", "3:cpu:/z\n", None),
-            ("", "", None),
-        ];
-        for (mounts, cgroup, expected) in rows {
-            assert_eq!(
-                cgroup_folder(mounts, cgroup).as_deref(),
-                expected,
-                "{mounts}"
-            );
-        }
-    }
 }

@@ -11,8 +11,10 @@ use std::sync::Arc;
 use faults::Name;
 
 pub(crate) use log::tail_text;
-pub(crate) use running::{Killed, Node, evidence};
+pub(crate) use processes::Process;
+pub(crate) use running::{Node, evidence};
 
+pub(crate) mod limits;
 mod log;
 mod processes;
 mod running;

@@ -5,17 +5,20 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::absolute;
 use std::process::{Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use faults::{Clock, Distortion, TargetError};
+use faults::{Clock, Distortion, LimitShown, Resource, TargetError};
 use histories::Value;
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
+use super::limits::cgroup::TOKEN;
+use super::limits::{Gate, Governor, Limited, NodeLimits};
 use super::log::Logs;
 use super::processes::{Process, Scope, is_alive};
 use super::{ExitCallback, NodeExit, NodeSpec, stage};
@@ -37,6 +40,15 @@ const BEGIN_LIMIT: Duration = Duration::from_secs(5);
 /// Between two looks at one that is not there yet.
 const BEGIN_POLL: Duration = Duration::from_micros(500);
 
+/// Within how long an unexpected end is reported by the thread that noticed it.
+const REPORT_LIMIT: Duration = Duration::from_secs(2);
+
+/// How long the program of a node that has just been started may take to be there.
+const PROGRAM_LIMIT: Duration = Duration::from_secs(1);
+
+/// Between two looks for the program of a node that has just been started.
+const PROGRAM_POLL: Duration = Duration::from_millis(1);
+
 /// A node that can be started, killed, paused and resumed, again and again.
 pub(crate) struct Node {
     pub spec: NodeSpec,
@@ -45,6 +57,10 @@ pub(crate) struct Node {
     /// The disk of ours below its data folder, if that is not simply a folder.
     disk: Option<NodeDisk>,
     on_exit: ExitCallback,
+    /// How often it has ended by itself.
+    ends: Arc<AtomicU64>,
+    /// Locked before the current life, where both are.
+    limits: Mutex<NodeLimits>,
     current: Mutex<Option<Life>>,
     /// Locked after `current`, so that what is done to the node's processes is done one by one.
     clocks: Mutex<NodeClocks>,
@@ -64,7 +80,23 @@ struct Life {
     scope: Scope,
     logs: Logs,
     is_end_expected: Arc<AtomicBool>,
+    gate: Arc<Gate>,
+    /// Keeps it to its part of a processor, where it has only a part.
+    governor: Option<Governor>,
+    /// Closed when an unexpected end has been reported.
+    reported: Receiver<()>,
     _lifeline: Lifeline,
+}
+
+/// How a node ended that was asked to.
+#[derive(Default)]
+pub(crate) struct Ended {
+    /// The processes that were there.
+    pub gone: Vec<Process>,
+    /// Whether any had to be ended by SIGKILL.
+    pub was_killed: bool,
+    /// How long it took.
+    pub took: Duration,
 }
 
 impl Node {
@@ -74,6 +106,7 @@ impl Node {
         host: Entrance,
         disk: Option<NodeDisk>,
         on_exit: ExitCallback,
+        cgroups: Option<Arc<str>>,
     ) -> Self {
         // The node gets a working directory of its own, so no path may depend on ours. A program
         // without a folder is searched for in PATH.
@@ -92,6 +125,8 @@ impl Node {
             host,
             disk,
             on_exit,
+            ends: Arc::default(),
+            limits: Mutex::new(NodeLimits::new(cgroups)),
             current: Mutex::new(None),
             clocks: Mutex::default(),
         }
@@ -99,11 +134,13 @@ impl Node {
 
     /// Starts the node's program if it does not run. Returns the pid of its init.
     pub fn start(&self) -> Result<Pid, ClusterError> {
+        let limits = self.limits();
         let mut current = self.current();
-        if let Some(life) = &*current
-            && life.init.status().is_none()
-        {
-            return Ok(life.init.pid());
+        if let Some(life) = &*current {
+            if life.init.status().is_none() {
+                return Ok(life.init.pid());
+            }
+            life.await_report();
         }
         let mut clocks = self.clocks();
         clocks.forget_processes();
@@ -112,11 +149,13 @@ impl Node {
             false => Begin::Stopped,
         };
         let failed = |error| self.failed("start", error);
-        let life = current.insert(self.launch(begin).map_err(failed)?);
+        let life = current.insert(self.launch(begin, &limits).map_err(failed)?);
         if begin == Begin::Stopped {
             let begun = life.begin_with(&mut clocks);
             begun.map_err(|error| self.failed("change the clocks at the start of", error))?;
         }
+        // Not before, lest it lets the program go on that waits for its clocks.
+        life.govern(&limits).map_err(failed)?;
         Ok(life.init.pid())
     }
 
@@ -130,7 +169,11 @@ impl Node {
         let current = self.current();
         let life = current.as_ref().filter(|life| life.init.status().is_none());
         let processes = || life.map_or(Ok(Vec::new()), Life::pids);
-        let changed = self.clocks().set(clock, distortions, processes);
+        let set = || self.clocks().set(clock, distortions, processes);
+        let changed = match life {
+            Some(life) => life.gate.undisturbed(set),
+            None => set(),
+        };
         let changed = changed.map_err(failed)?;
         match changed.problems.is_empty() {
             true => Ok(changed.evidence),
@@ -147,7 +190,7 @@ impl Node {
     pub fn keep_distortions(&self) -> io::Result<()> {
         let current = self.current();
         match current.as_ref().filter(|life| life.init.status().is_none()) {
-            Some(life) => self.clocks().keep(|| life.pids()),
+            Some(life) => life.gate.undisturbed(|| self.clocks().keep(|| life.pids())),
             None => Ok(()),
         }
     }
@@ -155,8 +198,8 @@ impl Node {
     /// Ends every process of the node and waits until they are gone. If its power has failed, what
     /// was not durable is gone then too.
     pub fn kill(&self) -> Result<Killed, ClusterError> {
-        let current = self.current();
-        let processes = match &*current {
+        let mut current = self.current();
+        let processes = match &mut *current {
             Some(life) => self.end(life)?,
             None => Vec::new(),
         };
@@ -169,8 +212,9 @@ impl Node {
         Ok(Killed { processes, loss })
     }
 
-    fn end(&self, life: &Life) -> Result<Vec<Process>, ClusterError> {
+    fn end(&self, life: &mut Life) -> Result<Vec<Process>, ClusterError> {
         let failed = |error| self.failed("kill", error);
+        life.governor = None;
         life.is_end_expected.store(true, Ordering::SeqCst);
         if life.init.status().is_some() {
             return Ok(Vec::new());
@@ -191,6 +235,97 @@ impl Node {
         self.disk.as_ref()
     }
 
+    /// Asks the node's program to end, and ends what is left after the grace.
+    pub fn terminate(&self, grace: Duration) -> Result<Ended, ClusterError> {
+        let failed = |error| self.failed("end", error);
+        let begin = Instant::now();
+        let asked = match &*self.current() {
+            Some(life) if life.init.status().is_none() => {
+                life.is_end_expected.store(true, Ordering::SeqCst);
+                let gone = life.await_program(grace).map_err(failed)?;
+                // The init passes it on.
+                life.init
+                    .signal(Signal::SIGTERM)
+                    .map_err(|error| failed(error.into()))?;
+                Some((life.init.clone(), gone))
+            }
+            _ => None,
+        };
+        let Some((init, mut gone)) = asked else {
+            return Ok(Ended::default());
+        };
+        // Nothing is locked: a governor goes on meanwhile, and the node can be looked at.
+        let was_killed = init.wait_within(grace).is_none();
+        let took = begin.elapsed();
+        for process in self.kill()?.processes {
+            if gone.iter().all(|known| known.pid != process.pid) {
+                gone.push(process);
+            }
+        }
+        match gone.iter().find(|process| is_alive(process.pid)) {
+            None => Ok(Ended {
+                gone,
+                was_killed,
+                took,
+            }),
+            Some(survivor) => {
+                let why = format!("process {} outlived it", survivor.pid);
+                Err(failed(io::Error::other(why)))
+            }
+        }
+    }
+
+    /// Limits what its processes may use of a resource.
+    pub fn limit(
+        &self,
+        resource: Resource,
+        amount: Option<u64>,
+    ) -> Result<LimitShown, ClusterError> {
+        let failed = |error| self.failed("limit", error);
+        let mut limits = self.limits();
+        let mut current = self.current();
+        let mut life = current.as_mut().filter(|life| {
+            let runs = life.init.status().is_none();
+            if !runs {
+                life.await_report();
+            }
+            runs
+        });
+        match (&mut life, resource) {
+            (Some(life), Resource::CpuPercent) => life.governor = None,
+            // These limit processes, so there must be one.
+            (Some(life), _) if amount.is_some() => {
+                life.await_program(PROGRAM_LIMIT).map_err(failed)?;
+            }
+            _ => {}
+        }
+        let scope = life.as_ref().map(|life| life.scope.clone());
+        let limited = Limited {
+            name: &self.spec.name,
+            token: None,
+            scope: scope.as_ref(),
+            ends: self.ends.load(Ordering::SeqCst),
+        };
+        let shown = limits.limit(limited, resource, amount).map_err(failed)?;
+        if let (Some(life), Resource::CpuPercent) = (life, resource) {
+            life.govern(&limits).map_err(failed)?;
+        }
+        Ok(shown)
+    }
+
+    /// Lifts every limit. Each is tried; the first failure is returned.
+    pub fn unlimit(&self) -> Result<(), ClusterError> {
+        let mut outcome = Ok(());
+        for resource in [
+            Resource::CpuPercent,
+            Resource::SpareMemoryKib,
+            Resource::SpareFiles,
+        ] {
+            outcome = outcome.and(self.limit(resource, None).map(drop));
+        }
+        outcome
+    }
+
     /// Stops every process of the node and returns them as they then are.
     pub fn pause(&self) -> Result<Vec<Process>, ClusterError> {
         let current = self.current();
@@ -198,17 +333,12 @@ impl Node {
             .as_ref()
             .filter(|life| life.init.status().is_none())
             .ok_or_else(|| self.failed("pause", io::Error::other("it does not run")))?;
-        let processes = life.scope.stop_all();
-        match processes {
+        match life.gate.pause(&life.scope) {
             Ok(processes) if processes.is_empty() => {
                 Err(self.failed("pause", io::Error::other("it has no process")))
             }
             Ok(processes) => Ok(processes),
-            Err(error) => {
-                // Half a pause is none.
-                let _ = life.scope.resume_all();
-                Err(self.failed("pause", error))
-            }
+            Err(error) => Err(self.failed("pause", error)),
         }
     }
 
@@ -216,8 +346,8 @@ impl Node {
     pub fn resume(&self) -> Result<Vec<Process>, ClusterError> {
         match &*self.current() {
             Some(life) if life.init.status().is_none() => life
-                .scope
-                .resume_all()
+                .gate
+                .resume(&life.scope)
                 .map_err(|error| self.failed("resume", error)),
             _ => Ok(Vec::new()),
         }
@@ -253,7 +383,7 @@ impl Node {
             .map_or_else(Vec::new, |life| life.logs.last_lines())
     }
 
-    fn launch(&self, begin: Begin) -> io::Result<Life> {
+    fn launch(&self, begin: Begin, limits: &NodeLimits) -> io::Result<Life> {
         fs::create_dir_all(&self.spec.data_dir)?;
         fs::create_dir_all(&self.spec.log_dir)?;
         let (logs, stdout, stderr) = Logs::open(&self.spec.log_dir)?;
@@ -263,6 +393,7 @@ impl Node {
             None => None,
         };
         let mut command = self.command(&lifeline, begin, mount.as_ref())?;
+        limits.attach(&mut command)?;
         command.stdin(Stdio::null()).stdout(stdout).stderr(stderr);
 
         let is_end_expected = Arc::new(AtomicBool::new(false));
@@ -287,13 +418,21 @@ impl Node {
             }
         };
         let thread_name = format!("node {}", self.spec.name);
-        let on_end = self.report_unexpected_end(&logs, &is_end_expected);
+        let report = self.report_unexpected_end(&logs, &is_end_expected);
+        let (reporting, reported) = channel::<()>();
+        let on_end = move |status| {
+            report(status);
+            drop(reporting);
+        };
         let (init, scope) = Watched::spawn(thread_name, start, on_end)?;
         Ok(Life {
             init,
             scope,
             logs,
             is_end_expected,
+            gate: Arc::default(),
+            governor: None,
+            reported,
             _lifeline: lifeline,
         })
     }
@@ -310,6 +449,7 @@ impl Node {
         command
             .args(&spec.command.args)
             .envs(spec.command.env.iter().map(|(name, value)| (name, value)))
+            .env_remove(TOKEN)
             .current_dir(&spec.data_dir);
         Ok(command)
     }
@@ -321,8 +461,10 @@ impl Node {
     ) -> impl FnOnce(ExitStatus) + Send + use<> {
         let (node, on_exit) = (self.spec.name.clone(), Arc::clone(&self.on_exit));
         let (logs, is_expected) = (logs.clone(), Arc::clone(is_expected));
+        let ends = Arc::clone(&self.ends);
         move |status| {
             if !is_expected.load(Ordering::SeqCst) {
+                ends.fetch_add(1, Ordering::SeqCst);
                 on_exit(NodeExit {
                     node,
                     status,
@@ -330,6 +472,11 @@ impl Node {
                 });
             }
         }
+    }
+
+    fn limits(&self) -> MutexGuard<'_, NodeLimits> {
+        // What a panic elsewhere has torn is lifted by the node's end.
+        self.limits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn current(&self) -> MutexGuard<'_, Option<Life>> {
@@ -380,6 +527,39 @@ impl Life {
             missed if missed.is_empty() => Ok(()),
             missed => Err(io::Error::other(missed.join("; "))),
         }
+    }
+
+    /// Waits until an end that was unexpected has been reported: so that the report comes before
+    /// whatever is done next about the node.
+    fn await_report(&self) {
+        // Nothing is ever sent; it ends by the sender's end.
+        let _ = self.reported.recv_timeout(REPORT_LIMIT);
+    }
+
+    /// Waits until there is a process, at most so long: before that the init would not hear of a
+    /// request to end.
+    fn await_program(&self, limit: Duration) -> io::Result<Vec<Process>> {
+        let begin = Instant::now();
+        loop {
+            let processes = self.scope.processes()?;
+            let is_over = begin.elapsed() >= limit || self.init.status().is_some();
+            if is_over || !processes.is_empty() {
+                return Ok(processes);
+            }
+            thread::sleep(PROGRAM_POLL);
+        }
+    }
+
+    /// Keeps it to its part of a processor, if it has only a part.
+    fn govern(&mut self, limits: &NodeLimits) -> io::Result<()> {
+        self.governor = match limits.cpu() {
+            Some(cpu) => {
+                let (init, scope) = (self.init.clone(), self.scope.clone());
+                Some(cpu.govern(init, scope, Arc::clone(&self.gate))?)
+            }
+            None => None,
+        };
+        Ok(())
     }
 
     /// Ends the init and with it everything below, and waits until it is reaped.

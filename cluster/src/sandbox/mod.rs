@@ -9,7 +9,8 @@
 //! any process of the chain dies, however it dies, everything to its right dies: each hop up to
 //! the init is tied to its parent (`lifeline`), the init ends when the controller ends, and with
 //! the init the kernel kills every process of the PID namespace. The interfaces and mounts belong
-//! to namespaces that nobody holds any more, and vanish.
+//! to namespaces that nobody holds any more, and vanish. Cgroups do not, so where any can be made a
+//! janitor beside the chain waits for its end and removes them.
 
 use std::ffi::OsString;
 use std::io;
@@ -22,6 +23,7 @@ use crate::doctor::outcome_within;
 use crate::error::SystemCall;
 use crate::hidden::stage_command;
 use crate::lifeline::Lifeline;
+use crate::node::limits::janitor::Janitor;
 use crate::watched::{Watched, with_output};
 
 pub(crate) mod namespaces;
@@ -90,8 +92,14 @@ impl Sandbox {
             .stdout(self.stdout)
             .stderr(self.stderr);
         lifeline.attach(&mut command);
+        let janitor = Janitor::start();
+        if let Some(janitor) = &janitor {
+            janitor.tell(&mut command);
+        }
+        // The janitor waits for as long as anything may be inside.
+        let on_end = |_| drop(janitor);
         let (first, (stdout, stderr)) =
-            Watched::spawn("sandbox".into(), || with_output(command), |_| {})
+            Watched::spawn("sandbox".into(), || with_output(command), on_end)
                 .map_err(SandboxError::Start)?;
         Ok(SandboxChild {
             stdout,

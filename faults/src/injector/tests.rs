@@ -8,10 +8,17 @@ use super::*;
 use crate::fake::{Fake, NodeState};
 use crate::{
     Corrupt, CrashPoint, Delay, Duplicate, Kill, Loss, Partition, Pause, PowerLoss, RateLimit,
-    RefuseConnections, Reorder, ResetConnections, Role, Shape, Undo, open_undos,
+    RefuseConnections, Reorder, ResetConnections, Resource, Role, Shape, Undo, open_undos,
 };
 
+mod processes;
+
 const KILL_ONE: Action = Action::Kill(Kill { target: Role::One });
+const RESOURCES: [Resource; 3] = [
+    Resource::CpuPercent,
+    Resource::SpareMemoryKib,
+    Resource::SpareFiles,
+];
 const PAUSE_ONE: Action = Action::Pause(Pause { target: Role::One });
 
 /// An injector that writes its ledger into the cluster's log.
@@ -452,6 +459,8 @@ enum Move {
     BeginOnly(Action),
     Heal(usize),
     HealTwice(usize),
+    Beat(usize),
+    UseUp(usize),
     Break(usize),
     Mend,
 }
@@ -460,27 +469,28 @@ fn any_action() -> impl Strategy<Value = Action> {
     let role = proptest::sample::select(Role::ALL);
     let shape = proptest::sample::select(Shape::ALL);
     prop_oneof![
-        role.clone()
+        1 => role.clone()
             .prop_map(|target| Action::Kill(Kill { target })),
-        role.clone()
+        1 => role.clone()
             .prop_map(|target| Action::Pause(Pause { target })),
-        role.clone().prop_map(|target| {
+        1 => role.clone().prop_map(|target| {
             Action::PowerLoss(PowerLoss {
                 target,
                 ..PowerLoss::default()
             })
         }),
-        role.prop_map(|target| {
+        1 => role.clone().prop_map(|target| {
             Action::CrashPoint(CrashPoint {
                 target,
                 ..CrashPoint::default()
             })
         }),
-        shape.prop_map(|shape| Action::Partition(Partition {
+        3 => role.prop_flat_map(processes::any_action),
+        1 => shape.prop_map(|shape| Action::Partition(Partition {
             shape,
             ..Partition::default()
         })),
-        proptest::sample::select(packet_faults().to_vec()),
+        1 => proptest::sample::select(packet_faults().to_vec()),
     ]
 }
 
@@ -494,6 +504,8 @@ fn any_move(nodes: usize) -> impl Strategy<Value = Move> {
         1 => any_action().prop_map(Move::BeginOnly),
         4 => (0..40_usize).prop_map(Move::Heal),
         1 => (0..40_usize).prop_map(Move::HealTwice),
+        2 => (0..40_usize).prop_map(Move::Beat),
+        1 => (0..nodes).prop_map(Move::UseUp),
         1 => (0..6_usize).prop_map(Move::Break),
         2 => Just(Move::Mend),
     ]
@@ -551,6 +563,12 @@ proptest! {
                     injector.heal(id as u64, &cluster);
                     injector.heal(id as u64, &cluster);
                 }
+                Move::Beat(id) => drop(injector.beat(id as u64, &cluster)),
+                Move::UseUp(node) => {
+                    for resource in RESOURCES {
+                        cluster.use_up(&names[node], resource);
+                    }
+                }
                 Move::Break(calls) => cluster.fail_after(Some(calls)),
                 Move::Mend => cluster.fail_after(None),
             }
@@ -576,17 +594,28 @@ proptest! {
             match step {
                 Move::Strike(action, ..) => drop(strike(&mut injector, id, action, &cluster)),
                 Move::Heal(id) | Move::HealTwice(id) => drop(injector.heal(id as u64, &cluster)),
+                Move::Beat(id) => drop(injector.beat(id as u64, &cluster)),
                 _ => {}
             }
             prop_assert_eq!(cluster.cuts(), links_of_open(&injector));
             for node in cluster.nodes() {
-                let named = |wanted: crate::Kind| injector
+                let named = |wanted: &[Kind]| injector
                     .active()
-                    .any(|(_, kind, targets)| kind == wanted && targets.contains(&node));
+                    .any(|(_, kind, targets)| wanted.contains(&kind) && targets.contains(&node));
                 let state = cluster.state_of(&node);
-                let down = named(crate::Kind::Kill) || named(crate::Kind::PowerLoss);
-                prop_assert_eq!(state == NodeState::Dead, down);
-                prop_assert!(state != NodeState::Stopped || named(crate::Kind::Pause));
+                let is_down = named(&[Kind::Kill, Kind::Restart, Kind::PowerLoss]);
+                prop_assert!(state == NodeState::Dead || !is_down);
+                let may_be_down = is_down || named(&[Kind::CrashLoop, Kind::KillAtStart]);
+                prop_assert!(state != NodeState::Dead || may_be_down);
+                prop_assert!(state != NodeState::Stopped || named(&[Kind::Pause]));
+                let is_slow = cluster.limit_of(&node, Resource::CpuPercent).is_some();
+                prop_assert_eq!(is_slow, named(&[Kind::CpuQuota, Kind::SlowStart]));
+                for (resource, kind) in [
+                    (Resource::SpareFiles, Kind::FdLimit),
+                    (Resource::SpareMemoryKib, Kind::MemoryLimit),
+                ] {
+                    prop_assert!(cluster.limit_of(&node, resource).is_none() || named(&[kind]));
+                }
             }
         }
     }

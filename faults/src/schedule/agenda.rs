@@ -22,6 +22,8 @@ struct Open<'a> {
     beats: u64,
     /// When its next beat is due.
     beat_ms: Option<u64>,
+    /// Whether that has been decided: not before what was done last is over.
+    is_timed: bool,
 }
 
 impl Open<'_> {
@@ -71,6 +73,7 @@ impl<'a> Agenda<'a> {
     /// What ends comes before what begins at the same time.
     pub fn next(&mut self, now_ms: u64, observed: &Observed) -> Next<'a> {
         self.look(now_ms, observed);
+        self.time_beats(now_ms);
         let open_at = soonest(self.open.iter().map(Open::next_ms));
         let due_at = soonest(self.due.iter().map(|(at_ms, _)| *at_ms));
         match (open_at, due_at) {
@@ -85,12 +88,12 @@ impl<'a> Agenda<'a> {
                     return Next::At(at_ms);
                 }
                 let (_, planned) = self.due.remove(place);
-                let beat_ms = planned.action.fault().next_beat_ms(0);
                 self.open.push(Open {
                     planned,
                     ends_ms: at_ms.saturating_add(planned.for_ms),
                     beats: 0,
-                    beat_ms: beat_ms.map(|wait_ms| now_ms.saturating_add(wait_ms)),
+                    beat_ms: None,
+                    is_timed: false,
                 });
                 Next::Inject(planned)
             }
@@ -105,10 +108,18 @@ impl<'a> Agenda<'a> {
             return Next::Heal(self.open.remove(place).planned);
         }
         open.beats += 1;
-        // Counted from now: a beat that came late does not make the next ones pile up.
-        let wait_ms = open.planned.action.fault().next_beat_ms(open.beats);
-        open.beat_ms = wait_ms.map(|wait_ms| now_ms.saturating_add(wait_ms.max(1)));
+        (open.beat_ms, open.is_timed) = (None, false);
         Next::Beat(open.planned)
+    }
+
+    /// Decides when the next beats are due. Counted from now, when what was done last is over: a
+    /// beat that came late or took long does not make the next ones pile up.
+    fn time_beats(&mut self, now_ms: u64) {
+        for open in self.open.iter_mut().filter(|open| !open.is_timed) {
+            let wait_ms = open.planned.action.fault().next_beat_ms(open.beats);
+            open.beat_ms = wait_ms.map(|wait_ms| now_ms.saturating_add(wait_ms.max(1)));
+            open.is_timed = true;
+        }
     }
 
     /// Whether something is still waited for, so that it is worth looking again before the next
@@ -149,7 +160,7 @@ fn soonest(times: impl Iterator<Item = u64>) -> Option<(u64, usize)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Action, Kill};
+    use crate::{Action, CrashLoop, Kill};
 
     fn planned(id: u64, at_ms: u64, after: &[&str], delay_ms: u64, for_ms: u64) -> Planned {
         Planned {
@@ -226,6 +237,33 @@ mod tests {
         let after_heal = &["fault 1 healed", "leader elected"][..];
         let faults = vec![planned(1, 20, &[], 0, 30), planned(2, 0, after_heal, 0, 5)];
         assert_eq!(walk(faults, &[10, 70], 200), "20i1 50h1 70i2 75h2");
+    }
+
+    /// Bug found: a kill that took long left no time between a start and the kill after it.
+    #[test]
+    fn beats_are_counted_from_when_the_one_before_was_done() {
+        let action = Action::CrashLoop(CrashLoop {
+            up_ms: 20,
+            down_ms: 10,
+            ..CrashLoop::default()
+        });
+        let faults = vec![Planned {
+            action,
+            ..planned(1, 100, &[], 0, 75)
+        }];
+        assert_eq!(
+            walk(faults.clone(), &[], 1_000),
+            "100i1 110b1 130b1 140b1 160b1 170b1 175h1"
+        );
+        let schedule = Schedule { faults };
+        let mut agenda = Agenda::new(&schedule, Kind::ALL);
+        let none = Observed::default();
+        assert!(matches!(agenda.next(100, &none), Next::Inject(_)));
+        // Injecting took 30 ms.
+        assert_eq!(agenda.next(130, &none), Next::At(140));
+        assert!(matches!(agenda.next(140, &none), Next::Beat(_)));
+        assert_eq!(agenda.next(150, &none), Next::At(170));
+        assert!(matches!(agenda.next(190, &none), Next::Heal(_)));
     }
 
     #[test]
