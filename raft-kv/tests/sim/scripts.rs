@@ -111,6 +111,18 @@ fn learners_do_not_confirm_a_lease() {
     });
 }
 
+/// A node that does not hear the leader asks for votes of those who have just heard from it.
+#[test]
+fn who_hears_from_a_leader_elects_no_other() {
+    check(Bug::VoteWhileLed, |bugs| {
+        let mut lab = Lab::new(5, &members(5, 0), Reads::Lease, bugs);
+        lab.elect(0, &[1, 2, 3, 4]);
+        lab.reach(0, &[1, 2, 3, 4], 4);
+        lab.reach(0, &[2, 3, 4], 14);
+        is_stale(&mut lab, &[], 1, &[2, 3])
+    });
+}
+
 /// A leader is stopped while another is elected, and goes on.
 #[test]
 fn a_lease_does_not_outlast_a_pause() {
