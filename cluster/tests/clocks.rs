@@ -522,7 +522,8 @@ pub fn check_children() {
     }
 }
 
-/// A process in vfork(2) cannot be stopped, and its child runs in its memory: they are changed as one.
+/// A process in vfork(2) cannot be stopped, and its child runs in its memory: they are changed as
+/// one.
 pub fn check_shared_memory() {
     let Some(program) = compile("clock", include_str!("clocks/clock.c"), &[]) else {
         return;
