@@ -117,6 +117,8 @@ kinds! {
     SlowFsync = "slow-fsync",
     /// Fsyncs that succeed and make nothing durable.
     LyingFsync = "lying-fsync",
+    /// Nodes that leave the cluster, or lose their vote, and are given it back.
+    MemberChange = "member-change",
 }
 
 impl Kind {
