@@ -13,7 +13,7 @@
 //! the answer for the clock's class:
 //!
 //! ```text
-//! shown = fake_base + (now − real_base) · rate / 2³²        (+ amplitude in every other half of a strobe)
+//! shown = fake_base + (now − real_base) · rate / 2³²   (+ amplitude in a strobe's even halves)
 //! shown = max(shown, floor)
 //! ```
 //!

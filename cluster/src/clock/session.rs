@@ -306,8 +306,8 @@ impl Session {
         }
     }
 
-    /// Waits until a thread that was asked to stop has done so, or hangs in the kernel; `None` when it
-    /// has ended. Signals that arrive are delivered.
+    /// Waits until a thread that was asked to stop has done so, or hangs in the kernel; `None` when
+    /// it has ended. Signals that arrive are delivered.
     fn await_hold(&self, thread: Thread) -> Result<Option<Hold>, ClockError> {
         let (mut asked, began) = (0, Instant::now());
         loop {

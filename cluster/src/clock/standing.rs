@@ -11,7 +11,8 @@ const PARTS_PER_MILLION: i64 = 1_000_000;
 /// A rate of 1, as the payload has it: 32 bits behind the point.
 const RATE_ONE: i64 = 1 << 32;
 
-/// How one class of clocks runs, as the payload reads it. Times are in nanoseconds, as the kernel counts them.
+/// How one class of clocks runs, as the payload reads it. Times are in nanoseconds, as the kernel
+/// counts them.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Course {
@@ -171,4 +172,109 @@ fn saturate(number: u64) -> i64 {
 
 fn clamp(number: i128) -> i64 {
     number.clamp(i64::MIN.into(), i64::MAX.into()) as i64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START_NS: i64 = 1_000 * NS_PER_S;
+
+    /// What the payload shows, in its own words.
+    fn shown_ns(course: &Course, now_ns: i64) -> i64 {
+        let elapsed = i128::from(now_ns - course.real_base_ns) * i128::from(course.rate);
+        let mut shown_ns = course.fake_base_ns + (elapsed >> 32) as i64;
+        if course.strobe_half_ns != 0
+            && (now_ns - course.strobe_base_ns) / course.strobe_half_ns % 2 == 0
+        {
+            shown_ns += course.strobe_amplitude_ns;
+        }
+        shown_ns.max(course.floor_ns)
+    }
+
+    /// How far the clock is ahead, in milliseconds, so long after it was last changed, which was a
+    /// second after these distortions came into force.
+    fn ahead_ms(distortions: &[Distortion], after_ms: i64) -> i64 {
+        let entries = (0..).zip(distortions).map(|(id, distortion)| Entry {
+            id,
+            distortion: *distortion,
+            since_ns: Some(START_NS),
+        });
+        let mut standing = Standing::default();
+        standing.clocks[Clock::Realtime as usize] = entries.collect();
+        let changed_ns = START_NS + NS_PER_S;
+        let course = standing.course(Clock::Realtime, changed_ns, i64::MIN);
+        let now_ns = changed_ns + after_ms * NS_PER_MS;
+        (shown_ns(&course, now_ns) - now_ns + NS_PER_MS / 2).div_euclid(NS_PER_MS)
+    }
+
+    #[test]
+    fn distortions_add_up_and_a_freeze_stops_them() {
+        use Distortion::{Drift, Freeze, Offset, Strobe};
+        let strobe = Strobe {
+            offset_ms: 40,
+            period_us: 200_000,
+        };
+        let rows = [
+            (vec![], 500, 0),
+            (vec![Offset { ms: 70 }], 500, 70),
+            (vec![Offset { ms: 70 }, Offset { ms: -90 }], 500, -20),
+            (vec![Drift { ppm: 100_000 }], 500, 150),
+            (
+                vec![Drift { ppm: 100_000 }, Drift { ppm: -50_000 }],
+                1_000,
+                100,
+            ),
+            (vec![Drift { ppm: 100_000 }, Offset { ms: 7 }], 0, 107),
+            (vec![Drift { ppm: -1_000_000 }], 500, -1_500),
+            (
+                vec![Drift { ppm: -1_000_000 }, Drift { ppm: -1_000_000 }],
+                500,
+                -2_500,
+            ),
+            (vec![Freeze], 500, -1_500),
+            (
+                vec![Freeze, Offset { ms: 9 }, Drift { ppm: 100_000 }],
+                500,
+                -1_491,
+            ),
+            (vec![strobe], 50, 40),
+            (vec![strobe], 150, 0),
+            (vec![strobe, Offset { ms: 1 }], 250, 41),
+            (vec![strobe, Freeze], 150, -1_110),
+        ];
+        for (distortions, after_ms, expected_ms) in rows {
+            assert_eq!(
+                ahead_ms(&distortions, after_ms),
+                expected_ms,
+                "{distortions:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_distortion_goes_on_from_when_it_came_into_force() {
+        let mut standing = Standing::default();
+        assert!(standing.is_true() && standing.generation == 0);
+        standing.set(Clock::Monotonic, &[(1, Distortion::Freeze)]);
+        assert!(!standing.is_true() && standing.is_true_of(Clock::Realtime));
+        standing.begin();
+        let since = |standing: &Standing| standing.clocks[Clock::Monotonic as usize][0].since_ns;
+        let first = since(&standing);
+        assert!(first.is_some());
+        let both = [(1, Distortion::Freeze), (2, Distortion::Drift { ppm: -1 })];
+        standing.set(Clock::Monotonic, &both);
+        standing.begin();
+        assert_eq!(since(&standing), first);
+        standing.set(Clock::Monotonic, &[]);
+        assert!(standing.is_true() && standing.generation == 3);
+    }
+
+    #[test]
+    fn nothing_is_shown_below_the_floor() {
+        let standing = Standing::default();
+        let course = standing.course(Clock::Monotonic, START_NS, START_NS + 5);
+        assert_eq!(shown_ns(&course, START_NS), START_NS + 5);
+        assert_eq!(shown_ns(&course, START_NS + 9), START_NS + 9);
+    }
 }

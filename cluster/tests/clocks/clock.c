@@ -41,7 +41,7 @@ int main(int argc, char **argv) {
         name = "child";
     if (!strcmp(how, "fork") || !strcmp(how, "exec")) {
         report("parent");
-        /* Every 20 ms one more, that lives for 200 ms. */
+        /* Every 100 ms one more, that lives for 200 ms. */
         for (;;) {
             if (fork() == 0) {
                 if (!strcmp(how, "exec"))
@@ -49,7 +49,7 @@ int main(int argc, char **argv) {
                 how = "brief";
                 break;
             }
-            usleep(20000);
+            usleep(100000);
         }
     }
     while (!strcmp(how, "vfork")) {
