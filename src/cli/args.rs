@@ -109,7 +109,7 @@ pub struct PlanArgs {
     /// one is to come more often (kill,partition:3), or none [default: the profile's]
     #[arg(long, value_name = "KINDS")]
     pub faults: Option<String>,
-    /// Faults written by hand, in a TOML file of [[schedule]] tables (docs/faults.md), instead of
+    /// Faults written by hand, in a TOML file of `schedule` tables (docs/faults.md), instead of
     /// drawn ones
     #[arg(long, value_name = "FILE")]
     pub schedule: Option<PathBuf>,
