@@ -8,6 +8,9 @@ use crate::models::owner::{Owner, answered};
 use crate::models::{InitialError, starts_free};
 use crate::{Model, ModelError};
 
+/// More states than this are not named: it would take longer than to look at what left them.
+const STATES_MAX: usize = 1_024;
+
 /// The model `reentrant-mutex`: each key is a lock that its holder may take again, and that is free
 /// when it was given back as often.
 #[derive(Debug, Clone)]
@@ -129,6 +132,38 @@ impl Model for ReentrantMutex {
                 ReentrantMutexOp::AcquireRefused(_) | ReentrantMutexOp::ReleaseRefused(_) => true,
             })
             .collect()
+    }
+
+    /// Free, or held by whoever took it or gave it back last: so often that the rest can give it
+    /// back, or once more, which stands for all that is never given back.
+    fn states_after(
+        &self,
+        updates: &[&ReentrantMutexOp],
+        rest: &[&ReentrantMutexOp],
+    ) -> Option<Vec<Option<Hold>>> {
+        let holder = |op: &&ReentrantMutexOp| match op {
+            ReentrantMutexOp::Acquire(owner) | ReentrantMutexOp::Release(owner) => {
+                Some(owner.clone())
+            }
+            ReentrantMutexOp::AcquireRefused(_) | ReentrantMutexOp::ReleaseRefused(_) => None,
+        };
+        let owners: FxHashSet<Owner> = updates.iter().filter_map(holder).collect();
+        if owners.is_empty() {
+            return Some(Vec::new());
+        }
+        let mut states = vec![None];
+        for owner in owners {
+            let gives_back = |op: &&&ReentrantMutexOp| matches!(op, ReentrantMutexOp::Release(by) if *by == owner);
+            let releases = rest.iter().filter(gives_back).count();
+            if states.len() + releases >= STATES_MAX {
+                return None;
+            }
+            states.extend((1..=releases as u64 + 1).map(|depth| {
+                let owner = owner.clone();
+                Some(Hold { owner, depth })
+            }));
+        }
+        Some(states)
     }
 
     fn describe(&self, op: &ReentrantMutexOp) -> String {

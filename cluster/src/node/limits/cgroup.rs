@@ -313,7 +313,8 @@ fn parents_in(controller: Controller, mounts: &str, groups: &str) -> Vec<(Versio
         // A mount may show a part only.
         let below = own.strip_prefix(mount.root.trim_end_matches('/'));
         let below = below.unwrap_or_default().trim_start_matches('/');
-        let own = Path::new(mount.point).join(below);
+        // By its components, for to join nothing would leave a slash at the end.
+        let own: PathBuf = Path::new(mount.point).join(below).components().collect();
         let up = own
             .ancestors()
             .take_while(|folder| folder.starts_with(mount.point));
