@@ -174,13 +174,17 @@ fn check_nothing_is_left(victim: Stage) {
 fn amid_clocks() {
     for moment in 0..20 {
         let mut child = start_helper("parent-of-clocks");
-        let tree = tree_of(child.id() as i32);
+        let (janitors, tree): (Vec<Seen>, Vec<Seen>) =
+            tree_of(child.id() as i32).into_iter().partition(is_janitor);
         assert_eq!(tree.len(), 4 + 2 * 2, "{tree:?}");
         std::thread::sleep(Duration::from_micros(400 * moment));
         let victim = &tree[Stage::Controller as usize];
         kill(Pid::from_raw(victim.pid), Signal::SIGKILL).unwrap();
         assert!(!child.wait().unwrap().success());
         eventually("every process is gone", || !tree.iter().any(Seen::is_there));
+        eventually("the janitor is gone", || {
+            !janitors.iter().any(Seen::is_there)
+        });
     }
 }
 
