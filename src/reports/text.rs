@@ -1,6 +1,7 @@
 //! The verdict for people, on a terminal of 100 columns.
 
 use std::fmt::Write;
+use std::ops::Range;
 
 use checkers::{Check, Counterexample, Report, Verdict};
 use histories::{History, Operation, Outcome, Point, RunInfo};
@@ -11,6 +12,8 @@ use crate::judge::Judged;
 
 /// Columns for the picture of an operation's place in time.
 const LANE_COLUMNS: usize = 22;
+/// Rows of a counterexample, at most: those nearest to the operation that cannot be placed.
+const ROWS_MAX: usize = 40;
 /// Columns for an operation in words.
 const OPERATION_COLUMNS: usize = 32;
 
@@ -171,7 +174,11 @@ fn explain(counterexample: &Counterexample, history: &History) -> String {
     let mut rows =
         vec![["", from, to, "client", "node", "operation", "order", ""].map(str::to_owned)];
     let lanes = checkers::lanes(counterexample, LANE_COLUMNS);
+    let shown = shown_rows(operations.len(), counterexample.culprit);
     for (place, (core, lane)) in counterexample.core.iter().zip(lanes).enumerate() {
+        if !shown.contains(&place) {
+            continue;
+        }
         let culprit = place == counterexample.culprit;
         let remark = match (culprit, core.operation.outcome) {
             (true, _) => "impossible",
@@ -187,6 +194,10 @@ fn explain(counterexample: &Counterexample, history: &History) -> String {
         ));
     }
     text.push_str(&table(&rows));
+    if shown.len() < operations.len() {
+        let left_out = operations.len() - shown.len();
+        let _ = writeln!(text, "  … and {left_out} more, all of them with --json");
+    }
     if !counterexample.explanation.is_empty() {
         text.push_str("\nWhy:\n");
         for line in &counterexample.explanation {
@@ -199,6 +210,13 @@ fn explain(counterexample: &Counterexample, history: &History) -> String {
     }
     text.push_str(&around(&operations, counterexample.culprit, history));
     text
+}
+
+/// The places of the operations that are shown of so many: all, or those nearest to the culprit.
+fn shown_rows(count: usize, culprit: usize) -> Range<usize> {
+    let from = culprit.saturating_sub(ROWS_MAX / 2);
+    let from = from.min(count.saturating_sub(ROWS_MAX));
+    from..count.min(from + ROWS_MAX)
 }
 
 /// What is known of weaker guarantees, one sentence a line.
@@ -326,4 +344,25 @@ fn around(operations: &[&Operation], culprit: usize, history: &History) -> Strin
         );
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_large_counterexample_the_rows_around_the_culprit_are_shown() {
+        for (count, culprit, expected) in [
+            (1, 0, 0..1),
+            (40, 39, 0..40),
+            (41, 0, 0..40),
+            (41, 40, 1..41),
+            (600, 599, 560..600),
+            (600, 300, 280..320),
+        ] {
+            let shown = shown_rows(count, culprit);
+            assert_eq!(shown, expected);
+            assert!(shown.contains(&culprit));
+        }
+    }
 }
