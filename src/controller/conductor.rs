@@ -11,7 +11,8 @@ use cluster::network::Network;
 use cluster::{Cluster, Mode};
 use faults::{Injector, Kind, Ledger, Observed, Target};
 use histories::{Fault, FaultPhase, Recorder, Value};
-use workloads::clients::raft_kv::{Node, RaftKv, RaftKvOptions};
+use workloads::clients::Node;
+use workloads::clients::raft_kv::{RaftKv, RaftKvOptions};
 use workloads::{Client, KeyRing, Workload};
 
 use super::driver::{Drive, Tally, drive};

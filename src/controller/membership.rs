@@ -9,7 +9,8 @@ use cluster::Entrance;
 use faults::{Membership, Part, TargetError};
 use histories::Value;
 use serde_json::json;
-use workloads::clients::raft_kv::{ChangeAnswer, Members, Node, change_members, members};
+use workloads::clients::Node;
+use workloads::clients::raft_kv::{ChangeAnswer, Members, change_members, members};
 
 /// Between two attempts while there is no leader, or it cannot make the change yet.
 const RETRY_PAUSE: Duration = Duration::from_millis(20);

@@ -10,7 +10,7 @@ use cluster::systems::System;
 use cluster::{Addresses, CaptureSpec, Cluster, ClusterSpec, Mode, NetworkSpec};
 use faults::Kind;
 use histories::{Header, Recorder, RunInfo};
-use workloads::clients::raft_kv::Node;
+use workloads::clients::Node;
 
 use super::exits::Exits;
 use super::notice::UnavailableFault;

@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use workloads::clients::raft_kv::{Node, Status, status};
+use workloads::clients::Node;
+use workloads::clients::raft_kv::{Status, status};
 
 use super::signal::{Phase, Signal};
 

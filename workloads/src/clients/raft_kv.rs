@@ -23,7 +23,6 @@ mod status;
 #[cfg(test)]
 mod tests;
 
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +30,7 @@ use std::time::Duration;
 use seeds::{Purpose, Stream};
 use tokio::time::{Instant, sleep_until};
 
+use crate::clients::Node;
 use crate::{Client, Completion, Invocation, Outcome};
 use answer::{Class, Request, Verdict};
 use connection::{Line, Session};
@@ -70,15 +70,6 @@ impl Default for RaftKvOptions {
             fail_pause_ms: 20,
         }
     }
-}
-
-/// A node and where it listens.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Node {
-    /// Its name.
-    pub name: Arc<str>,
-    /// Where clients reach it.
-    pub address: SocketAddr,
 }
 
 /// A client of raft-kv.

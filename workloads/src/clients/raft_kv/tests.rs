@@ -3,6 +3,7 @@
 mod scripted;
 
 use histories::Value;
+use std::net::SocketAddr;
 use tokio::net::TcpListener;
 
 use super::status::status_within;
