@@ -63,6 +63,8 @@ pub struct Cluster {
     clock_keeper: Keeper,
     /// Whether clocks can be changed here, once it was tried.
     clocks_tried: OnceLock<Result<(), Unavailable>>,
+    /// Whether nodes can have clocks of elapsed time of their own here, once it was tried.
+    boots_tried: OnceLock<Result<(), Unavailable>>,
     membership: Option<Box<dyn Membership + Send + Sync>>,
     /// Removes our cgroups when we cannot; in a sandbox whoever made that has one.
     _janitor: Option<Janitor>,
@@ -117,6 +119,7 @@ impl Cluster {
             network,
             clock_keeper: Keeper::default(),
             clocks_tried: OnceLock::new(),
+            boots_tried: OnceLock::new(),
             disks,
             membership: None,
             _janitor: janitor,
@@ -322,6 +325,22 @@ impl Target for Cluster {
         tried.clone().map(|()| self as &dyn faults::Clocks)
     }
 
+    fn boots(&self) -> Result<&dyn faults::Boots, Unavailable> {
+        if self.addresses.mode() == Mode::Plain {
+            return Err(Unavailable {
+                cause:
+                    "in plain mode nodes have no namespaces, and so no clocks of elapsed time of \
+                        their own"
+                        .into(),
+                remedy: "run without --plain on a machine that allows namespaces; `whitewater \
+                         doctor` says what this one lacks"
+                    .into(),
+            });
+        }
+        let tried = self.boots_tried.get_or_init(doctor::try_boots);
+        tried.clone().map(|()| self as &dyn faults::Boots)
+    }
+
     fn limits(&self) -> Result<&dyn faults::Limits, Unavailable> {
         Ok(self)
     }
@@ -335,6 +354,22 @@ impl faults::Clocks for Cluster {
         distortions: &[(u64, Distortion)],
     ) -> Result<Value, TargetError> {
         Ok(self.distort(node, clock, distortions)?)
+    }
+}
+
+impl faults::Boots for Cluster {
+    fn start_booted(&self, node: &str, uptime_ms: u64) -> Result<Value, TargetError> {
+        let begin = Instant::now();
+        let (init, shown) = self
+            .node(node)?
+            .start_booted(Duration::from_millis(uptime_ms))?;
+        let ms = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+        let mut evidence = vec![("init".into(), i64::from(init.as_raw()).into())];
+        if let Some(shown) = shown {
+            evidence.push(("uptime_ms".into(), ms(shown).into()));
+            evidence.push(("passed_ms".into(), ms(begin.elapsed()).into()));
+        }
+        Ok(Value::Map(evidence))
     }
 }
 

@@ -9,12 +9,14 @@ use std::time::Duration;
 
 use cluster::network::CONTROL;
 use cluster::{Cluster, Mode, NodeCommand, Readiness, Sandbox};
-use faults::{CLIENTS, Link, Target};
+use faults::{CLIENTS, Clock, Distortion, Link, Target};
+use histories::Value;
 
 use nix::unistd::{gethostname, getpid, getppid};
 
 use crate::limits;
 use crate::packets::*;
+use crate::programs::read_uptimes_ms;
 use crate::support::{
     LIMIT, OWN, PORT, Seen, Started, Test, args, eventually, gone, interfaces, length, states,
     succeed,
@@ -45,6 +47,7 @@ tests![
     an_unexpected_exit_is_reported,
     a_node_that_never_serves_is_named,
     many_nodes_fit,
+    a_node_sees_the_uptime_of_its_own_machine,
     programs_of_every_kind_see_another_time,
     each_distortion_is_what_it_says,
     clocks_are_read_while_they_change,
@@ -421,6 +424,59 @@ pub fn check_datagram(from: &UdpSocket, to: &UdpSocket, arrives: bool) {
     to.set_read_timeout(Some(limit)).unwrap();
     let received = to.recv(&mut [0; 16]);
     assert_eq!(received.is_ok(), arrives, "to {address}: {received:?}");
+}
+
+/// What the program itself reads from its clocks and from /proc/uptime, start after start.
+fn a_node_sees_the_uptime_of_its_own_machine() {
+    let started = Started::new(Mode::Sandbox, &["n1"], &["uptime"], &Readiness::Started);
+    let cluster = started.cluster();
+    let boots = cluster.boots().unwrap();
+    let number = |evidence: &Value, name: &str| evidence.get(name).and_then(Value::as_int);
+    let ours_ms = read_uptimes_ms()[0];
+    let seen = |start: usize| -> Vec<u64> {
+        let lines = || started.output("n1");
+        eventually("the node has said its uptime", || {
+            lines().matches('\n').count() >= start
+        });
+        let line = lines().lines().nth(start - 1).unwrap().to_owned();
+        line.split(' ').map(|ms| ms.parse().unwrap()).collect()
+    };
+    let first = seen(1);
+    assert!(first.iter().all(|ms| near(*ms, ours_ms)), "{first:?}");
+    // A node that runs is left alone.
+    let left_alone = boots.start_booted("n1", 7_000).unwrap();
+    let shown_ms = number(&left_alone, "uptime_ms").unwrap().cast_unsigned();
+    assert!(near(shown_ms, ours_ms), "{left_alone}");
+
+    // Ten years, and then a machine that has just started.
+    for (start, uptime_ms) in [(2, 315_360_000_000), (3, 5_000)] {
+        cluster.kill("n1").unwrap();
+        let evidence = boots.start_booted("n1", uptime_ms).unwrap();
+        let shown_ms = number(&evidence, "uptime_ms").unwrap().cast_unsigned();
+        assert!(near(shown_ms, uptime_ms), "{evidence}");
+        let seen_ms = seen(start);
+        assert!(seen_ms.iter().all(|ms| near(*ms, uptime_ms)), "{seen_ms:?}");
+    }
+    // Its machine goes on while its program is started again.
+    cluster.kill("n1").unwrap();
+    cluster.start("n1").unwrap();
+    let again_ms = seen(4);
+    assert!(again_ms.iter().all(|ms| near(*ms, 5_000)), "{again_ms:?}");
+    // And other clocks are bent from there on.
+    let frozen = [(1, Distortion::Freeze)];
+    let clocks = cluster.clocks().unwrap();
+    clocks
+        .set_distortions("n1", Clock::Monotonic, &frozen)
+        .unwrap();
+    let healed = clocks.set_distortions("n1", Clock::Monotonic, &[]).unwrap();
+    let off_us = healed.get("processes").unwrap().as_list().unwrap()[0].get("after_us");
+    let off_us = off_us.and_then(Value::as_int).unwrap();
+    assert!(near(off_us.unsigned_abs() / 1_000, 0), "{healed}");
+}
+
+/// Within what a busy machine may take.
+fn near(shown_ms: u64, asked_ms: u64) -> bool {
+    shown_ms.abs_diff(asked_ms) < 60_000
 }
 
 fn a_node_that_is_asked_ends_in_good_order() {

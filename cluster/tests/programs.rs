@@ -24,6 +24,7 @@ pub fn run(name: &str, args: &[&str]) -> ExitCode {
         ("fail", [code]) => fail(code),
         ("crash", []) => process::abort(),
         ("park", []) => park(),
+        ("uptime", []) => uptime(),
         ("spin", []) => spin(),
         ("open", []) => open(),
         ("allocate", []) => allocate(),
@@ -96,6 +97,27 @@ fn count() -> ExitCode {
         thread::sleep(Duration::from_millis(1));
     }
     ExitCode::SUCCESS
+}
+
+/// Says for how long its machine has been up, in milliseconds, by every clock there is for that.
+fn uptime() -> ExitCode {
+    println!("{}", read_uptimes_ms().map(|ms| ms.to_string()).join(" "));
+    park()
+}
+
+/// `CLOCK_MONOTONIC`, `CLOCK_BOOTTIME`, and what /proc/uptime says.
+pub fn read_uptimes_ms() -> [u64; 3] {
+    let read = |clock| {
+        let time = nix::time::clock_gettime(clock).unwrap();
+        std::time::Duration::from(time).as_millis() as u64
+    };
+    let text = fs::read_to_string("/proc/uptime").unwrap();
+    let seconds: f64 = text.split(' ').next().unwrap().parse().unwrap();
+    [
+        read(nix::time::ClockId::CLOCK_MONOTONIC),
+        read(nix::time::ClockId::CLOCK_BOOTTIME),
+        (seconds * 1_000.0) as u64,
+    ]
 }
 
 /// Says what it sees of its surroundings.

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use histories::Value;
 
 use crate::{
-    Clock, Clocks, DiskRule, Disks, Distortion, LimitShown, Limits, Link, Membership, Name,
+    Boots, Clock, Clocks, DiskRule, Disks, Distortion, LimitShown, Limits, Link, Membership, Name,
     Network, NetworkAbility, Part, Resource, Rule, RuleCounts, Spot, Target, TargetError,
     Unavailable,
 };
@@ -322,8 +322,28 @@ impl Target for Fake {
         Ok(self)
     }
 
+    fn boots(&self) -> Result<&dyn Boots, Unavailable> {
+        Ok(self)
+    }
+
     fn limits(&self) -> Result<&dyn Limits, Unavailable> {
         Ok(self)
+    }
+}
+
+impl Boots for Fake {
+    /// It takes 2 ms.
+    fn start_booted(&self, node: &str, uptime_ms: u64) -> Result<Value, TargetError> {
+        let was_dead = self.state_of(node) == NodeState::Dead;
+        let pid = self.start(node)?;
+        self.log.push(format!("{node} is up for {uptime_ms} ms"));
+        let mut evidence = vec![("init".into(), pid)];
+        if was_dead {
+            let shown_ms = uptime_ms.cast_signed() + 1;
+            evidence.push(("uptime_ms".into(), shown_ms.into()));
+            evidence.push(("passed_ms".into(), 2.into()));
+        }
+        Ok(Value::Map(evidence))
     }
 }
 

@@ -10,7 +10,7 @@ use crate::standing::Standing;
 use crate::{
     BitFlip, ClockDrift, ClockFreeze, ClockJump, ClockStrobe, Corrupt, CpuQuota, CrashLoop,
     CrashPoint, Delay, DiskFull, Duplicate, FdLimit, IoError, Kill, KillAtStart, Link, Loss,
-    LyingFsync, MemberChange, MemoryLimit, Name, Partition, Pause, PowerLoss, RateLimit,
+    LyingFsync, MemberChange, MemoryLimit, Name, Partition, Pause, PowerLoss, RateLimit, Reboot,
     RefuseConnections, Reorder, ResetConnections, Restart, Role, SlowFsync, SlowStart, Target,
     TargetError, TornWrite, Unavailable,
 };
@@ -108,6 +108,8 @@ kinds! {
     CrashLoop = "crash-loop",
     /// A node killed, and killed again while it starts.
     KillAtStart = "kill-at-start",
+    /// A node killed, and started as on a machine that was just switched on.
+    Reboot = "reboot",
     /// Less of a processor for a node.
     CpuQuota = "cpu-quota",
     /// A node killed and started with less of a processor.

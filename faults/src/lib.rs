@@ -48,6 +48,7 @@ mod pause;
 mod power_loss;
 mod profile;
 mod rate_limit;
+mod reboot;
 mod refuse_connections;
 mod reorder;
 mod reset_connections;
@@ -99,6 +100,7 @@ pub use pause::Pause;
 pub use power_loss::PowerLoss;
 pub use profile::Profile;
 pub use rate_limit::RateLimit;
+pub use reboot::Reboot;
 pub use refuse_connections::RefuseConnections;
 pub use reorder::Reorder;
 pub use reset_connections::ResetConnections;
@@ -111,7 +113,7 @@ pub use shape::{Direction, Shape};
 pub use slow_fsync::SlowFsync;
 pub use slow_start::SlowStart;
 pub use target::{
-    CLIENTS, Clock, Clocks, Distortion, LimitShown, Limits, Membership, Name, Part, Resource,
-    Target, TargetError, Unavailable,
+    Boots, CLIENTS, Clock, Clocks, Distortion, LimitShown, Limits, Membership, Name, Part,
+    Resource, Target, TargetError, Unavailable,
 };
 pub use torn_write::TornWrite;

@@ -30,8 +30,9 @@ impl Default for Profile {
 }
 
 /// What a hostile world has besides kills, pauses and partitions.
-const HOSTILE: [Kind; 16] = [
+const HOSTILE: [Kind; 17] = [
     Kind::Restart,
+    Kind::Reboot,
     Kind::CrashLoop,
     Kind::KillAtStart,
     Kind::CpuQuota,
@@ -73,6 +74,7 @@ impl Profile {
                 (Kind::ClockDrift, 1),
                 (Kind::ClockFreeze, 1),
                 (Kind::ClockStrobe, 1),
+                (Kind::Reboot, 1),
                 (Kind::Pause, 1),
                 (Kind::Partition, 2),
             ]),

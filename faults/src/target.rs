@@ -63,6 +63,9 @@ pub trait Target: Send + Sync {
     /// changed here.
     fn membership(&self) -> Result<&dyn Membership, Unavailable>;
 
+    /// The machines that the nodes seem to run on, or why they cannot be rebooted here.
+    fn boots(&self) -> Result<&dyn Boots, Unavailable>;
+
     /// What the processes of a node may use, or why that cannot be limited here.
     fn limits(&self) -> Result<&dyn Limits, Unavailable>;
 }
@@ -154,6 +157,18 @@ pub trait Clocks {
         clock: Clock,
         distortions: &[(u64, Distortion)],
     ) -> Result<Value, TargetError>;
+}
+
+/// The machines that the nodes seem to run on.
+pub trait Boots {
+    /// Starts a node that is not running, on the data it left behind, as on a machine that has been
+    /// up for so long: the clocks of elapsed time (`CLOCK_MONOTONIC`, `CLOCK_BOOTTIME`) of its
+    /// processes begin there, and go on from there through later starts. A node that runs is left
+    /// alone.
+    ///
+    /// Returns evidence: what the kernel shows its program of the uptime, and how much time has
+    /// passed since the start began: `{"init" 411, "uptime_ms" 5003, "passed_ms" 4}`.
+    fn start_booted(&self, node: &str, uptime_ms: u64) -> Result<Value, TargetError>;
 }
 
 /// What the processes of a node may use less of.

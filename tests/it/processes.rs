@@ -49,6 +49,11 @@ const KINDS: [Row; 7] = [
     }),
 ];
 
+/// It needs a namespace.
+const REBOOT: Row = ("reboot", "uptime_ms = 4294963296", |inject, heal| {
+    has_pids(inject) && (0..60_000).contains(&(number(heal, "uptime_ms") - 4_294_963_296))
+});
+
 fn number(evidence: &Value, name: &str) -> i64 {
     evidence.get(name).and_then(Value::as_int).unwrap_or(-1)
 }
@@ -70,9 +75,9 @@ fn was_held_up(heal: &Value) -> bool {
 }
 
 /// One fault of each kind, one after the other.
-fn schedule(folder: &Path) -> PathBuf {
+fn schedule(folder: &Path, rows: &[Row]) -> PathBuf {
     let mut entries = String::new();
-    for (place, (kind, parameters, _)) in KINDS.iter().enumerate() {
+    for (place, (kind, parameters, _)) in rows.iter().enumerate() {
         let at_ms = 800 + 1_600 * place;
         entries += &format!(
             "[[schedule]]\nat_ms = {at_ms}\nfor_ms = 800\nfault = \"{kind}\"\ntarget = \"leader\"\n{parameters}\n\n"
@@ -87,7 +92,7 @@ fn args<'a>(schedule: &'a Path, store: &'a Path) -> Vec<&'a str> {
     vec![
         "run",
         "--time",
-        "12s",
+        "14s",
         "--nodes",
         "3",
         "--clients",
@@ -103,13 +108,13 @@ fn args<'a>(schedule: &'a Path, store: &'a Path) -> Vec<&'a str> {
     ]
 }
 
-fn check_evidence(command: Command, store: &Path) {
+fn check_evidence(command: Command, store: &Path, rows: &[Row]) {
     Running::start(command).finish().expect(0).says(&["VALID"]);
     let run = only_run(store);
     let history = histories::read_file(&run.join("history.jsonl"), None).unwrap();
     let faults = history.faults();
-    assert_eq!(faults.len(), KINDS.len());
-    for (span, (kind, _, shows)) in faults.iter().zip(KINDS) {
+    assert_eq!(faults.len(), rows.len());
+    for (span, (kind, _, shows)) in faults.iter().zip(rows) {
         let FaultSpan {
             inject_evidence,
             heal_evidence,
@@ -117,7 +122,7 @@ fn check_evidence(command: Command, store: &Path) {
         } = span;
         assert_eq!(
             (&*span.kind, span.effective),
-            (kind, Some(true)),
+            (*kind, Some(true)),
             "{span:?}"
         );
         let node = &*span.targets[0];
@@ -137,17 +142,21 @@ fn check_evidence(command: Command, store: &Path) {
 #[test]
 fn every_kind_shows_its_effect_and_blames_no_correct_server() {
     let (_lock, store) = (cluster_lock(), store());
-    let schedule = schedule(store.path());
-    check_evidence(command(&args(&schedule, store.path())), store.path());
+    let rows: &[Row] = match has_namespaces() {
+        true => &[&KINDS[..], &[REBOOT]].concat(),
+        false => &KINDS,
+    };
+    let schedule = schedule(store.path(), rows);
+    check_evidence(command(&args(&schedule, store.path())), store.path(), rows);
 }
 
 #[test]
 fn every_kind_works_for_an_ordinary_user_and_without_a_sandbox() {
     let (_lock, user) = (cluster_lock(), User::new());
     let runs = user.folder().join("runs");
-    let schedule = schedule(user.folder());
+    let schedule = schedule(user.folder(), &KINDS);
     let args = [&args(&schedule, &runs)[..], &["--plain"]].concat();
-    check_evidence(user.command(&args), &runs);
+    check_evidence(user.command(&args), &runs, &KINDS);
 }
 
 /// The cgroups of a run made by this process, at any depth.
@@ -173,9 +182,10 @@ fn cgroups(maker: i32) -> Vec<PathBuf> {
 #[test]
 fn nothing_is_left_of_any_kind_when_the_controller_is_killed() {
     let sandboxed = has_namespaces();
-    for (kind, parameters, _) in KINDS {
+    for (kind, parameters, _) in KINDS.into_iter().chain([REBOOT]) {
         for mode in [&[][..], &["--plain"]] {
-            if !sandboxed && mode.is_empty() {
+            let is_plain = !mode.is_empty();
+            if !sandboxed && !is_plain || kind == REBOOT.0 && is_plain {
                 continue;
             }
             let (_lock, store) = (cluster_lock(), store());

@@ -12,6 +12,7 @@ use super::error::ClockError;
 use super::process::{change, is_current};
 use super::reading::{Mappings, Reading};
 use super::standing::Standing;
+use crate::node::uptime::Uptime;
 
 /// So many times we look for processes that were started while we changed others.
 const PASSES_MAX: u32 = 20;
@@ -49,6 +50,16 @@ impl NodeClocks {
     /// Whether there is nothing to keep.
     pub fn is_true(&self) -> bool {
         self.standing.is_true()
+    }
+
+    /// What the node's processes are shown of elapsed time, where that is true.
+    pub fn uptime(&self) -> Uptime {
+        self.standing.uptime()
+    }
+
+    /// It changes at the node's next start.
+    pub fn set_uptime(&mut self, uptime: Uptime) {
+        self.standing.set_uptime(uptime);
     }
 
     /// The node starts anew: no process of before is left.

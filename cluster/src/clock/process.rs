@@ -11,7 +11,7 @@ use super::payload::{self, MAPPING_BYTES, PAGE_BYTES, PATCH_BYTES, Page};
 use super::reading::{Mappings, Offset, Reading};
 use super::remote::Remote;
 use super::session::{Session, memory, on_own_thread};
-use super::standing::{Standing, true_time_ns};
+use super::standing::Standing;
 use super::vdso::Vdso;
 
 /// Whether a process's clocks are as they are to be.
@@ -63,12 +63,12 @@ pub(crate) fn change(
                 function: look.vdso.functions[0],
                 mapping,
             };
-            let before = clocks.offset(read)?;
+            let before = clocks.offset(read, standing)?;
             clocks.set(page, standing)?;
             if is_patched != is_to_be_patched {
                 redirect(remote, &look, is_to_be_patched.then_some(mapping))?;
             }
-            Ok((mapping, before, clocks.offset(read)?))
+            Ok((mapping, before, clocks.offset(read, standing)?))
         };
         let (mapping, before, after) = Remote::with(&session, look.vdso.syscall, work)?;
         mappings.insert(pid, mapping);
@@ -186,16 +186,18 @@ impl Clocks<'_> {
         };
         page.sequence += 1;
         page.generation = standing.generation;
-        page.courses = [(Clock::Realtime, i64::MIN), (Clock::Monotonic, floor_ns)]
-            .map(|(clock, floor_ns)| standing.course(clock, true_time_ns(clock), floor_ns));
+        page.courses =
+            [(Clock::Realtime, i64::MIN), (Clock::Monotonic, floor_ns)].map(|(clock, floor_ns)| {
+                standing.course(clock, standing.true_time_ns(clock), floor_ns)
+            });
         self.remote
             .write(self.mapping + PAGE_BYTES, &page.to_bytes())
     }
 
-    fn offset(&self, clock: Clock) -> Result<Offset, ClockError> {
-        let earliest_ns = true_time_ns(clock);
+    fn offset(&self, clock: Clock, standing: &Standing) -> Result<Offset, ClockError> {
+        let earliest_ns = standing.true_time_ns(clock);
         let shown_ns = self.shown_ns(clock)?;
-        let latest_ns = true_time_ns(clock);
+        let latest_ns = standing.true_time_ns(clock);
         let half_ns = (latest_ns - earliest_ns) / 2;
         Ok(Offset {
             offset_ns: shown_ns - earliest_ns - half_ns,

@@ -3,6 +3,8 @@
 use faults::{Clock, Distortion};
 use nix::time::{ClockId, clock_gettime};
 
+use crate::node::uptime::Uptime;
+
 const NS_PER_MS: i64 = 1_000_000;
 const NS_PER_US: i64 = 1_000;
 const NS_PER_S: i64 = 1_000_000_000;
@@ -51,6 +53,8 @@ impl Course {
 /// Both clocks of a node, and which change of them this is.
 #[derive(Debug, Default)]
 pub(crate) struct Standing {
+    /// What is true for the node: the clocks of elapsed time of the machine it seems to run on.
+    uptime: Uptime,
     /// Counts the changes. 0 before the first.
     pub generation: u64,
     clocks: [Vec<Entry>; 2],
@@ -64,17 +68,34 @@ struct Entry {
     since_ns: Option<i64>,
 }
 
-/// The true time by a clock.
-pub(super) fn true_time_ns(clock: Clock) -> i64 {
-    let id = match clock {
-        Clock::Realtime => ClockId::CLOCK_REALTIME,
-        Clock::Monotonic => ClockId::CLOCK_MONOTONIC,
-    };
-    // Both exist on every Linux.
-    clock_gettime(id).map_or(0, |time| time.tv_sec() * NS_PER_S + time.tv_nsec())
-}
-
 impl Standing {
+    /// The true time by a clock of the node.
+    pub(super) fn true_time_ns(&self, clock: Clock) -> i64 {
+        let (id, ahead_ns) = match clock {
+            Clock::Realtime => (ClockId::CLOCK_REALTIME, 0),
+            Clock::Monotonic => (ClockId::CLOCK_MONOTONIC, self.uptime.monotonic_ns),
+        };
+        // Both exist on every Linux.
+        let now_ns = clock_gettime(id).map_or(0, |time| time.tv_sec() * NS_PER_S + time.tv_nsec());
+        now_ns.saturating_add(ahead_ns)
+    }
+
+    /// What the node sees of elapsed time, where that is true.
+    pub fn uptime(&self) -> Uptime {
+        self.uptime
+    }
+
+    /// The machine that the node seems to run on is another from now on. What is in force goes on.
+    pub fn set_uptime(&mut self, uptime: Uptime) {
+        let moved_ns = uptime.monotonic_ns.saturating_sub(self.uptime.monotonic_ns);
+        for entry in &mut self.clocks[Clock::Monotonic as usize] {
+            entry.since_ns = entry
+                .since_ns
+                .map(|since_ns| since_ns.saturating_add(moved_ns));
+        }
+        self.uptime = uptime;
+    }
+
     /// From now on these distortions of this clock are in force and no others. Those that were in
     /// force already go on.
     pub fn set(&mut self, clock: Clock, distortions: &[(u64, Distortion)]) {
@@ -104,7 +125,7 @@ impl Standing {
     /// What is not in force yet comes into force now.
     pub fn begin(&mut self) {
         for clock in [Clock::Realtime, Clock::Monotonic] {
-            let now_ns = true_time_ns(clock);
+            let now_ns = self.true_time_ns(clock);
             for entry in &mut self.clocks[clock as usize] {
                 entry.since_ns.get_or_insert(now_ns);
             }

@@ -61,7 +61,14 @@ const CLOCK_TRIAL: Trial = Trial {
     topic: Topic::Ptrace,
 };
 
-const TRIALS: [Trial; 9] = [
+const BOOT_TRIAL: Trial = Trial {
+    id: trials::BOOT,
+    name: "time namespace",
+    needed_for: "the fault reboot",
+    topic: Topic::Namespaces,
+};
+
+const TRIALS: [Trial; 10] = [
     Trial {
         id: trials::USER,
         name: "user namespace",
@@ -87,6 +94,7 @@ const TRIALS: [Trial; 9] = [
         topic: Topic::Namespaces,
     },
     CLOCK_TRIAL,
+    BOOT_TRIAL,
     Trial {
         id: trials::FUSE,
         name: "FUSE file system in a mount namespace",
@@ -136,6 +144,17 @@ pub(crate) fn try_sandbox() -> Result<(), Unavailable> {
 pub(crate) fn try_clocks() -> Result<(), Unavailable> {
     directly(&CLOCK_TRIAL).map_err(|cause| Unavailable {
         remedy: CLOCK_TRIAL.topic.advice(&Facts::of_this_machine()),
+        cause,
+    })
+}
+
+/// Tries to give a process clocks of elapsed time of its own.
+pub(crate) fn try_boots() -> Result<(), Unavailable> {
+    directly(&BOOT_TRIAL).map_err(|cause| Unavailable {
+        remedy: format!(
+            "a kernel with CONFIG_TIME_NS=y (Linux 5.6 or later); {}",
+            BOOT_TRIAL.topic.advice(&Facts::of_this_machine())
+        ),
         cause,
     })
 }

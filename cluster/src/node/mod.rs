@@ -19,6 +19,7 @@ mod log;
 mod processes;
 mod running;
 pub(crate) mod stage;
+pub(crate) mod uptime;
 
 /// What runs as one node, and where it keeps its things.
 #[derive(Clone, Debug)]

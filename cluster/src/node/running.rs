@@ -21,6 +21,7 @@ use super::limits::cgroup::TOKEN;
 use super::limits::{Gate, Governor, Limited, NodeLimits};
 use super::log::Logs;
 use super::processes::{Process, Scope, is_alive};
+use super::uptime::Uptime;
 use super::{ExitCallback, NodeExit, NodeSpec, stage};
 use crate::clock::NodeClocks;
 use crate::disk::{Loss, NodeDisk};
@@ -134,6 +135,27 @@ impl Node {
 
     /// Starts the node's program if it does not run. Returns the pid of its init.
     pub fn start(&self) -> Result<Pid, ClusterError> {
+        self.start_as(None)
+    }
+
+    /// Does the same, as on a machine that has been up for so long. Returns besides what the program
+    /// is shown; nothing of a node that ran already, or ended at once.
+    pub fn start_booted(&self, uptime: Duration) -> Result<(Pid, Option<Duration>), ClusterError> {
+        let init = self.start_as(Some(uptime))?;
+        let failed = |error| self.failed("see the uptime of", error);
+        let current = self.current();
+        let Some(life) = current.as_ref().filter(|life| life.init.status().is_none()) else {
+            return Ok((init, None));
+        };
+        let processes = life.await_program(PROGRAM_LIMIT).map_err(failed)?;
+        let shown = processes
+            .first()
+            .map(|process| Uptime::shown_to(process.pid));
+        let shown = shown.transpose().map_err(failed)?;
+        Ok((init, shown.map(Uptime::now)))
+    }
+
+    fn start_as(&self, booted: Option<Duration>) -> Result<Pid, ClusterError> {
         let limits = self.limits();
         let mut current = self.current();
         if let Some(life) = &*current {
@@ -144,12 +166,18 @@ impl Node {
         }
         let mut clocks = self.clocks();
         clocks.forget_processes();
+        if let Some(uptime) = booted {
+            clocks.set_uptime(Uptime::of(uptime));
+        }
         let begin = match clocks.is_true() {
             true => Begin::Running,
             false => Begin::Stopped,
         };
         let failed = |error| self.failed("start", error);
-        let life = current.insert(self.launch(begin, &limits).map_err(failed)?);
+        let life = current.insert(
+            self.launch(begin, &limits, clocks.uptime())
+                .map_err(failed)?,
+        );
         if begin == Begin::Stopped {
             let begun = life.begin_with(&mut clocks);
             begun.map_err(|error| self.failed("change the clocks at the start of", error))?;
@@ -383,7 +411,7 @@ impl Node {
             .map_or_else(Vec::new, |life| life.logs.last_lines())
     }
 
-    fn launch(&self, begin: Begin, limits: &NodeLimits) -> io::Result<Life> {
+    fn launch(&self, begin: Begin, limits: &NodeLimits, uptime: Uptime) -> io::Result<Life> {
         fs::create_dir_all(&self.spec.data_dir)?;
         fs::create_dir_all(&self.spec.log_dir)?;
         let (logs, stdout, stderr) = Logs::open(&self.spec.log_dir)?;
@@ -392,7 +420,7 @@ impl Node {
             Some(disk) => Some(disk.mount().map_err(io::Error::other)?),
             None => None,
         };
-        let mut command = self.command(&lifeline, begin, mount.as_ref())?;
+        let mut command = self.command(&lifeline, begin, mount.as_ref(), uptime)?;
         limits.attach(&mut command)?;
         command.stdin(Stdio::null()).stdout(stdout).stderr(stderr);
 
@@ -442,10 +470,13 @@ impl Node {
         lifeline: &Lifeline,
         begin: Begin,
         mount: Option<&OwnedFd>,
+        uptime: Uptime,
     ) -> io::Result<Command> {
         let spec = &self.spec;
         let program = &spec.command.program;
-        let mut command = stage::command(self.mode, lifeline, begin, &spec.name, mount, program)?;
+        let mut command = stage::command(
+            self.mode, lifeline, begin, &spec.name, mount, uptime, program,
+        )?;
         command
             .args(&spec.command.args)
             .envs(spec.command.env.iter().map(|(name, value)| (name, value)))

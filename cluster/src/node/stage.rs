@@ -20,6 +20,7 @@ use crate::init::{self, Begin, Request};
 use crate::lifeline::{ChildEnd, Lifeline, inherit, inherited};
 use crate::mode::Mode;
 use crate::node::processes::Scope;
+use crate::node::uptime::Uptime;
 use crate::sandbox::namespaces::{make_mounts_private, mount_proc};
 
 /// How the program names itself as the program of a node.
@@ -42,6 +43,7 @@ pub(super) fn command(
     begin: Begin,
     name: &str,
     disk: Option<&OwnedFd>,
+    uptime: Uptime,
     program: &Path,
 ) -> io::Result<Command> {
     let mut command = stage_command("node")?;
@@ -58,6 +60,7 @@ pub(super) fn command(
         })
         .arg(name)
         .arg(mount)
+        .arg(uptime.to_arg())
         .arg(program);
     lifeline.attach(&mut command);
     if let Some(mount) = disk {
@@ -68,11 +71,23 @@ pub(super) fn command(
 
 /// Runs the node's program, reaps orphans below it, and ends as the program ends.
 pub(crate) fn run(args: &[OsString]) -> Result<u8, StageError> {
-    let [fd, mode, begin, name, disk, program, program_args @ ..] = args else {
+    let [
+        fd,
+        mode,
+        begin,
+        name,
+        disk,
+        uptime,
+        program,
+        program_args @ ..,
+    ] = args
+    else {
         return Err(StageError::usage(
-            "a pipe, a mode, a beginning, a name, a disk and a program",
+            "a pipe, a mode, a beginning, a name, a disk, an uptime and a program",
         ));
     };
+    let uptime = Uptime::from_arg(uptime)
+        .ok_or_else(|| StageError::usage("an uptime as two numbers, MONOTONIC,BOOTTIME"))?;
     let begin = match begin == STOPPED {
         true => Begin::Stopped,
         false => Begin::Running,
@@ -91,6 +106,7 @@ pub(crate) fn run(args: &[OsString]) -> Result<u8, StageError> {
         parent.tie(Signal::SIGKILL)?;
         drop(parent);
         furnish(&name.to_string_lossy())?;
+        uptime.enter()?;
         if let Some(disk) = disk {
             enter_disk(disk)?;
         }
@@ -159,11 +175,11 @@ mod tests {
 
     #[test]
     fn a_stage_without_its_arguments_says_what_it_needs() {
-        for count in 0..6 {
+        for count in 0..7 {
             let args = vec![OsString::from("7"); count];
             assert_eq!(run(&args).unwrap_err().code, 2);
         }
-        let args = ["zero", SANDBOX, RUNNING, "n1", NO_DISK, "true"].map(OsString::from);
+        let args = ["zero", SANDBOX, RUNNING, "n1", NO_DISK, "0,0", "true"].map(OsString::from);
         assert_eq!(run(&args).unwrap_err().code, 2);
     }
 }

@@ -603,7 +603,7 @@ proptest! {
                     .active()
                     .any(|(_, kind, targets)| wanted.contains(&kind) && targets.contains(&node));
                 let state = cluster.state_of(&node);
-                let is_down = named(&[Kind::Kill, Kind::Restart, Kind::PowerLoss]);
+                let is_down = named(&[Kind::Kill, Kind::Restart, Kind::Reboot, Kind::PowerLoss]);
                 prop_assert!(state == NodeState::Dead || !is_down);
                 let may_be_down = is_down || named(&[Kind::CrashLoop, Kind::KillAtStart]);
                 prop_assert!(state != NodeState::Dead || may_be_down);

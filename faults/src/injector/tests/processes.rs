@@ -1,7 +1,9 @@
 //! Faults of processes and of what they may use.
 
 use super::*;
-use crate::{CpuQuota, CrashLoop, FdLimit, KillAtStart, MemoryLimit, Resource, Restart, SlowStart};
+use crate::{
+    CpuQuota, CrashLoop, FdLimit, KillAtStart, MemoryLimit, Reboot, Resource, Restart, SlowStart,
+};
 
 const N1: Role = Role::One;
 const RESTART: Action = Action::Restart(Restart {
@@ -52,6 +54,7 @@ pub(super) fn any_action(target: Role) -> impl Strategy<Value = Action> {
             target,
             ..KillAtStart::default()
         })),
+        (1..5_u64).prop_map(move |uptime_ms| Action::Reboot(Reboot { target, uptime_ms })),
         (1..5_u64).prop_map(move |percent| Action::CpuQuota(CpuQuota { target, percent })),
         (1..5_u64).prop_map(move |percent| Action::SlowStart(SlowStart { target, percent })),
         (0..3_u64).prop_map(move |headroom_kib| Action::MemoryLimit(MemoryLimit {
@@ -104,6 +107,32 @@ fn a_restart_asks_first_and_shows_what_ended_the_node() {
     heal(&mut injector, 3, &cluster);
     assert_eq!(cluster.state_of("n1"), NodeState::Running);
     heal(&mut injector, 2, &cluster);
+    assert!(cluster.is_whole());
+}
+
+#[test]
+fn a_reboot_shows_in_the_uptime_of_the_node_that_starts_again() {
+    let cluster = Fake::new(1);
+    let mut injector = injector(&cluster);
+    let reboot = |uptime_ms| {
+        Action::Reboot(Reboot {
+            target: N1,
+            uptime_ms,
+        })
+    };
+    let ended = strike(&mut injector, 1, reboot(7), &cluster);
+    assert_eq!((ended.phase, ended.effective), (Inject, None));
+    let back = heal(&mut injector, 1, &cluster);
+    assert_eq!(back.effective, Some(true));
+    let shown = r#"{"n1" {"init" 2, "uptime_ms" 8, "passed_ms" 2}}"#;
+    assert_eq!(back.evidence.to_string(), shown);
+    assert!(cluster.is_whole());
+
+    // A node that another fault holds down does not start, so nothing is seen of its reboot.
+    strike(&mut injector, 2, reboot(7), &cluster);
+    strike(&mut injector, 3, KILL_ONE, &cluster);
+    assert_eq!(heal(&mut injector, 2, &cluster).effective, Some(false));
+    heal(&mut injector, 3, &cluster);
     assert!(cluster.is_whole());
 }
 
