@@ -5,10 +5,10 @@
 //! set of pairs of addresses with a counter; all are replaced in one transaction of nf_tables.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
+use std::io::{BufRead, BufReader, Write as _};
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -54,6 +54,10 @@ struct State {
     counted: BTreeMap<u64, ()>,
     /// The faults whose cut is in the filter now.
     down: Vec<u64>,
+    /// How many transactions there were.
+    transactions: u64,
+    /// Programs whose transaction is done, and that have not ended yet.
+    ending: Vec<Child>,
     is_over: bool,
 }
 
@@ -88,7 +92,7 @@ impl Bridge {
             state: Mutex::default(),
             changed: Condvar::new(),
         });
-        shared.run(BASE_SCRIPT)?;
+        shared.run(&mut shared.lock(), BASE_SCRIPT)?;
         let flapping = Arc::clone(&shared);
         let flapper = thread::Builder::new()
             .name("flapper".into())
@@ -140,6 +144,9 @@ impl Drop for Bridge {
         if let Some(flapper) = self.flapper.take() {
             let _ = flapper.join();
         }
+        for child in &mut self.shared.lock().ending {
+            let _ = child.wait();
+        }
     }
 }
 
@@ -154,7 +161,7 @@ impl Shared {
         let script = script(&down, &state.down, |fault| {
             state.counted.contains_key(&fault)
         });
-        self.run(&script)
+        self.run(state, &script)
             .map_err(|error| TargetError(format!("cannot cut links: {error}")))?;
         state.down = down.iter().map(|cut| cut.rule.fault).collect();
         state
@@ -198,19 +205,43 @@ impl Shared {
     fn counter(&self, fault: u64) -> Option<u64> {
         let counter = format!("fault{fault}");
         let args = ["list", "counter", "bridge", "whitewater", &counter];
-        let listed = self.nft(&args, "").ok()?;
+        let listed = self.nft(&args).ok()?;
         let mut words = listed.split_whitespace();
         words.find(|word| *word == "packets")?;
         words.next()?.parse().ok()
     }
 
-    /// Runs a script as one transaction.
-    fn run(&self, script: &str) -> Result<(), SystemCall> {
-        self.nft(&["-f", "-"], script).map(drop)
+    /// Runs a script as one transaction, and returns when it is in force.
+    ///
+    /// The program ends later: before that the kernel waits until nobody can be using what was
+    /// removed any more, which takes it up to 20 ms. So each transaction adds an object of its own,
+    /// which the program tells of as soon as all is in force.
+    fn run(&self, state: &mut State, script: &str) -> Result<(), SystemCall> {
+        state.ending.retain_mut(|child| matches!(child.try_wait(), Ok(None)));
+        let number = state.transactions;
+        let mark = format!("counter bridge whitewater done{number}");
+        let mut script = format!("{script}add {mark}\n");
+        if let Some(before) = number.checked_sub(1) {
+            script += &format!("delete counter bridge whitewater done{before}\n");
+        }
+        let mut child = self.spawn(&["--echo", "--file", "-"], &script)?;
+        let said = child.stdout.take().map(BufReader::new);
+        let mut lines = said.into_iter().flat_map(BufRead::lines);
+        if lines.any(|line| line.is_ok_and(|line| line.contains(&mark))) {
+            state.ending.push(child);
+        } else {
+            self.outcome(child)?;
+        }
+        state.transactions += 1;
+        Ok(())
     }
 
-    fn nft(&self, args: &[&str], input: &str) -> Result<String, SystemCall> {
-        let nft = || -> std::io::Result<_> {
+    fn nft(&self, args: &[&str]) -> Result<String, SystemCall> {
+        self.outcome(self.spawn(args, "")?)
+    }
+
+    fn spawn(&self, args: &[&str], input: &str) -> Result<Child, SystemCall> {
+        let spawn = || -> std::io::Result<_> {
             // Inside the namespace, which the program inherits from this thread.
             let mut child = Command::new(&self.nft)
                 .args(args)
@@ -221,17 +252,24 @@ impl Shared {
             if let Some(mut stdin) = child.stdin.take() {
                 stdin.write_all(input.as_bytes())?;
             }
-            child.wait_with_output()
+            Ok(child)
         };
-        let action = || format!("run {}", self.nft.display());
-        let output = self.entrance.run(nft)?.call(action())?;
+        self.entrance.run(spawn)?.call(self.action())
+    }
+
+    fn outcome(&self, child: Child) -> Result<String, SystemCall> {
+        let output = child.wait_with_output().call(self.action())?;
         if output.status.success() {
             return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
         }
         let said = String::from_utf8_lossy(&output.stderr);
         let said = said.lines().next().unwrap_or_default();
-        let action = format!("{}, which said: {said}", action());
+        let action = format!("{}, which said: {said}", self.action());
         Err(SystemCall::new(action, nix::errno::Errno::EINVAL))
+    }
+
+    fn action(&self) -> String {
+        format!("run {}", self.nft.display())
     }
 }
 
