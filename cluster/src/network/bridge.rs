@@ -56,6 +56,8 @@ struct State {
     down: Vec<u64>,
     /// How many transactions there were.
     transactions: u64,
+    /// The marks of those of them that are still in the kernel.
+    marks: Vec<String>,
     /// Programs whose transaction is done, and that have not ended yet.
     ending: Vec<Child>,
     is_over: bool,
@@ -218,11 +220,13 @@ impl Shared {
     /// which the program tells of as soon as all is in force.
     fn run(&self, state: &mut State, script: &str) -> Result<(), SystemCall> {
         state.ending.retain_mut(|child| matches!(child.try_wait(), Ok(None)));
-        let number = state.transactions;
-        let mark = format!("counter bridge whitewater done{number}");
+        let mark = format!("counter bridge whitewater done{}", state.transactions);
         let mut script = format!("{script}add {mark}\n");
-        if let Some(before) = number.checked_sub(1) {
-            script += &format!("delete counter bridge whitewater done{before}\n");
+        // Marks are removed with what else is removed, so that the next transaction need not wait
+        // for the end of one that only adds.
+        let removes = script.contains("delete ");
+        if removes {
+            script.extend(state.marks.iter().map(|mark| format!("delete {mark}\n")));
         }
         let mut child = self.spawn(&["--echo", "--file", "-"], &script)?;
         let said = child.stdout.take().map(BufReader::new);
@@ -233,6 +237,10 @@ impl Shared {
             self.outcome(child)?;
         }
         state.transactions += 1;
+        if removes {
+            state.marks.clear();
+        }
+        state.marks.push(mark);
         Ok(())
     }
 
