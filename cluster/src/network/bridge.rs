@@ -219,7 +219,9 @@ impl Shared {
     /// removed any more, which takes it up to 20 ms. So each transaction adds an object of its own,
     /// which the program tells of as soon as all is in force.
     fn run(&self, state: &mut State, script: &str) -> Result<(), SystemCall> {
-        state.ending.retain_mut(|child| matches!(child.try_wait(), Ok(None)));
+        state
+            .ending
+            .retain_mut(|child| matches!(child.try_wait(), Ok(None)));
         let mark = format!("counter bridge whitewater done{}", state.transactions);
         let mut script = format!("{script}add {mark}\n");
         // Marks are removed with what else is removed, so that the next transaction need not wait
