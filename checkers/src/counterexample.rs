@@ -77,7 +77,10 @@ impl Serialize for CoreOperation {
     }
 }
 
-fn optional_json<S: Serializer>(value: &Option<Value>, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn optional_json<S: Serializer>(
+    value: &Option<Value>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     value.as_ref().map(Json).serialize(serializer)
 }
 

@@ -5,7 +5,8 @@
 //! is decided by the engines (dispatch, search), the decisions become one [`Verdict`], and a
 //! violation is explained by a small [`Counterexample`]. [`assumptions`] says whether the history
 //! could have shown a violation at all, [`recovery`] whether the system came back after the
-//! faults. [`Report::new`] combines them: the worst verdict wins.
+//! faults, an [`Analysis`] asks for something else than an order: is everything that was acknowledged
+//! still there? [`Report::new`] combines them: the worst verdict wins.
 //!
 //! Models come with the crate ([`ModelKind`]) or are written by its users ([`Model`] has one in
 //! full); [`laws`] tests what a model says of itself.
@@ -27,6 +28,7 @@
 //! # }
 //! ```
 
+mod analyses;
 mod assumptions;
 pub mod certificate;
 mod columns;
@@ -34,6 +36,7 @@ mod counterexample;
 mod dispatch;
 pub mod engines;
 mod explain;
+mod findings;
 pub mod laws;
 mod limits;
 mod linearizability;
@@ -52,9 +55,11 @@ mod testing;
 mod verdict;
 mod weaker;
 
+pub use analyses::{Analysis, AnalysisContext, UnknownAnalysis};
 pub use assumptions::assumptions;
 pub use counterexample::{CoreOperation, Counterexample};
 pub use explain::lanes;
+pub use findings::{Anomaly, Findings, Latency, Witness};
 pub use limits::{Cancel, Limits};
 pub use linearizability::{JudgeError, Judgement, linearizability, linearizability_of};
 pub use model::{Model, ModelError, Monitored, NilReads};

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-use crate::Counterexample;
+use crate::{Counterexample, Findings};
 
 /// What a check says of a history. Ordered: of several verdicts the worst (the greatest) counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -43,7 +43,7 @@ impl Serialize for Verdict {
 /// What one check found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Check {
-    /// Which check: `assumptions`, `recovery`, `linearizability`.
+    /// Which check: `assumptions`, `recovery`, `linearizability`, or an [analysis](crate::Analysis).
     pub name: &'static str,
     /// What it says.
     pub verdict: Verdict,
@@ -53,6 +53,9 @@ pub struct Check {
     pub hint: Option<String>,
     /// More, one line each.
     pub details: Vec<String>,
+    /// What an analysis counted and found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub findings: Option<Findings>,
 }
 
 impl Check {
@@ -64,6 +67,7 @@ impl Check {
             reason: None,
             hint: None,
             details: Vec::new(),
+            findings: None,
         }
     }
 
