@@ -1,12 +1,14 @@
 //! From a history to a report: every check there is, the worst verdict wins.
 
+use std::collections::HashSet;
 use std::time::Instant;
 
-use checkers::{Cancel, Check, JudgeError, Limits, ModelOptions, Report, Verdict};
+use checkers::{AnalysisContext, Cancel, Check, JudgeError, Limits, ModelKind, Report, Verdict};
 use faults::Kind;
-use histories::{Event, FaultSpan, History, Value};
+use histories::{Event, FaultSpan, History, Operations, Value};
 
 use crate::coverage::{KindCoverage, coverage};
+use crate::criteria::Criteria;
 use crate::plan::Plan;
 use crate::units::ms;
 
@@ -40,7 +42,7 @@ pub struct Judged {
 /// When an operation or the initial value means nothing to the model.
 pub fn judge(
     history: &History,
-    model: &ModelOptions,
+    criteria: &Criteria,
     limits: &Limits,
     cancel: &Cancel,
 ) -> Result<Judged, JudgeError> {
@@ -59,14 +61,47 @@ pub fn judge(
             )
         }));
     }
-    let judgement = checkers::linearizability(&operations, model, limits, cancel)?;
-    checks.push(judgement.check);
-    let report = Report::new(
-        judgement.operations,
-        judgement.keys,
-        checks,
-        judgement.counterexample,
+    let judgement = match &criteria.model {
+        Some(model) => Some(checkers::linearizability(
+            &operations,
+            model,
+            limits,
+            cancel,
+        )?),
+        None => None,
+    };
+    // What the bank's own check asks for follows from it.
+    let of_bank = criteria
+        .model
+        .as_ref()
+        .filter(|model| model.kind == ModelKind::Bank);
+    let context = AnalysisContext {
+        initial: criteria.initial.as_ref(),
+        linearizable: judgement
+            .as_ref()
+            .filter(|_| of_bank.is_some())
+            .map(|one| one.check.verdict),
+        limits,
+        cancel,
+    };
+    let (keys, counterexample) = match judgement {
+        Some(judgement) => {
+            checks.push(judgement.check);
+            (judgement.keys, judgement.counterexample)
+        }
+        None => (distinct_keys(&operations), None),
+    };
+    checks.extend(
+        criteria
+            .analyses
+            .iter()
+            .map(|analysis| analysis.check(&operations, &context)),
     );
+    if criteria.model.is_none() && criteria.analyses.is_empty() {
+        let reason = "neither a model nor a check of its own says what a correct system does";
+        checks.push(Check::unknown("criteria", reason));
+    }
+    let report = Report::new(operations.len() as u64, keys, checks, counterexample);
     let elapsed_ms = ms(start.elapsed());
     Ok(Judged {
         report,
@@ -75,23 +110,24 @@ pub fn judge(
     })
 }
 
-/// Judges a run's history by the limits and the model of its plan.
+/// Judges a run's history by the limits and the criteria of its plan.
 ///
 /// # Errors
 /// In words: the plan's model is none, or the history is none of its operations.
 pub fn judge_by_plan(history: &History, plan: &Plan) -> Result<Judged, String> {
-    let kind = plan
-        .check
-        .model
-        .parse()
-        .map_err(|error| format!("{error}"))?;
+    let criteria = Criteria::of_plan(plan)?;
     let limits = Limits {
         time_ms: plan.check.time_limit_ms,
         memory_bytes: plan.check.memory_limit_mib.saturating_mul(1 << 20),
         ..Limits::default()
     };
-    judge(history, &ModelOptions::new(kind), &limits, &Cancel::new())
-        .map_err(|error| error.to_string())
+    judge(history, &criteria, &limits, &Cancel::new()).map_err(|error| error.to_string())
+}
+
+/// How many keys the operations are on.
+fn distinct_keys(operations: &Operations<'_>) -> u64 {
+    let keys = (0..operations.len()).map(|number| operations.packed(number).key);
+    keys.collect::<HashSet<_>>().len() as u64
 }
 
 /// Whether every node lived until it was killed, or had a fault that it had better end of. One that
@@ -147,7 +183,7 @@ fn is_excused_by(exit: &Event, fault: &FaultSpan) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use checkers::{ModelKind, NilReads};
+    use checkers::{Analysis, ModelOptions, NilReads};
     use histories::{EventType, Header, Process, RunInfo};
 
     use super::*;
@@ -178,15 +214,43 @@ mod tests {
             nil_reads: NilReads::Observe,
             ..ModelOptions::new(ModelKind::Register)
         };
-        judge(&history, &model, &Limits::default(), &Cancel::new())
-            .expect("a register's")
-            .report
+        judge(
+            &history,
+            &Criteria::of_model(model),
+            &Limits::default(),
+            &Cancel::new(),
+        )
+        .expect("a register's")
+        .report
     }
 
     #[test]
     fn an_empty_history_is_never_valid() {
         assert_eq!(verdict(Vec::new(), false).verdict, Verdict::Unknown);
         assert_eq!(verdict(Vec::new(), true).verdict, Verdict::Unknown);
+    }
+
+    #[test]
+    fn without_a_model_or_a_check_of_its_own_nothing_is_valid() {
+        let client = Process::Client(0);
+        let events = vec![
+            event(0, client, EventType::Invoke, "generate", Value::Nil),
+            event(1, client, EventType::Ok, "generate", 1.into()),
+        ];
+        let history = History {
+            events: events.into(),
+            ..History::default()
+        };
+        let judged = |criteria: &Criteria| {
+            let judged = judge(&history, criteria, &Limits::default(), &Cancel::new());
+            judged.expect("no model").report.verdict
+        };
+        assert_eq!(judged(&Criteria::default()), Verdict::Unknown);
+        let unique = Criteria {
+            analyses: vec![Analysis::UniqueIds],
+            ..Criteria::default()
+        };
+        assert_eq!(judged(&unique), Verdict::Valid);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! This crate ties the nouns together: [`plan`] says what will happen, [`controller`] makes it
 //! happen, [`store`] keeps what happened, [`online`] watches it while it happens, [`judge`] says
-//! what it means, [`reports`] tell it.
+//! what it means by its [`criteria`], [`reports`] tell it.
 //! [`run`] is the whole flow.
 
 pub mod campaign;
@@ -10,6 +10,7 @@ pub mod certificates;
 pub mod cli;
 pub mod controller;
 pub mod coverage;
+pub mod criteria;
 pub mod interrupt;
 pub mod judge;
 pub mod online;

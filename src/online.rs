@@ -14,10 +14,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use checkers::{Check, ModelOptions, Online, OnlineLimits, OnlineViolation, Report, Verdict};
+use checkers::{Check, Online, OnlineLimits, OnlineViolation, Report, Verdict};
 use histories::{Point, Tail};
 
 use crate::controller::notice::{Notice, OnlineProgress};
+use crate::criteria::Criteria;
 use crate::interrupt::STOP_FILE;
 use crate::judge::Judged;
 use crate::plan::Plan;
@@ -158,8 +159,12 @@ impl Beside {
 
 /// The check by the model of a plan.
 fn online(plan: &Plan) -> Result<Online, String> {
-    let kind = plan.check.model.parse();
-    let options = ModelOptions::new(kind.map_err(|error| format!("{error}"))?);
+    let options = Criteria::of_plan(plan)?.model.ok_or_else(|| {
+        format!(
+            "the workload {} has no model: it is judged after the run",
+            plan.workload.name
+        )
+    })?;
     let limits = OnlineLimits::default();
     let memory_bytes = plan.check.memory_limit_mib.saturating_mul(1 << 20);
     let limits = OnlineLimits {

@@ -245,7 +245,7 @@ impl FaultPlan {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CheckPlan {
-    /// The consistency model.
+    /// The consistency model; empty where the workload has none.
     pub model: String,
     /// How long the check may take, in milliseconds.
     pub time_limit_ms: u64,

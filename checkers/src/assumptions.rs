@@ -201,7 +201,7 @@ type Span = (u64, u64);
 /// Whether the operation is one that can change something, by the names all models share.
 fn is_update(operation: &Operation) -> bool {
     match &*operation.f {
-        "read" | "get" => false,
+        "read" | "get" | "contains" | "leader" | "watch" => false,
         "txn" => operation.input.as_list().is_none_or(|steps| {
             steps.iter().any(|step| {
                 let f = step

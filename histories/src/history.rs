@@ -43,7 +43,7 @@ pub struct RunInfo {
     pub system: String,
     /// The workload.
     pub workload: String,
-    /// The consistency model's name, as `check --model` takes it.
+    /// The consistency model's name, as `check --model` takes it; empty where there is none.
     pub model: String,
     /// The nodes' names.
     pub nodes: Vec<String>,

@@ -196,6 +196,14 @@ pub struct CheckArgs {
     /// (docs/histories.md lists them) [default: the one that a history of ours names]
     #[arg(long, value_name = "MODEL")]
     pub model: Option<String>,
+    /// A workload whose model and checks judge the history, e.g. set, queue, lock, bank
+    /// (docs/workloads.md lists them)
+    #[arg(long, value_name = "WORKLOAD", conflicts_with_all = ["model", "checks"])]
+    pub workload: Option<String>,
+    /// A check of its own, with or without a model: set, log, queue, unordered-queue, lock,
+    /// leader-election, counter, final-counter, unique-ids, watch or bank; may be given again
+    #[arg(long = "check", value_name = "CHECK")]
+    pub checks: Vec<String>,
     /// Go on after the first key that is not linearizable, and name every one
     #[arg(long, conflicts_with = "verify")]
     pub all: bool,

@@ -4,15 +4,17 @@ use std::path::Path;
 use std::str::FromStr;
 
 use checkers::certificate::{self, CertifyError, VerifyError};
-use checkers::{Cancel, Limits, ModelKind, ModelOptions, NilReads};
+use checkers::{Analysis, Cancel, Limits, ModelKind, ModelOptions, NilReads};
 use histories::{Format, History, Value};
 use serde::Serialize;
+use workloads::Workload;
 
 use super::args::{CheckArgs, LimitArgs, NilReadsArg};
 use super::exit::Exit;
 use super::input::{Source, suggest};
 use super::{fail, print};
 use crate::certificates::{self, WriteError};
+use crate::criteria::Criteria;
 use crate::judge::judge;
 use crate::reports::json::{self, Document};
 use crate::reports::progress::say;
@@ -23,7 +25,7 @@ const DEFECT: &str = "(hint: this is a defect of the checker: please report it)"
 
 /// Judges the history that was named.
 pub fn check(args: &CheckArgs) -> Exit {
-    let (history, model) = match prepare(args) {
+    let (history, criteria) = match prepare(args) {
         Ok(prepared) => prepared,
         Err(problem) => return fail(Exit::Usage, problem),
     };
@@ -33,13 +35,16 @@ pub fn check(args: &CheckArgs) -> Exit {
         ));
     }
     if let Some(certificate) = &args.verify {
-        return verify(args, certificate, &history, &model);
+        return match model_of(&criteria) {
+            Ok(model) => verify(args, certificate, &history, model),
+            Err(problem) => fail(Exit::Usage, problem),
+        };
     }
     let limits = Limits {
         all: args.all,
         ..limits(&args.limits)
     };
-    match judge(&history, &model, &limits, &Cancel::new()) {
+    match judge(&history, &criteria, &limits, &Cancel::new()) {
         Ok(judged) => {
             if args.output.json {
                 print_json(&Document::of_check(&judged));
@@ -48,7 +53,10 @@ pub fn check(args: &CheckArgs) -> Exit {
             }
             let exit = judged.report.verdict.into();
             match &args.certificate {
-                Some(file) => certify(args, file, &history, &model, exit),
+                Some(file) => match model_of(&criteria) {
+                    Ok(model) => certify(args, file, &history, model, exit),
+                    Err(problem) => fail(Exit::Usage, problem),
+                },
                 None => exit,
             }
         }
@@ -182,8 +190,16 @@ fn limits(args: &LimitArgs) -> Limits {
     }
 }
 
-/// Reads the history and finds the model for it.
-fn prepare(args: &CheckArgs) -> Result<(History, ModelOptions), String> {
+/// The model that a certificate is about.
+fn model_of(criteria: &Criteria) -> Result<&ModelOptions, String> {
+    criteria.model.as_ref().ok_or_else(|| {
+        "a certificate proves an order, and the history is judged by no model (hint: --model)"
+            .to_owned()
+    })
+}
+
+/// Reads the history and finds out what it is held against.
+fn prepare(args: &CheckArgs) -> Result<(History, Criteria), String> {
     let source = Source {
         file: &args.file,
         format: &args.format,
@@ -191,30 +207,50 @@ fn prepare(args: &CheckArgs) -> Result<(History, ModelOptions), String> {
         failed_cas: args.failed_cas,
     };
     let (history, format) = source.read()?;
-    let name = match (&args.model, &history.header.run) {
-        (Some(name), _) => name.as_str(),
-        (None, Some(run)) => run.model.as_str(),
-        (None, None) => {
-            return Err(format!(
-                "{} does not say which model it is to be judged by (hint: --model with one of {})",
-                args.file.display(),
-                ModelKind::ALL.map(ModelKind::as_str).join(", ")
-            ));
-        }
+    let mut criteria = criteria(args, &history)?;
+    if let Some(initial) = args.initial.as_deref().map(initial_value).transpose()? {
+        criteria.initial = Some(initial);
+    }
+    if let Some(model) = &mut criteria.model {
+        model.initial = criteria.initial.clone().or(missing_key(model.kind, format));
+        model.nil_reads = match args.nil_reads {
+            NilReadsArg::Observe => NilReads::Observe,
+            NilReadsArg::Any => NilReads::Any,
+        };
+    }
+    Ok((history, criteria))
+}
+
+/// What was asked for; where nothing was, what the history's header says.
+fn criteria(args: &CheckArgs, history: &History) -> Result<Criteria, String> {
+    if let Some(name) = &args.workload {
+        let workload = workloads::by_name(name)
+            .map_err(|error| suggest(&error, name, workloads::ALL.map(Workload::name)))?;
+        return Criteria::of_workload(workload.name(), workload.model().unwrap_or_default());
+    }
+    let model = args.model.as_deref().map(|name| {
+        let kind = ModelKind::from_str(name);
+        kind.map_err(|error| suggest(&error, name, ModelKind::ALL.map(ModelKind::as_str)))
+    });
+    let checks = args.checks.iter().map(|name| {
+        let analysis = Analysis::from_str(name);
+        analysis.map_err(|error| suggest(&error, name, Analysis::ALL.map(Analysis::as_str)))
+    });
+    let asked = Criteria {
+        model: model.transpose()?.map(ModelOptions::new),
+        analyses: checks.collect::<Result<_, _>>()?,
+        initial: None,
     };
-    let kind = ModelKind::from_str(name)
-        .map_err(|error| suggest(&error, name, ModelKind::ALL.map(ModelKind::as_str)))?;
-    let initial = args.initial.as_deref().map(initial_value).transpose()?;
-    let nil_reads = match args.nil_reads {
-        NilReadsArg::Observe => NilReads::Observe,
-        NilReadsArg::Any => NilReads::Any,
-    };
-    let model = ModelOptions {
-        kind,
-        initial: initial.or(missing_key(kind, format)),
-        nil_reads,
-    };
-    Ok((history, model))
+    match &history.header.run {
+        _ if asked != Criteria::default() => Ok(asked),
+        Some(run) => Criteria::of_workload(&run.workload, &run.model),
+        None => Err(format!(
+            "{} does not say which model it is to be judged by (hint: --model with one of {}; or \
+             --workload, or --check)",
+            args.file.display(),
+            ModelKind::ALL.map(ModelKind::as_str).join(", ")
+        )),
+    }
 }
 
 fn initial_value(text: &str) -> Result<Value, String> {

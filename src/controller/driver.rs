@@ -127,8 +127,8 @@ impl ClientLoop {
                     let invocation = self.generator.next(&self.context);
                     let recovering = drive.signal.phase() == Phase::Recover;
                     let outcome = self.operate(drive, &invocation).await?;
-                    let update = &*invocation.f != drive.workload.read();
-                    if recovering && update && outcome == Outcome::Ok {
+                    let update = Some(&*invocation.f) != drive.workload.read();
+                    if recovering && update && matches!(outcome, workloads::Outcome::Ok(_)) {
                         // When nobody waits any more, it was not the first.
                         let _ = drive.recovered.send(());
                     }
@@ -139,8 +139,15 @@ impl ClientLoop {
                         return Ok(());
                     };
                     let outcome = self.operate(drive, &invocation).await?;
-                    if outcome != Outcome::Ok && attempt < FINAL_READ_ATTEMPTS_MAX {
-                        locked(&drive.final_reads).push_back((invocation, attempt + 1));
+                    let again = match &outcome {
+                        workloads::Outcome::Ok(_) => drive
+                            .workload
+                            .is_unfinished(&invocation, &outcome)
+                            .then_some(attempt),
+                        _ => (attempt < FINAL_READ_ATTEMPTS_MAX).then_some(attempt + 1),
+                    };
+                    if let Some(attempt) = again {
+                        locked(&drive.final_reads).push_back((invocation, attempt));
                     }
                 }
                 Phase::Over => return Ok(()),
@@ -154,7 +161,7 @@ impl ClientLoop {
         &mut self,
         drive: &Drive,
         invocation: &workloads::Invocation,
-    ) -> Result<Outcome, RecordError> {
+    ) -> Result<workloads::Outcome, RecordError> {
         let process = self.process.get();
         let _begun: Point = drive.recorder.invoke(Invocation {
             process,
@@ -166,7 +173,7 @@ impl ClientLoop {
         let completion = self.client.invoke(invocation).await;
         let (outcome, value, count) = match &completion.outcome {
             workloads::Outcome::Ok(value) => {
-                let is_read = &*invocation.f == drive.workload.read();
+                let is_read = Some(&*invocation.f) == drive.workload.read();
                 let reads_or_writes = match is_read {
                     true => &drive.tally.ok_reads,
                     false => &drive.tally.ok_writes,
@@ -192,7 +199,7 @@ impl ClientLoop {
             self.process.set(process + u64::from(drive.clients));
             self.client.open(self.process.get());
         }
-        Ok(outcome)
+        Ok(completion.outcome)
     }
 }
 

@@ -46,7 +46,7 @@ pub fn make(args: &PlanArgs, time_ms: Option<u64>, fresh_seed: u64) -> Result<Pl
     set(&mut plan.network.backend, args.network);
     plan.network.pcap |= args.pcap;
     if let Ok(workload) = by_name(&plan.workload.name) {
-        plan.check.model = workload.model().to_owned();
+        plan.check.model = workload.model().unwrap_or_default().to_owned();
     }
     if let Some(file) = &args.schedule {
         plan.schedule = read_schedule(file)?;

@@ -20,4 +20,5 @@ mod runs;
 mod schema;
 mod stops;
 mod support;
+mod workloads;
 mod zoo;

@@ -72,6 +72,13 @@ fn validate(value: &Value, schema: &Value, root: &Value, path: &str) -> Result<(
                 }
                 true
             }
+            // Of an object whose fields all have names of their own.
+            "additionalProperties" => {
+                for (name, field) in value.as_object().into_iter().flatten() {
+                    validate(field, rule, root, &format!("{path}/{name}"))?;
+                }
+                true
+            }
             other => return Err(format!("the schema has the word {other}, unknown here")),
         };
         if !holds {

@@ -40,12 +40,12 @@ impl Workload for Kv {
         "kv"
     }
 
-    fn model(&self) -> &'static str {
-        "kv"
+    fn model(&self) -> Option<&'static str> {
+        Some("kv")
     }
 
-    fn read(&self) -> &'static str {
-        RECIPE.read
+    fn read(&self) -> Option<&'static str> {
+        Some(RECIPE.read)
     }
 
     fn defaults(&self) -> Options {

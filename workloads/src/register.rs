@@ -39,12 +39,12 @@ impl Workload for Register {
         "register"
     }
 
-    fn model(&self) -> &'static str {
-        "cas-register"
+    fn model(&self) -> Option<&'static str> {
+        Some("cas-register")
     }
 
-    fn read(&self) -> &'static str {
-        RECIPE.read
+    fn read(&self) -> Option<&'static str> {
+        Some(RECIPE.read)
     }
 
     fn defaults(&self) -> Options {

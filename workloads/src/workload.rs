@@ -11,11 +11,23 @@ pub trait Workload: Sync + std::fmt::Debug {
     /// Its name.
     fn name(&self) -> &'static str;
 
-    /// The name of the consistency model, as the checkers know it.
-    fn model(&self) -> &'static str;
+    /// The name of the consistency model, as the checkers know it; none where what the clients saw
+    /// need not have one order.
+    fn model(&self) -> Option<&'static str>;
 
-    /// The operation that reads a key.
-    fn read(&self) -> &'static str;
+    /// The names of the checks of its own, as the checkers know them.
+    fn checks(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// What every key holds before the first operation, in the form of the model; none for
+    /// whatever the model says.
+    fn initial(&self) -> Option<Value> {
+        None
+    }
+
+    /// The operation that looks at a key; none where every operation changes something.
+    fn read(&self) -> Option<&'static str>;
 
     /// How it is run unless something else is asked for.
     fn defaults(&self) -> Options;
@@ -28,13 +40,22 @@ pub trait Workload: Sync + std::fmt::Debug {
     /// and not there any more shows here at the latest. The newest keys come first; beyond
     /// [`FINAL_READS_MAX`] the oldest are left out.
     fn final_reads(&self, keys: &KeyRing) -> Vec<Invocation> {
-        let f: Arc<str> = self.read().into();
+        let Some(f) = self.read() else {
+            return Vec::new();
+        };
+        let f: Arc<str> = f.into();
         let read = |key| Invocation {
             f: f.clone(),
             key: Some(key),
             value: Value::Nil,
         };
         keys.used(FINAL_READS_MAX).into_iter().map(read).collect()
+    }
+
+    /// Whether a final read that ended so is to be made once more, as one that took a single one of
+    /// many.
+    fn is_unfinished(&self, _read: &Invocation, _outcome: &Outcome) -> bool {
+        false
     }
 }
 

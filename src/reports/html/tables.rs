@@ -1,6 +1,6 @@
 //! The page's tables: checks, the counterexample's operations, faults, leaders.
 
-use checkers::{Check, Counterexample, Report};
+use checkers::{Anomaly, Check, Counterexample, Report};
 use histories::{FaultSpan, Point, Value};
 use maud::{Markup, html};
 
@@ -21,6 +21,35 @@ pub(super) fn checks(report: &Report) -> Markup {
             tbody { @for check in &report.checks { (check_row(check)) } }
         }
         @if report.checks.is_empty() { p.muted { "Nothing was checked." } }
+        @for check in &report.checks {
+            @if let Some(found) = check.findings.as_ref().filter(|one| !one.anomalies.is_empty()) {
+                (anomalies(check.name, &found.anomalies))
+            }
+        }
+    }
+}
+
+/// What a check of the workload's own found out of the ordinary, with where to look.
+fn anomalies(check: &str, found: &[Anomaly]) -> Markup {
+    html! {
+        h3 { "What the check " (check) " found" }
+        table {
+            thead {
+                tr { th { "kind" } th { "what" } th { "operations" } th.number { "at (ms)" } }
+            }
+            tbody {
+                @for anomaly in found.iter().take(ROWS_MAX) {
+                    tr.bad-row[anomaly.is_violation] {
+                        td { (anomaly.kind) }
+                        td { (anomaly.text) }
+                        td { @for one in &anomaly.operations {
+                            div { (one.index) @if let Some(end) = one.end_index { "–" (end) } } } }
+                        td.number { @for one in &anomaly.operations {
+                            div { (Unit::Ms.format(one.invoked_ns, 3)) } } }
+                    }
+                }
+            }
+        }
     }
 }
 

@@ -306,7 +306,7 @@ fn final_reads_reach_every_key_newest_first() {
         assert!(
             reads
                 .iter()
-                .all(|read| &*read.f == workload.read() && read.value.is_nil())
+                .all(|read| Some(&*read.f) == workload.read() && read.value.is_nil())
         );
         let read: BTreeSet<&Value> = reads.iter().filter_map(|read| read.key.as_ref()).collect();
         assert_eq!(read, used);
