@@ -186,18 +186,13 @@ fn judge_holds(key: &Value, holds: Vec<Hold<'_>>, tally: &mut Tally) {
 fn remember<'h, 'a>(longest: &mut [Option<&'h Hold<'a>>; 2], hold: &'h Hold<'a>) {
     let [first, second] = longest;
     let outlasts = |other: &Option<&Hold<'_>>| other.is_none_or(|other| hold.until > other.until);
-    match first {
-        Some(one) if one.owner == hold.owner => {
-            if outlasts(first) {
-                *first = Some(hold);
-            }
-        }
-        _ if outlasts(first) => {
-            *second = *first;
-            *first = Some(hold);
-        }
-        _ if outlasts(second) => *second = Some(hold),
-        _ => {}
+    if first.is_some_and(|one| one.owner == hold.owner) {
+        *first = if outlasts(first) { Some(hold) } else { *first };
+    } else if outlasts(first) {
+        *second = *first;
+        *first = Some(hold);
+    } else if outlasts(second) {
+        *second = Some(hold);
     }
 }
 
@@ -212,11 +207,14 @@ fn token(value: &Value) -> Option<i64> {
     }
 }
 
+/// An operation with its token.
+type Tokened<'a> = (&'a Operation, i64);
+
 /// For each, in order of invocation, the one with the largest number among those that had ended
 /// before it began.
 fn each_with_largest_before<'a>(
-    all: &[(&'a Operation, i64)],
-) -> Vec<(&'a Operation, i64, Option<(&'a Operation, i64)>)> {
+    all: &[Tokened<'a>],
+) -> Vec<(&'a Operation, i64, Option<Tokened<'a>>)> {
     let mut ended: Vec<(u64, &Operation, i64)> = all
         .iter()
         .filter_map(|(operation, number)| Some((done_at(operation)?, *operation, *number)))

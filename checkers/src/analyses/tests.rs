@@ -37,9 +37,11 @@ fn count(check: &Check, name: &str) -> u64 {
         .1
 }
 
-/// Rows: a history, the verdict, and what is counted.
+/// A history, the verdict, and what is counted.
+type Row<'a> = (&'a str, Verdict, &'a [(&'a str, u64)]);
+
 #[track_caller]
-fn rows(analysis: Analysis, rows: &[(&str, Verdict, &[(&str, u64)])]) {
+fn rows(analysis: Analysis, rows: &[Row<'_>]) {
     for (row, verdict, counts) in rows {
         let check = judge(analysis, samples(row));
         assert_eq!(check.verdict, *verdict, "{row}\n{check:#?}");
@@ -324,7 +326,7 @@ fn counters() {
 
 #[test]
 fn queues() {
-    let table: &[(&str, Verdict, &[(&str, u64)])] = &[
+    let table: &[Row<'_>] = &[
         (
             "enqueue 1 -> nil; dequeue nil -> 1",
             Valid,
