@@ -12,6 +12,7 @@ mod input;
 mod replay;
 mod run;
 mod runs;
+mod systems;
 mod zoo;
 
 use std::ffi::OsString;
@@ -75,6 +76,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> End {
         Command::Runs(args) => runs::runs(&args),
         Command::Campaign(args) => campaign::campaign(&args),
         Command::Zoo(args) => zoo::zoo(&args),
+        Command::Systems(args) => systems::systems(&args),
         Command::Doctor(args) => doctor::doctor(&args),
         Command::RaftKv(args) => return End::Stage(raft_kv::cli::run(args)),
     })

@@ -11,8 +11,10 @@ mod conductor;
 mod driver;
 mod exits;
 mod membership;
+mod probe;
 mod setup;
 mod signal;
+mod system;
 mod view;
 mod walker;
 

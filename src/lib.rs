@@ -1,8 +1,8 @@
 //! Whitewater: start a real cluster, break it on purpose, judge what its clients saw.
 //!
 //! This crate ties the nouns together: [`plan`] says what will happen, [`controller`] makes it
-//! happen, [`store`] keeps what happened, [`online`] watches it while it happens, [`judge`] says
-//! what it means by its [`criteria`], [`reports`] tell it.
+//! happen to what [`programs`] finds, [`store`] keeps what happened, [`online`] watches it while it
+//! happens, [`judge`] says what it means by its [`criteria`], [`reports`] tell it.
 //! [`run`] is the whole flow.
 
 pub mod campaign;
@@ -15,6 +15,7 @@ pub mod interrupt;
 pub mod judge;
 pub mod online;
 pub mod plan;
+pub mod programs;
 pub mod reports;
 pub mod store;
 pub mod zoo;

@@ -4,12 +4,13 @@
 //! nothing. It is written to the run folder before anything starts, and `replay` reads it there.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use faults::{Kind, Name, Profile, Rhythm, Schedule};
 use serde::{Deserialize, Serialize};
+use systems::{Definition, parse};
+use workloads::clients::ClientOptions;
 
 pub use make::{make, reseed, set_schedule};
 
@@ -155,12 +156,21 @@ pub struct SystemPlan {
     pub nodes: Vec<Name>,
     /// The bugs switched on.
     pub bugs: Vec<String>,
-    /// The program that serves as a node; none for this one.
+    /// The program that serves as a node; none for the one that the definition finds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub binary: Option<PathBuf>,
     /// Options of the system's own, for every node: `transport = "udp"` for `--transport udp`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub options: BTreeMap<String, String>,
+    /// Options of the client that speaks to it: what `[client.NAME]` of the definition says, changed.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub client_options: BTreeMap<String, String>,
+    /// The folder of the definition's file, which `{here}` stands for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub here: Option<PathBuf>,
+    /// The definition of a system that does not come with Whitewater.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub definition: Option<Arc<Definition>>,
 }
 
 /// What the clients do.
@@ -277,15 +287,22 @@ impl Default for Plan {
 
 impl Default for SystemPlan {
     fn default() -> Self {
-        let nodes = (1..=5).map(|n| format!("n{n}").into()).collect();
         SystemPlan {
             name: "raft-kv".to_owned(),
-            nodes,
+            nodes: node_names(5),
             bugs: Vec::new(),
             binary: None,
             options: BTreeMap::new(),
+            client_options: BTreeMap::new(),
+            here: None,
+            definition: None,
         }
     }
+}
+
+/// `n1`, `n2` and so on.
+fn node_names(count: u64) -> Vec<Name> {
+    (1..=count).map(|n| format!("n{n}").into()).collect()
 }
 
 impl Default for WorkloadPlan {
@@ -320,57 +337,48 @@ impl Default for CheckPlan {
 }
 
 /// Why a plan cannot be made or read.
-#[derive(Debug)]
-pub struct PlanError {
-    /// The file, where there is one.
-    pub file: Option<PathBuf>,
-    /// The line in it, from 1.
-    pub line: Option<usize>,
-    /// What is wrong, with the field's or the option's name.
-    pub message: String,
-    /// What to do about it.
-    pub hint: Option<String>,
-}
+pub type PlanError = systems::Problem;
 
-impl std::error::Error for PlanError {}
-
-impl fmt::Display for PlanError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(file) = &self.file {
-            write!(f, "{}:", file.display())?;
-            if let Some(line) = self.line {
-                write!(f, "{line}:")?;
-            }
-            f.write_str(" ")?;
-        }
-        f.write_str(&self.message)?;
-        match &self.hint {
-            Some(hint) => write!(f, " (hint: {hint})"),
-            None => Ok(()),
-        }
-    }
-}
-
-impl PlanError {
-    /// An error about what was typed.
-    pub(crate) fn new(message: impl Into<String>) -> Self {
-        PlanError {
-            file: None,
-            line: None,
-            message: message.into(),
-            hint: None,
+impl SystemPlan {
+    /// The definition of the system.
+    ///
+    /// # Errors
+    /// There is none of this name.
+    pub fn definition(&self) -> Result<Arc<Definition>, PlanError> {
+        match &self.definition {
+            Some(definition) => Ok(definition.clone()),
+            None => systems::builtin(&self.name),
         }
     }
 
-    pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
-        self
+    /// The client that speaks to the system, with its options as the plan has them.
+    ///
+    /// # Errors
+    /// It has no such option, or not with such a value.
+    pub fn client(&self) -> Result<ClientOptions, PlanError> {
+        self.definition()?.client_with(&self.client_options)
     }
 
-    pub(crate) fn in_file(mut self, file: &Path, line: Option<usize>) -> Self {
-        self.file = Some(file.to_owned());
-        self.line = line;
-        self
+    /// The folder of the definition's file; empty for a system that comes with Whitewater.
+    pub fn here(&self) -> &Path {
+        self.here.as_deref().unwrap_or(Path::new(""))
+    }
+
+    /// From now on the system is this one: a name, or a file's (it has a slash or ends in `.toml`),
+    /// relative to `base`.
+    pub(crate) fn choose(&mut self, system: &str, base: &Path) -> Result<(), PlanError> {
+        if !system.contains('/') && !system.ends_with(".toml") {
+            (self.definition, self.here) = (None, None);
+            system.clone_into(&mut self.name);
+            return Ok(());
+        }
+        let file = base.join(system);
+        let definition = Definition::read(&file)?;
+        self.name.clone_from(&definition.name);
+        let whole = std::path::absolute(&file).unwrap_or(file);
+        self.here = whole.parent().map(Path::to_owned);
+        self.definition = Some(Arc::new(definition));
+        Ok(())
     }
 }
 
@@ -380,17 +388,18 @@ impl Plan {
         let text = std::fs::read_to_string(file).map_err(|error| {
             PlanError::new(format!("failed to read the plan: {error}")).in_file(file, None)
         })?;
-        let mut plan = Plan::parse(&text).map_err(|mut error| {
-            error.file = Some(file.to_owned());
-            error
+        let mut plan = Plan::parse(&text).map_err(|error| {
+            let line = error.line;
+            error.in_file(file, line)
         })?;
+        make::follow_system(&mut plan, &text, file)?;
         make::complete(&mut plan);
         plan.validate().map_err(|error| error.in_file(file, None))?;
         Ok(plan)
     }
 
     fn parse(text: &str) -> Result<Self, PlanError> {
-        parse_toml(text)
+        parse::toml(text)
     }
 
     /// The plan as TOML.
@@ -480,62 +489,6 @@ impl Plan {
         self.network.validate(self.sandbox)?;
         make::validate_names(self)
     }
-}
-
-/// Reads TOML; errors have the line, the field, and what was probably meant.
-fn parse_toml<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, PlanError> {
-    toml::from_str(text).map_err(|error| {
-        let line = error.span().map(|Range { start, .. }| line_of(text, start));
-        let mut message = error.message().trim().to_owned();
-        let hint = nearest_field(&message).map(|field| format!("did you mean `{field}`?"));
-        if let Some(field) = line.and_then(|line| field_of(text, line))
-            && !message.contains(&format!("`{field}`"))
-        {
-            message = format!("`{field}`: {message}");
-        }
-        PlanError {
-            file: None,
-            line,
-            message,
-            hint,
-        }
-    })
-}
-
-/// The line of a byte offset, from 1.
-fn line_of(text: &str, offset: usize) -> usize {
-    text.bytes()
-        .take(offset)
-        .filter(|&byte| byte == b'\n')
-        .count()
-        + 1
-}
-
-/// The field that a line gives a value to.
-fn field_of(text: &str, line: usize) -> Option<&str> {
-    let (field, _) = text.lines().nth(line - 1)?.split_once('=')?;
-    Some(field.trim())
-}
-
-/// The field most like the one a message of the form ``unknown field `x`, expected one of `a`,
-/// `b` `` complains of.
-fn nearest_field(message: &str) -> Option<&str> {
-    let mut quoted = message.split('`').skip(1).step_by(2);
-    let unknown = quoted.next()?;
-    nearest(unknown, quoted)
-}
-
-/// The candidate most like `name`, if any is like it at all.
-pub(crate) fn nearest<'a>(
-    name: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
-    candidates
-        .into_iter()
-        .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
-        .filter(|(distance, candidate)| *distance <= candidate.len().max(name.len()) / 2)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
 }
 
 #[cfg(test)]

@@ -492,19 +492,24 @@ fn entrance(network: Option<&Network>, name: &str) -> Entrance {
 fn is_ready(readiness: &Readiness, address: Ipv4Addr) -> bool {
     match readiness {
         Readiness::Started => true,
-        Readiness::TcpPort(port) => {
-            let address = SocketAddr::from((address, *port));
-            TcpStream::connect_timeout(&address, CONNECT_LIMIT).is_ok()
-        }
-        Readiness::Check(check) => check(address),
+        Readiness::TcpPort(port) => accepts(address, *port),
+        Readiness::Answer(port, check) => accepts(address, *port) && check(address),
     }
+}
+
+fn accepts(address: Ipv4Addr, port: u16) -> bool {
+    let address = SocketAddr::from((address, port));
+    TcpStream::connect_timeout(&address, CONNECT_LIMIT).is_ok()
 }
 
 /// Nobody else listens where a node is to serve. Else it would pass for the node.
 fn check_ports(addresses: &Addresses, nodes: &[NodeSpec]) -> Result<(), ClusterError> {
     for node in nodes {
-        let (Readiness::TcpPort(port), Some(ip)) = (&node.readiness, addresses.of(&node.name))
-        else {
+        let port = match &node.readiness {
+            Readiness::Started => continue,
+            Readiness::TcpPort(port) | Readiness::Answer(port, _) => port,
+        };
+        let Some(ip) = addresses.of(&node.name) else {
             continue;
         };
         let address = SocketAddr::from((ip, *port));

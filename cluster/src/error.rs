@@ -14,14 +14,6 @@ pub enum ClusterError {
     /// The nodes' names do not do.
     #[error("cannot name the nodes: {0}")]
     Names(String),
-    /// A system's definition does not do.
-    #[error("cannot use the definition of system {system}: {problem}")]
-    System {
-        /// The system's name.
-        system: String,
-        /// What is wrong with it.
-        problem: String,
-    },
     /// No node of this name.
     #[error("there is no node {0}")]
     NoSuchNode(String),

@@ -8,7 +8,6 @@
 //!   lost, held, repeated, reordered, corrupted, slowed down.
 //! * [`node`]: node processes: started, killed, paused, watched, with logs and data folders kept.
 //! * [`Cluster`]: all of them together, as [`faults::Target`].
-//! * [`systems`]: what is under test, as data.
 //! * [`doctor`]: what this machine allows, tried for real, and [`Mode::detect`] that follows.
 //!
 //! A program that uses this crate must call [`hidden::run`] first thing in `main`: the crate
@@ -21,7 +20,6 @@ pub mod network;
 pub mod node;
 pub mod sandbox;
 pub mod switch;
-pub mod systems;
 
 mod clock;
 mod cluster;
@@ -34,6 +32,7 @@ mod watched;
 
 pub use cluster::{Cluster, ClusterSpec};
 pub use error::{ClusterError, SystemCall};
+pub use lifeline::end_with_parent;
 pub use mode::Mode;
 pub use network::{Addresses, Backend, Entrance, NetworkSpec};
 pub use node::{ExitCallback, NodeCommand, NodeExit, NodeSpec, Readiness};

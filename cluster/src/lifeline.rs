@@ -50,6 +50,14 @@ impl Lifeline {
     }
 }
 
+/// Lets the child of this command end with the thread that starts it: for what is asked and soon over.
+pub fn end_with_parent(command: &mut Command) {
+    let tie = || prctl::set_pdeathsig(Signal::SIGKILL).map_err(io::Error::from);
+    // SAFETY: between fork and exec the closure makes one system call (prctl), which is
+    // async-signal-safe; it allocates nothing and takes no lock.
+    unsafe { command.pre_exec(tie) };
+}
+
 /// Lets the child of this command inherit a descriptor, under its own number. It must be open when
 /// the child is started.
 pub(crate) fn inherit(command: &mut Command, fd: &OwnedFd) {

@@ -318,11 +318,15 @@ fn a_node_that_never_serves_is_named() {
         .unwrap_err()
         .to_string();
     assert!(error.contains("no node n2"), "{error}");
-    let never: Readiness = Readiness::Check(std::sync::Arc::new(|address| {
-        assert_eq!(address, Ipv4Addr::new(10, 77, 0, 1));
-        false
-    }));
-    let command = |_| NodeCommand::own(args(&["program", "park"]));
+    let never: Readiness = Readiness::Answer(
+        PORT,
+        std::sync::Arc::new(|address| {
+            assert_eq!(address, Ipv4Addr::new(10, 77, 0, 1));
+            false
+        }),
+    );
+    let port = PORT.to_string();
+    let command = |_| NodeCommand::own(args(&["program", "echo", "10.77.0.1", &port]));
     let limit = Duration::from_millis(50);
     let error = Started::with(Mode::Sandbox, &["n1"], command, &never, limit).error();
     assert!(

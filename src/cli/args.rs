@@ -38,6 +38,8 @@ pub enum Command {
     Campaign(CampaignArgs),
     /// Look for every bug of raft-kv, and say which were found and how soon
     Zoo(ZooArgs),
+    /// List the systems there are definitions of, and say which can run here
+    Systems(SystemsArgs),
     /// Say what this machine allows, what not, why, and how to change it
     Doctor(DoctorArgs),
     /// Serve as one node of the embedded system under test, a small Raft key-value store
@@ -83,10 +85,11 @@ pub struct PlanArgs {
     /// The run as a file (TOML, as in a run folder); other options change what it says
     #[arg(long, value_name = "FILE")]
     pub plan: Option<PathBuf>,
-    /// The system under test [default: raft-kv]
-    #[arg(long, value_name = "NAME")]
+    /// The system under test: one of those that `whitewater systems` lists, or the file of a
+    /// definition (docs/systems.md), such as ./mine.toml [default: raft-kv]
+    #[arg(long, value_name = "NAME|FILE")]
     pub system: Option<String>,
-    /// How many nodes [default: 5]
+    /// How many nodes [default: the system's usual number, 5 for raft-kv]
     #[arg(long, value_name = "N")]
     pub nodes: Option<u64>,
     /// What the clients do: register or kv [default: register]
@@ -125,13 +128,17 @@ pub struct PlanArgs {
     /// Switch on a bug of raft-kv (repeatable; `whitewater raft-kv --list-bugs` names them)
     #[arg(long = "bug", value_name = "NAME")]
     pub bugs: Vec<String>,
-    /// The program to run as a node instead of this one, with the same options as raft-kv
+    /// The program to run as a node instead of the one that the system's definition finds
     #[arg(long, value_name = "FILE")]
     pub binary: Option<PathBuf>,
     /// An option of the system's own, for every node (repeatable), e.g. transport=udp, reads=lease
     /// or snapshot-entries=100; `whitewater raft-kv --help` lists them
     #[arg(long = "system-option", value_name = "NAME=VALUE")]
     pub system_options: Vec<String>,
+    /// An option of the client that speaks to the system (repeatable): a field of `[client.NAME]` of
+    /// its definition
+    #[arg(long = "client-option", value_name = "NAME=VALUE")]
+    pub client_options: Vec<String>,
     /// How many keys are in use at once [default: the workload's own]
     #[arg(long, value_name = "N")]
     pub keys: Option<u64>,
@@ -376,6 +383,17 @@ pub struct ZooArgs {
     /// How the table is printed.
     #[command(flatten)]
     pub output: OutputArgs,
+}
+
+/// `systems`.
+#[derive(Debug, Clone, Args)]
+pub struct SystemsArgs {
+    /// Names, or files of definitions [default: all that come with Whitewater]
+    #[arg(value_name = "NAME|FILE")]
+    pub systems: Vec<String>,
+    /// Print the findings as JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `doctor`.

@@ -9,9 +9,9 @@ use std::str::FromStr;
 use histories::{FailedCas, Format, HISTORY_BYTES_MAX, History, Tuples};
 
 use super::args::{FailedCasArg, KeysArg};
-use crate::plan::nearest;
 use crate::reports::progress::say;
 use crate::store::history_in;
+use systems::parse::nearest;
 
 /// As much of a file as is looked at to recognise its format.
 const BEGINNING_BYTES: u64 = 1 << 20;

@@ -11,17 +11,19 @@ use cluster::network::Network;
 use cluster::{Cluster, Mode};
 use faults::{Injector, Kind, Ledger, Observed, Target};
 use histories::{Fault, FaultPhase, Recorder, Value};
-use workloads::clients::Node;
-use workloads::clients::raft_kv::{RaftKv, RaftKvOptions};
-use workloads::{Client, KeyRing, Workload};
+use systems::Members;
+use workloads::clients::{Factory, Node};
+use workloads::{KeyRing, Workload};
 
 use super::driver::{Drive, Tally, drive};
 use super::exits::Exits;
 use super::membership::RaftKvMembers;
 use super::notice::{Notice, Progress};
-use super::setup::{READY_LIMIT_MS, client_addresses, sort_kinds, start_cluster, start_recorder};
+use super::probe::Asker;
+use super::setup::{sort_kinds, start_cluster, start_recorder};
 use super::signal::{Phase, Signal};
-use super::view::{self, View};
+use super::system::System;
+use super::view::{Leader, View, Watch};
 use super::walker::{self, Walk};
 use crate::interrupt::STOP_FILE;
 use crate::judge::{LEADER, RECOVERY};
@@ -68,22 +70,26 @@ fn conduct_run(
 ) -> Result<Notice, String> {
     let begun = Instant::now();
     let exits = Exits::default();
-    let mut cluster = start_cluster(plan, folder, mode, &exits)?;
-    let nodes = client_addresses(&cluster);
-    let members = RaftKvMembers {
-        nodes: nodes.clone(),
-        entrance: cluster.control_entrance(),
-    };
-    cluster.set_membership(Box::new(members));
+    let (system, mut cluster) = start_cluster(plan, folder, mode, &exits)?;
+    let nodes = system.client_nodes();
+    match &system.definition.members {
+        None => {}
+        Some(Members::RaftKv(_)) => cluster.set_membership(Box::new(RaftKvMembers {
+            nodes: nodes.clone(),
+            entrance: cluster.control_entrance(),
+        })),
+    }
+    let clients = system.clients(plan)?;
     let (available, unavailable) = sort_kinds(plan, &cluster)?;
+    let _ = tell.send(Notice::Phase {
+        text: system.told(),
+    });
     let _ = tell.send(Notice::Sandbox {
         namespaces: mode == Mode::Sandbox,
         unavailable,
     });
-    let control = cluster.control_entrance();
-    let leader = control
-        .run(|| view::await_leader(&nodes, READY_LIMIT_MS))
-        .map_err(|error| error.to_string())??;
+    let askers = system.role_askers()?;
+    let leader = first_leader(&system, &cluster, &nodes, &askers)?;
     let start = Instant::now();
     let recorder = Arc::new(start_recorder(plan, folder, &available, start)?);
     exits.record_from_now(recorder.clone(), start, tell.clone());
@@ -93,6 +99,9 @@ fn conduct_run(
         plan,
         folder,
         cluster: &cluster,
+        system: &system,
+        clients,
+        askers,
         nodes,
         available,
         signal: Signal::default(),
@@ -103,7 +112,9 @@ fn conduct_run(
         start,
         tell,
     };
-    let _ = run.note_leader(&leader);
+    if let Some(leader) = &leader {
+        let _ = run.note_leader(leader);
+    }
     let stopped = run.conduct()?;
     let recorded = run.recorder.finish().map_err(|error| error.to_string())?;
     let missed = cluster.packet_network().map_or(0, Network::missed_packets);
@@ -121,11 +132,41 @@ fn conduct_run(
     })
 }
 
+/// Who leads before anything goes wrong; none where the system has no leaders, or may lack one.
+fn first_leader(
+    system: &System,
+    cluster: &Cluster,
+    nodes: &[Node],
+    askers: &[Asker],
+) -> Result<Option<Leader>, String> {
+    let Some(roles) = &system.definition.roles else {
+        return Ok(None);
+    };
+    let watch = Watch {
+        nodes,
+        roles,
+        askers,
+    };
+    let limit_ms = system.definition.ready.limit_ms;
+    let led = cluster
+        .control_entrance()
+        .run(|| watch.await_leader(limit_ms))
+        .map_err(|error| error.to_string())?;
+    match led {
+        Err(_) if roles.may_lack => Ok(None),
+        led => led.map(Some),
+    }
+}
+
 /// A run with its nodes serving.
 struct Run<'a> {
     plan: &'a Plan,
     folder: &'a RunFolder,
+    system: &'a System,
     cluster: &'a Cluster,
+    clients: Box<dyn Factory>,
+    /// How each node is asked who leads.
+    askers: Vec<Asker>,
     nodes: Arc<[Node]>,
     available: Vec<Kind>,
     signal: Signal,
@@ -210,21 +251,9 @@ impl Run<'_> {
         driving: &'scope Drive,
     ) -> Result<ScopedJoinHandle<'scope, Result<(), String>>, String> {
         let entrance = self.cluster.clients_entrance();
-        let options = RaftKvOptions {
-            timeout_ms: self.plan.workload.timeout_ms,
-            ..Default::default()
-        };
         let run = move || {
             entrance.enter().map_err(|error| error.to_string())?;
-            let new_client = |number| -> Box<dyn Client> {
-                Box::new(RaftKv::new(
-                    driving.seed,
-                    number,
-                    self.nodes.clone(),
-                    options.clone(),
-                ))
-            };
-            drive(driving, new_client)
+            drive(driving, |number| self.clients.client(number))
                 .map_err(|error| format!("failed to run the clients: {error}"))?
                 .map_err(|error| error.to_string())
         };
@@ -235,11 +264,19 @@ impl Run<'_> {
     }
 
     fn spawn_watcher<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>) -> Result<(), String> {
+        let Some(roles) = &self.system.definition.roles else {
+            return Ok(());
+        };
         let entrance = self.cluster.control_entrance();
         let run = move || {
+            let watch = Watch {
+                nodes: &self.nodes,
+                roles,
+                askers: &self.askers,
+            };
             // Without a view of who leads, the schedule's own order decides whom faults hit.
             if entrance.enter().is_ok() {
-                view::watch(&self.nodes, &self.view, &self.signal, &|leader| {
+                watch.watch(&self.view, &self.signal, &|leader| {
                     // A history that cannot be written ends the run by way of the clients.
                     let _ = self.note_leader(leader);
                 });
@@ -252,12 +289,13 @@ impl Run<'_> {
             .map_err(|error| format!("failed to start a thread: {error}"))
     }
 
-    fn note_leader(&self, leader: &view::Leader) -> Result<(), histories::RecordError> {
-        let term = i64::try_from(leader.term).unwrap_or(i64::MAX);
-        let value = Value::Map(vec![
-            ("leader".into(), Value::Text(leader.node.clone())),
-            ("term".into(), term.into()),
-        ]);
+    fn note_leader(&self, leader: &Leader) -> Result<(), histories::RecordError> {
+        let mut value = vec![("leader".into(), Value::Text(leader.node.clone()))];
+        if let Some(term) = leader.term {
+            let term = i64::try_from(term).unwrap_or(i64::MAX);
+            value.push(("term".into(), term.into()));
+        }
+        let value = Value::Map(value);
         self.recorder.note(LEADER, value).map(drop)
     }
 
@@ -339,10 +377,7 @@ impl Run<'_> {
             fail,
             info,
             rate_per_s: rate.update(ok + fail + info),
-            leader: self
-                .view
-                .leader()
-                .map(|leader| format!("{} (term {})", leader.node, leader.term)),
+            leader: self.view.leader().map(|leader| leader.to_string()),
             faults: faults.iter().map(|(_, text)| text.clone()).collect(),
             online: None,
         }

@@ -1,24 +1,18 @@
 //! What a run needs before it can start: the nodes, the faults that are possible, the history.
 
 use std::fs::File;
-use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use cluster::systems::System;
 use cluster::{Addresses, CaptureSpec, Cluster, ClusterSpec, Mode, NetworkSpec};
 use faults::Kind;
 use histories::{Header, Recorder, RunInfo};
-use workloads::clients::Node;
 
 use super::exits::Exits;
 use super::notice::UnavailableFault;
+use super::system::System;
 use crate::plan::{NetworkPlan, Plan};
 use crate::store::RunFolder;
-
-/// Within how long every node must serve after the start.
-pub(super) const READY_LIMIT_MS: u64 = 15_000;
 
 /// Starts every node and waits until each serves.
 pub(super) fn start_cluster(
@@ -26,23 +20,10 @@ pub(super) fn start_cluster(
     folder: &RunFolder,
     mode: Mode,
     exits: &Exits,
-) -> Result<Cluster, String> {
-    let options = plan.system.options.iter();
-    let options: Vec<String> = options
-        .flat_map(|(name, value)| [format!("--{name}"), value.clone()])
-        .collect();
-    let mut system = System::raft_kv()
-        .with_bugs(&plan.system.bugs)
-        .with_args(&options);
-    if let Some(binary) = &plan.system.binary {
-        // The program itself is the node: no subcommand.
-        system.args.remove(0);
-        system.program = Some(PathBuf::from(binary));
-    }
+) -> Result<(System, Cluster), String> {
     let addresses = Addresses::plan(mode, &plan.system.nodes).map_err(|error| error.to_string())?;
-    let nodes = system
-        .nodes(&addresses, &folder.path().join("nodes"))
-        .map_err(|error| error.to_string())?;
+    let system = System::new(plan, folder, &addresses)?;
+    let nodes = system.nodes()?;
     let exits = exits.clone();
     let capture = plan.network.pcap.then(|| CaptureSpec {
         path: folder.capture_path(),
@@ -64,10 +45,12 @@ pub(super) fn start_cluster(
             capture,
         },
         disk_faults: plan.disk_faults,
-        ready_limit_ms: READY_LIMIT_MS,
+        ready_limit_ms: system.definition.ready.limit_ms,
         on_exit: Arc::new(move |exit| exits.tell(&exit)),
     };
-    Cluster::start(spec).map_err(|error| format!("failed to start the cluster: {error}"))
+    let cluster = Cluster::start(spec);
+    let cluster = cluster.map_err(|error| format!("failed to start the cluster: {error}"))?;
+    Ok((system, cluster))
 }
 
 /// The kinds of faults that can be injected here, and those that cannot.
@@ -90,16 +73,6 @@ pub(super) fn sort_kinds(
         }
     }
     Ok((available, unavailable))
-}
-
-/// Where clients reach the nodes.
-pub(super) fn client_addresses(cluster: &Cluster) -> Arc<[Node]> {
-    let port = System::raft_kv().client_port;
-    let nodes = cluster.addresses().nodes().map(|(name, address)| Node {
-        name: name.clone(),
-        address: SocketAddr::from((address, port)),
-    });
-    nodes.collect()
 }
 
 /// Starts the history: its time zero is `start`.

@@ -1,11 +1,12 @@
 //! The controller's own view of the cluster: who leads, as the nodes themselves say.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use systems::{Roles, Standing};
 use workloads::clients::Node;
-use workloads::clients::raft_kv::{Status, status};
 
+use super::probe::Asker;
 use super::signal::{Phase, Signal};
 
 /// How often every node is asked.
@@ -22,22 +23,28 @@ struct Seen {
     changes: u64,
 }
 
-/// A leader, with its term.
+/// A leader, with its term where the system has terms.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Leader {
     /// The node.
     pub node: Arc<str>,
     /// Its term.
-    pub term: u64,
+    pub term: Option<u64>,
+}
+
+impl std::fmt::Display for Leader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.term {
+            Some(term) => write!(f, "{} (term {term})", self.node),
+            None => write!(f, "{}", self.node),
+        }
+    }
 }
 
 impl View {
-    /// A view in which this node leads.
-    pub fn of(leader: Leader) -> Self {
-        View(Arc::new(Mutex::new(Seen {
-            leader: Some(leader),
-            changes: 0,
-        })))
+    /// A view in which this node leads, or none is known to.
+    pub fn of(leader: Option<Leader>) -> Self {
+        View(Arc::new(Mutex::new(Seen { leader, changes: 0 })))
     }
 
     /// The newest known leader.
@@ -54,11 +61,16 @@ impl View {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes over a newer leader; tells whether it is news.
+    /// Takes over a newer leader; tells whether it is news. Without terms, another one is newer.
     fn update(&self, newest: &Leader) -> bool {
         let mut seen = self.seen();
-        let known = seen.leader.as_ref();
-        let news = known.is_none_or(|known| known.term < newest.term);
+        let news = seen
+            .leader
+            .as_ref()
+            .is_none_or(|known| match (known.term, newest.term) {
+                (Some(known), Some(newest)) => known < newest,
+                _ => known.node != newest.node,
+            });
         if news {
             seen.leader = Some(newest.clone());
             seen.changes += 1;
@@ -67,87 +79,131 @@ impl View {
     }
 }
 
-/// Asks every node again and again, on the calling thread, until the run is over; `changed` is told
-/// of every new leader.
-pub fn watch(nodes: &[Node], view: &View, signal: &Signal, changed: &dyn Fn(&Leader)) {
-    let Ok(runtime) = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-    else {
-        return;
-    };
-    while signal.phase() != Phase::Over {
-        let statuses = runtime.block_on(ask(nodes));
-        if let Some(newest) = newest_leader(nodes, &statuses)
-            && view.update(&newest)
-        {
-            changed(&newest);
-        }
-        runtime.block_on(async { tokio::time::sleep(Duration::from_millis(POLL_MS)).await });
-    }
+/// The nodes, and how each is asked who leads.
+pub struct Watch<'a> {
+    /// The nodes.
+    pub nodes: &'a [Node],
+    /// What their answers say.
+    pub roles: &'a Roles,
+    /// The question to each.
+    pub(super) askers: &'a [Asker],
 }
 
-/// Waits until a majority of the nodes follows one leader. Called before the run starts, where
-/// everything is quiet.
-///
-/// # Errors
-/// What each node says, when that does not come about within the limit.
-pub fn await_leader(nodes: &[Node], limit_ms: u64) -> Result<Leader, String> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| format!("failed to start a runtime: {error}"))?;
-    let deadline = std::time::Instant::now() + Duration::from_millis(limit_ms);
-    loop {
-        let statuses = runtime.block_on(ask(nodes));
-        if let Some(leader) = newest_leader(nodes, &statuses) {
-            let follows = |status: &&Option<Status>| {
-                status.as_ref().is_some_and(|status| {
-                    status.term == leader.term && status.leader.as_deref() == Some(&*leader.node)
-                })
-            };
-            if statuses.iter().filter(follows).count() > nodes.len() / 2 {
+impl Watch<'_> {
+    /// Asks every node again and again, on the calling thread, until the run is over; `changed` is
+    /// told of every new leader.
+    pub fn watch(&self, view: &View, signal: &Signal, changed: &dyn Fn(&Leader)) {
+        let Ok(runtime) = runtime() else {
+            return;
+        };
+        while signal.phase() != Phase::Over {
+            let answers = runtime.block_on(self.ask());
+            if let Some(newest) = self.newest_leader(&answers, view)
+                && view.update(&newest)
+            {
+                changed(&newest);
+            }
+            runtime.block_on(async { tokio::time::sleep(Duration::from_millis(POLL_MS)).await });
+        }
+    }
+
+    /// Waits until a node leads whom a majority follows. Called before the run starts, where
+    /// everything is quiet.
+    ///
+    /// # Errors
+    /// What each node says, when that does not come about within the limit.
+    pub fn await_leader(&self, limit_ms: u64) -> Result<Leader, String> {
+        let runtime = runtime()?;
+        let deadline = Instant::now() + Duration::from_millis(limit_ms);
+        loop {
+            let answers = runtime.block_on(self.ask());
+            if let Some(leader) = self.newest_leader(&answers, &View::default())
+                && self.is_followed(&leader, &answers)
+            {
                 return Ok(leader);
             }
+            if Instant::now() >= deadline {
+                let named = self.nodes.iter().zip(&answers);
+                let told: Vec<String> = named
+                    .map(|(node, answer)| format!("{} {}", node.name, told(answer)))
+                    .collect();
+                return Err(format!(
+                    "no leader within {limit_ms} ms of the start: {} (hint: the nodes' logs are in \
+                     the run folder)",
+                    told.join(", ")
+                ));
+            }
+            let pause = Duration::from_millis(POLL_MS / 4);
+            runtime.block_on(async { tokio::time::sleep(pause).await });
         }
-        if std::time::Instant::now() >= deadline {
-            let told: Vec<String> = nodes
-                .iter()
-                .zip(&statuses)
-                .map(|(node, status)| match status {
-                    Some(status) => {
-                        format!("{} is {} in term {}", node.name, status.role, status.term)
-                    }
-                    None => format!("{} does not answer", node.name),
-                })
-                .collect();
-            return Err(format!(
-                "no leader within {limit_ms} ms of the start: {} (hint: the nodes' logs are in the run folder)",
-                told.join(", ")
-            ));
+    }
+
+    async fn ask(&self) -> Vec<Result<Standing, String>> {
+        let asked = self.askers.iter().map(|asker| async {
+            let answer = asker.ask().await?;
+            Ok(self.roles.judge(&answer))
+        });
+        futures_util::future::join_all(asked).await
+    }
+
+    /// Whether a majority of the nodes says of the leader what it says of itself.
+    fn is_followed(&self, leader: &Leader, answers: &[Result<Standing, String>]) -> bool {
+        if self.roles.follows.is_none() {
+            return true;
         }
-        runtime.block_on(async { tokio::time::sleep(Duration::from_millis(POLL_MS / 4)).await });
+        let place = self.nodes.iter().position(|node| node.name == leader.node);
+        let Some(Ok(own)) = place.map(|place| &answers[place]) else {
+            return false;
+        };
+        let agrees = |answer: &&Result<Standing, String>| {
+            let Ok(answer) = answer else { return false };
+            answer.follows.is_some() && answer.follows == own.follows && answer.term == own.term
+        };
+        answers.iter().filter(agrees).count() > answers.len() / 2
+    }
+
+    /// Of the nodes that say they lead, the one of the highest term; without terms one that was not
+    /// known to lead, since the one that was may not know better yet.
+    fn newest_leader(&self, answers: &[Result<Standing, String>], view: &View) -> Option<Leader> {
+        let known = view.leader().map(|leader| leader.node);
+        let leads = |(node, answer): (&Node, &Result<Standing, String>)| {
+            let standing = answer.as_ref().ok().filter(|standing| standing.leads)?;
+            Some(Leader {
+                node: node.name.clone(),
+                term: standing.term,
+            })
+        };
+        let leaders = self.nodes.iter().zip(answers).filter_map(leads);
+        leaders.max_by_key(|leader| (leader.term, known.as_ref() != Some(&leader.node)))
     }
 }
 
-async fn ask(nodes: &[Node]) -> Vec<Option<Status>> {
-    let asked = nodes
-        .iter()
-        .map(|node| async { status(node.address).await.ok() });
-    futures_util::future::join_all(asked).await
+/// What a node says of itself, for people.
+fn told(answer: &Result<Standing, String>) -> String {
+    match answer {
+        Err(why) => format!("does not answer ({why})"),
+        Ok(standing) => {
+            let leads = if standing.leads {
+                "leads"
+            } else {
+                "does not lead"
+            };
+            let term = standing.term.map(|term| format!(" in term {term}"));
+            let follows = standing.follows.as_ref();
+            let follows = follows.map(|leader| format!(" and follows {leader}"));
+            [
+                leads.to_owned(),
+                term.unwrap_or_default(),
+                follows.unwrap_or_default(),
+            ]
+            .concat()
+        }
+    }
 }
 
-/// Of the nodes that say they lead, the one of the highest term.
-fn newest_leader(nodes: &[Node], statuses: &[Option<Status>]) -> Option<Leader> {
-    nodes
-        .iter()
-        .zip(statuses)
-        .filter_map(|(node, status)| {
-            let status = status.as_ref().filter(|status| status.role == "leader")?;
-            Some(Leader {
-                node: node.name.clone(),
-                term: status.term,
-            })
-        })
-        .max_by_key(|leader| leader.term)
+fn runtime() -> Result<tokio::runtime::Runtime, String> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| format!("failed to start a runtime: {error}"))
 }

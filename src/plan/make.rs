@@ -8,13 +8,11 @@ use checkers::ModelKind;
 use faults::{Draw, Kind, Name, Profile, Schedule};
 use raft_kv::Bug;
 use serde::Deserialize;
+use systems::{Definition, parse};
 use workloads::{Values, by_name};
 
-use super::{FaultPlan, Plan, PlanError, SandboxMode, nearest, parse_toml};
+use super::{FaultPlan, Plan, PlanError, SandboxMode, node_names};
 use crate::cli::args::PlanArgs;
-
-/// The systems there are definitions for.
-const SYSTEMS: [&str; 1] = ["raft-kv"];
 
 /// The plan that the options describe, with every default filled in and the schedule drawn.
 ///
@@ -67,6 +65,26 @@ pub fn make(args: &PlanArgs, time_ms: Option<u64>, fresh_seed: u64) -> Result<Pl
     Ok(plan)
 }
 
+/// Finds the system that a plan's file names, and fills in what the file leaves to it.
+pub(super) fn follow_system(plan: &mut Plan, text: &str, file: &Path) -> Result<(), PlanError> {
+    if plan.system.definition.is_none() {
+        let name = plan.system.name.clone();
+        let base = file.parent().unwrap_or(Path::new(""));
+        plan.system.choose(&name, base)?;
+    }
+    let Ok(definition) = plan.system.definition() else {
+        // `validate` says so.
+        return Ok(());
+    };
+    if !parse::has_field(text, "system.nodes") {
+        plan.system.nodes = node_names(definition.nodes);
+    }
+    if !parse::has_field(text, "workload.name") {
+        plan.workload.name = definition.usual_workload().to_owned();
+    }
+    Ok(())
+}
+
 /// Fills in what a schedule written by hand leaves open, and what kinds of faults it has.
 pub(super) fn complete(plan: &mut Plan) {
     plan.schedule.complete(plan.seed, &plan.system.nodes);
@@ -89,7 +107,7 @@ struct ScheduleFile {
 /// # Errors
 /// What is wrong with it.
 pub fn set_schedule(plan: &mut Plan, text: &str) -> Result<(), PlanError> {
-    let read: ScheduleFile = parse_toml(text)?;
+    let read: ScheduleFile = parse::toml(text)?;
     plan.schedule = read.schedule;
     plan.faults.explicit = true;
     complete(plan);
@@ -101,7 +119,7 @@ fn read_schedule(file: &Path) -> Result<Schedule, PlanError> {
     let text = std::fs::read_to_string(file).map_err(|error| {
         PlanError::new(format!("failed to read the schedule: {error}")).in_file(file, None)
     })?;
-    let read: ScheduleFile = parse_toml(&text).map_err(|error| {
+    let read: ScheduleFile = parse::toml(&text).map_err(|error| {
         let line = error.line;
         error.in_file(file, line)
     })?;
@@ -171,12 +189,19 @@ fn set<T>(field: &mut T, typed: Option<T>) {
 }
 
 fn overlay_system(plan: &mut Plan, args: &PlanArgs) -> Result<(), PlanError> {
-    set(&mut plan.system.name, args.system.clone());
+    if let Some(system) = &args.system {
+        plan.system.choose(system, Path::new(""))?;
+        // Where there is none of this name, `validate` says so.
+        if let Ok(definition) = plan.system.definition() {
+            plan.system.nodes = node_names(definition.nodes);
+            if !definition.workloads.contains(&plan.workload.name) {
+                plan.workload.name = definition.usual_workload().to_owned();
+            }
+        }
+    }
     // More than the plan allows is refused by `validate`, after at most this many names.
     if let Some(count) = args.nodes {
-        plan.system.nodes = (1..=count.min(1_000))
-            .map(|n| format!("n{n}").into())
-            .collect();
+        plan.system.nodes = node_names(count.min(1_000));
     }
     if !args.bugs.is_empty() {
         plan.system.bugs.clone_from(&args.bugs);
@@ -184,19 +209,30 @@ fn overlay_system(plan: &mut Plan, args: &PlanArgs) -> Result<(), PlanError> {
     if let Some(binary) = &args.binary {
         plan.system.binary = Some(std::path::absolute(binary).unwrap_or_else(|_| binary.clone()));
     }
-    for option in &args.system_options {
-        let parts = option.split_once('=').filter(|(name, _)| !name.is_empty());
-        let (name, value) = parts.ok_or_else(|| {
-            PlanError::new(format!(
-                "--system-option has `{option}`, expected NAME=VALUE"
-            ))
-            .with_hint("e.g. transport=udp for a node's option --transport udp")
-        })?;
-        plan.system
-            .options
-            .insert(name.to_owned(), value.to_owned());
-    }
+    let transport = "e.g. transport=udp for a node's option --transport udp";
+    let options = named_values("--system-option", &args.system_options, transport)?;
+    plan.system.options.extend(options);
+    let attempts =
+        "e.g. attempts=1 where `[client.NAME]` of the definition has an option `attempts`";
+    let options = named_values("--client-option", &args.client_options, attempts)?;
+    plan.system.client_options.extend(options);
     Ok(())
+}
+
+/// NAME=VALUE, each.
+fn named_values(
+    option: &str,
+    typed: &[String],
+    hint: &str,
+) -> Result<Vec<(String, String)>, PlanError> {
+    let named = typed.iter().map(|typed| {
+        let parts = typed.split_once('=').filter(|(name, _)| !name.is_empty());
+        let (name, value) = parts.ok_or_else(|| {
+            PlanError::new(format!("{option} has `{typed}`, expected NAME=VALUE")).with_hint(hint)
+        })?;
+        Ok((name.to_owned(), value.to_owned()))
+    });
+    named.collect()
 }
 
 fn overlay_workload(plan: &mut Plan, args: &PlanArgs) -> Result<(), PlanError> {
@@ -273,22 +309,23 @@ fn kinds_of(text: &str) -> Result<BTreeMap<Kind, u32>, PlanError> {
 
 /// Refuses names that nothing is known by, suggesting the nearest one.
 pub(super) fn validate_names(plan: &Plan) -> Result<(), PlanError> {
-    if !SYSTEMS.contains(&plan.system.name.as_str()) {
-        return Err(unknown("system", &plan.system.name, SYSTEMS));
-    }
-    for bug in &plan.system.bugs {
-        if Bug::from_str(bug).is_err() {
-            let error = unknown("bug", bug, Bug::ALL.iter().map(|bug| bug.name()));
-            return Err(error.or_hint("`whitewater raft-kv --list-bugs` lists them"));
-        }
-    }
-    if plan.system.binary.is_none() {
-        raft_kv::cli::check_options(&plan.system.options)
-            .map_err(|why| PlanError::new(format!("`system.options`: {why}")))?;
-    }
+    let definition = plan.system.definition()?;
+    validate_system(plan, &definition)?;
     let workloads = workloads::ALL.map(|workload| workload.name());
     if !workloads.contains(&plan.workload.name.as_str()) {
-        return Err(unknown("workload", &plan.workload.name, workloads));
+        return Err(PlanError::unknown(
+            "workload",
+            &plan.workload.name,
+            workloads,
+        ));
+    }
+    if !definition.workloads.contains(&plan.workload.name) {
+        return Err(PlanError::new(format!(
+            "the definition of {} has no workload `{}`, only {}",
+            definition.name,
+            plan.workload.name,
+            definition.workloads.join(", ")
+        )));
     }
     Values::from_str(&plan.workload.values).map_err(|error| PlanError::new(error.to_string()))?;
     if !plan.check.model.is_empty() {
@@ -311,6 +348,40 @@ pub(super) fn validate_names(plan: &Plan) -> Result<(), PlanError> {
         .map_err(|error| PlanError::new(error.to_string()))
 }
 
+/// Refuses bugs and options that the system does not have.
+fn validate_system(plan: &Plan, definition: &Definition) -> Result<(), PlanError> {
+    let is_embedded = definition.program.embedded.is_some();
+    for bug in &plan.system.bugs {
+        if !is_embedded {
+            let error = PlanError::new(format!(
+                "`system.bugs`: {} has no bugs to switch on",
+                definition.name
+            ));
+            return Err(error.with_hint("only raft-kv, the embedded system, has"));
+        }
+        if Bug::from_str(bug).is_err() {
+            let error = PlanError::unknown("bug", bug, Bug::ALL.iter().map(|bug| bug.name()));
+            return Err(error.or_hint("`whitewater raft-kv --list-bugs` lists them"));
+        }
+    }
+    plan.system.client()?;
+    if is_embedded && plan.system.binary.is_none() {
+        return raft_kv::cli::check_options(&plan.system.options)
+            .map_err(|why| PlanError::new(format!("`system.options`: {why}")));
+    }
+    if !definition.node.pass_option.is_empty() {
+        return Ok(());
+    }
+    for name in plan.system.options.keys() {
+        if !definition.options.contains_key(name) {
+            let known = definition.options.keys().map(String::as_str);
+            let what = format!("option of {}", definition.name);
+            return Err(PlanError::unknown(&what, name, known));
+        }
+    }
+    Ok(())
+}
+
 /// Node names become folder names and arguments.
 fn is_node_name(name: &str) -> bool {
     (1..=32).contains(&name.len())
@@ -318,30 +389,4 @@ fn is_node_name(name: &str) -> bool {
         && name
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-}
-
-fn unknown<'a>(
-    what: &str,
-    name: &str,
-    known: impl IntoIterator<Item = &'a str> + Clone,
-) -> PlanError {
-    let list: Vec<&str> = known.clone().into_iter().collect();
-    let error = PlanError::new(format!(
-        "unknown {what} `{name}`, expected one of {}",
-        list.join(", ")
-    ));
-    match nearest(name, known) {
-        Some(candidate) => error.with_hint(format!("did you mean `{candidate}`?")),
-        None => error,
-    }
-}
-
-impl PlanError {
-    fn or_hint(self, hint: &str) -> Self {
-        if self.hint.is_some() {
-            self
-        } else {
-            self.with_hint(hint)
-        }
-    }
 }

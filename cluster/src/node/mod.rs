@@ -55,8 +55,9 @@ pub enum Readiness {
     Started,
     /// When it accepts TCP connections on this port.
     TcpPort(u16),
-    /// When this returns true for the node's address. It must return soon.
-    Check(Arc<dyn Fn(Ipv4Addr) -> bool + Send + Sync>),
+    /// When it accepts connections on this port, and this returns true for its address. It must
+    /// return soon.
+    Answer(u16, Arc<dyn Fn(Ipv4Addr) -> bool + Send + Sync>),
 }
 
 /// A node that ended without being killed by us.
@@ -91,7 +92,7 @@ impl fmt::Debug for Readiness {
         match self {
             Readiness::Started => f.write_str("Started"),
             Readiness::TcpPort(port) => write!(f, "TcpPort({port})"),
-            Readiness::Check(_) => f.write_str("Check(..)"),
+            Readiness::Answer(port, _) => write!(f, "Answer({port}, ..)"),
         }
     }
 }

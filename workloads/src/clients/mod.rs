@@ -18,7 +18,12 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+pub mod http;
 pub mod raft_kv;
+
+mod options;
+
+pub use options::{ClientError, ClientOptions, Factory, Setting};
 
 /// A node and where clients reach it.
 #[derive(Debug, Clone, PartialEq, Eq)]

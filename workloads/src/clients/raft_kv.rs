@@ -17,9 +17,7 @@
 //! and every node tried stands in its path. Nothing else is ever repeated.
 
 mod answer;
-mod connection;
 mod members;
-mod status;
 #[cfg(test)]
 mod tests;
 
@@ -28,20 +26,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use seeds::{Purpose, Stream};
+use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep_until};
 
 use crate::clients::Node;
+use crate::clients::http::Line;
 use crate::{Client, Completion, Invocation, Outcome};
-use answer::{Class, Request, Verdict};
-use connection::{Line, Session};
+use answer::{Class, Request, Session, Verdict};
 
-pub use members::{ChangeAnswer, Members, change_members, members};
-pub use status::{STATUS_TIMEOUT_MS, Status, StatusError, status};
+pub use members::{ChangeAnswer, Members, MembersError, change_members, members};
 
 /// How a client of raft-kv behaves.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct RaftKvOptions {
-    /// How long an operation may take before its outcome is unknown, in milliseconds.
+    /// How long an operation may take before its outcome is unknown, in milliseconds: the plan's
+    /// business.
+    #[serde(skip)]
     pub timeout_ms: u64,
     /// How long an attempt may take when another can follow, in milliseconds.
     pub attempt_timeout_ms: u64,
@@ -173,14 +174,12 @@ impl RaftKv {
         until: Instant,
         trail: &mut Trail,
     ) -> Class {
+        let message = request.message(session);
         let mut place = first;
         for _ in 0..=REDIRECTS_MAX {
             trail.tried.push(place);
             let node = &self.nodes[place];
-            let reply = self
-                .line
-                .exchange(node.address, request, session, until)
-                .await;
+            let reply = self.line.exchange(node.address, &message, until).await;
             let class = match answer::classify(request, &reply) {
                 Verdict::Redirect(address) => {
                     let next = self.nodes.iter().position(|node| node.address == address);

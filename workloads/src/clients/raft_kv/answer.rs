@@ -9,6 +9,7 @@ use hyper::Method;
 use serde_json::{Value as Json, json};
 
 use crate::Invocation;
+use crate::clients::http::{self, Reply};
 
 /// An operation as HTTP says it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,23 +71,13 @@ impl Request {
         })
     }
 
-    /// The request for a node's state.
-    pub fn status() -> Request {
-        let (method, path) = (Method::GET, "/status".to_owned());
-        Request {
-            method,
-            path,
-            body: Bytes::new(),
-            expected: Expected::Nothing,
-        }
-    }
-
     /// The request for the members that a node knows of.
     pub fn members() -> Request {
-        let path = "/members".to_owned();
         Request {
-            path,
-            ..Request::status()
+            method: Method::GET,
+            path: "/members".to_owned(),
+            body: Bytes::new(),
+            expected: Expected::Nothing,
         }
     }
 
@@ -96,6 +87,21 @@ impl Request {
             method: Method::POST,
             body: change.to_string().into(),
             ..Request::members()
+        }
+    }
+
+    /// What goes over the wire, in this session if in any.
+    pub fn message(&self, session: Option<Session>) -> http::Request {
+        let mut headers = vec![("content-type".to_owned(), "application/json".to_owned())];
+        if let Some(session) = session {
+            headers.push(("session-id".to_owned(), session.id.to_string()));
+            headers.push(("request-number".to_owned(), session.request.to_string()));
+        }
+        http::Request {
+            method: self.method.clone(),
+            path: self.path.clone(),
+            headers,
+            body: self.body.clone(),
         }
     }
 
@@ -130,20 +136,11 @@ fn path_segment(key: &str) -> String {
     segment
 }
 
-/// What came of sending a request to one node.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Reply {
-    /// Nothing was sent: there was no connection to send it on.
-    NotSent(String),
-    /// It was sent, perhaps in part, and no whole answer came back.
-    Lost(String),
-    /// An answer, whole.
-    Answer {
-        status: u16,
-        /// Where to go instead.
-        location: Option<String>,
-        body: Bytes,
-    },
+/// The session of a change and its number there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Session {
+    pub id: u64,
+    pub request: u64,
 }
 
 /// What a reply means.

@@ -8,9 +8,8 @@ use serde::Deserialize;
 use serde_json::Value as Json;
 use tokio::time::Instant;
 
-use super::answer::{Reply, Request};
-use super::connection::Line;
-use super::status::{STATUS_TIMEOUT_MS, StatusError};
+use super::answer::Request;
+use crate::clients::http::{Line, Reply};
 
 /// The members that a node knows of.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -19,6 +18,19 @@ pub struct Members {
     pub members: BTreeMap<String, String>,
     /// Those that have no vote.
     pub learners: Vec<String>,
+}
+
+/// How long a node is given to tell its members, in milliseconds.
+const MEMBERS_TIMEOUT_MS: u64 = 300;
+
+/// A node could not be asked for its members.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("no members from {address}: {why}")]
+pub struct MembersError {
+    /// The node asked.
+    pub address: SocketAddr,
+    /// What went wrong.
+    pub why: String,
 }
 
 /// What came of asking a node for a change of members.
@@ -34,14 +46,14 @@ pub enum ChangeAnswer {
     Unknown(String),
 }
 
-/// Asks the node at this address which members it knows of, within [`STATUS_TIMEOUT_MS`].
+/// Asks the node at this address which members it knows of, within 300 ms.
 ///
 /// # Errors
 /// It did not answer in time, or with something else.
-pub async fn members(address: SocketAddr) -> Result<Members, StatusError> {
-    let until = Instant::now() + Duration::from_millis(STATUS_TIMEOUT_MS);
+pub async fn members(address: SocketAddr) -> Result<Members, MembersError> {
+    let until = Instant::now() + Duration::from_millis(MEMBERS_TIMEOUT_MS);
     let reply = Line::default()
-        .exchange(address, &Request::members(), None, until)
+        .exchange(address, &Request::members().message(None), until)
         .await;
     let why = match reply {
         Reply::Answer {
@@ -53,7 +65,7 @@ pub async fn members(address: SocketAddr) -> Result<Members, StatusError> {
         Reply::Answer { status, .. } => format!("unexpected answer {status}"),
         Reply::NotSent(why) | Reply::Lost(why) => why,
     };
-    Err(StatusError { address, why })
+    Err(MembersError { address, why })
 }
 
 /// Asks the node at this address, once, for a change such as `{"remove": "n3"}`, and waits at most
@@ -62,7 +74,7 @@ pub async fn change_members(address: SocketAddr, change: &Json, wait_ms: u64) ->
     let until = Instant::now() + Duration::from_millis(wait_ms);
     let request = Request::change_members(change);
     let reply = Line::default()
-        .exchange(address, &request, None, until)
+        .exchange(address, &request.message(None), until)
         .await;
     match reply {
         Reply::NotSent(why) => ChangeAnswer::Refused(why),

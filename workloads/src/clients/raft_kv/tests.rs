@@ -6,7 +6,6 @@ use histories::Value;
 use std::net::SocketAddr;
 use tokio::net::TcpListener;
 
-use super::status::status_within;
 use super::*;
 use scripted::{Act, Scripted, answer, http, redirect};
 
@@ -375,43 +374,4 @@ async fn an_operation_that_cannot_be_asked_fails_before_anything_is_sent() {
         short(&client(&[], patient()).invoke(&read()).await),
         "fail no nodes"
     );
-}
-
-#[tokio::test]
-async fn a_status_is_read_or_the_reason_told() {
-    let body = r#"{"node":"n1","role":"leader","term":3,"leader":"n1","commit":12,"applied":11}"#;
-    let server = Scripted::start([answer(200, body)]).await;
-    let expected = Status {
-        role: "leader".into(),
-        term: 3,
-        leader: Some("n1".into()),
-        commit: 12,
-    };
-    assert_eq!(status_within(server.address, NEVER_MS).await, Ok(expected));
-    assert_eq!(server.requests(), ["GET /status"]);
-
-    let rows = [
-        (
-            answer(200, r#"{"role":"leader"}"#),
-            "unexpected answer: missing field",
-        ),
-        (answer(404, "{}"), "unexpected answer 404"),
-        (Act::Close, ""),
-    ];
-    for (act, expected) in rows {
-        let server = Scripted::start([act]).await;
-        let error = status(server.address)
-            .await
-            .expect_err(expected)
-            .to_string();
-        let start = format!("no status from {}: {expected}", server.address);
-        assert!(error.starts_with(&start), "{error}");
-    }
-    let server = Scripted::start([Act::Hang]).await;
-    assert!(status(server.address).await.is_err(), "there is a limit");
-    let error = status(refusing().await)
-        .await
-        .expect_err("nobody listens")
-        .to_string();
-    assert!(error.contains("cannot connect"), "{error}");
 }

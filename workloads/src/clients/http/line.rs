@@ -1,23 +1,46 @@
-//! One HTTP connection, kept between operations, with nothing repeated in secret.
+//! One HTTP connection, kept between requests, with nothing repeated in secret.
 
 use std::net::SocketAddr;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
+use hyper::Method;
 use hyper::client::conn::http1::{self, SendRequest};
-use hyper::header::{CONTENT_TYPE, HOST, LOCATION};
+use hyper::header::{HOST, LOCATION};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
-use super::answer::{Reply, Request};
+/// A request, whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// The method.
+    pub method: Method,
+    /// Path and query, from the first slash on.
+    pub path: String,
+    /// Headers besides `Host` and `Content-Length`.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Bytes,
+}
 
-/// The session of a change and its number there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Session {
-    pub id: u64,
-    pub request: u64,
+/// What came of sending a request to one node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reply {
+    /// Nothing was sent: there was no connection to send it on.
+    NotSent(String),
+    /// It was sent, perhaps in part, and no whole answer came back.
+    Lost(String),
+    /// An answer, whole.
+    Answer {
+        /// Its status.
+        status: u16,
+        /// Where to go instead.
+        location: Option<String>,
+        /// Its body.
+        body: Bytes,
+    },
 }
 
 /// Bytes of an answer's body that are read, at most.
@@ -25,7 +48,7 @@ const BODY_BYTES_MAX: usize = 1 << 20;
 
 /// A client's line to the cluster: a connection to one node, or none.
 #[derive(Debug, Default)]
-pub(super) struct Line {
+pub struct Line {
     connection: Option<Connection>,
 }
 
@@ -36,7 +59,6 @@ impl Line {
         &mut self,
         address: SocketAddr,
         request: &Request,
-        session: Option<Session>,
         until: Instant,
     ) -> Reply {
         let kept = self
@@ -45,13 +67,13 @@ impl Line {
             .filter(|kept| kept.address == address);
         if let Some(kept) = kept {
             // A connection that was closed while it was idle has carried nothing of this request.
-            let reply = self.send(kept, request, session, until).await;
+            let reply = self.send(kept, request, until).await;
             if !matches!(reply, Reply::NotSent(_)) {
                 return reply;
             }
         }
         match timeout_at(until, Connection::open(address)).await {
-            Ok(Ok(connection)) => self.send(connection, request, session, until).await,
+            Ok(Ok(connection)) => self.send(connection, request, until).await,
             Ok(Err(why)) => Reply::NotSent(format!("cannot connect: {why}")),
             Err(_) => Reply::NotSent("cannot connect: no answer in time".to_owned()),
         }
@@ -61,7 +83,6 @@ impl Line {
         &mut self,
         mut connection: Connection,
         request: &Request,
-        session: Option<Session>,
         until: Instant,
     ) -> Reply {
         match timeout_at(until, connection.sender.ready()).await {
@@ -69,7 +90,7 @@ impl Line {
             Ok(Err(error)) => return Reply::NotSent(describe(&error)),
             Err(_) => return Reply::NotSent("no time left to send it".to_owned()),
         }
-        let message = match message(connection.address, request, session) {
+        let message = match message(connection.address, request) {
             Ok(message) => message,
             Err(error) => return Reply::NotSent(error.to_string()),
         };
@@ -155,17 +176,13 @@ impl Drop for Connection {
 fn message(
     address: SocketAddr,
     request: &Request,
-    session: Option<Session>,
 ) -> Result<hyper::Request<Full<Bytes>>, hyper::http::Error> {
     let mut builder = hyper::Request::builder()
         .method(request.method.clone())
         .uri(&request.path)
-        .header(HOST, address.to_string())
-        .header(CONTENT_TYPE, "application/json");
-    if let Some(session) = session {
-        builder = builder
-            .header("session-id", session.id)
-            .header("request-number", session.request);
+        .header(HOST, address.to_string());
+    for (name, value) in &request.headers {
+        builder = builder.header(name, value);
     }
     builder.body(Full::new(request.body.clone()))
 }

@@ -1,0 +1,176 @@
+//! The system under test as one run has it: its definition, filled in for the run's nodes.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use cluster::{Addresses, NodeCommand, NodeSpec, Readiness};
+use systems::{Definition, Layout, Place, Scope};
+use workloads::clients::{Factory, Node, Setting};
+
+use super::probe::Asker;
+use crate::plan::{Plan, SystemPlan};
+use crate::programs::{self, Found};
+use crate::store::RunFolder;
+
+/// The system under test.
+pub(super) struct System {
+    pub definition: Arc<Definition>,
+    pub program: Found,
+    places: Vec<Place>,
+    plan: SystemPlan,
+}
+
+impl System {
+    /// Finds the program, and gives every node its place in the run folder.
+    pub fn new(plan: &Plan, folder: &RunFolder, addresses: &Addresses) -> Result<Self, String> {
+        let plan = plan.system.clone();
+        let definition = plan.definition().map_err(|error| error.to_string())?;
+        let program = programs::find(&definition, plan.binary.as_deref(), plan.here())
+            .map_err(|error| error.to_string())?;
+        let place = |(name, ip): (&Arc<str>, _)| {
+            let folder = folder.node_path(name);
+            Place {
+                name: name.to_string(),
+                ip,
+                data: folder.join("data"),
+                folder,
+            }
+        };
+        Ok(System {
+            definition,
+            program,
+            places: addresses.nodes().map(place).collect(),
+            plan,
+        })
+    }
+
+    /// What runs, for people.
+    pub fn told(&self) -> String {
+        let Found { path, version, .. } = &self.program;
+        let mut text = self.definition.name.clone();
+        for part in [
+            version.clone(),
+            path.as_ref().map(|path| format!("({})", path.display())),
+        ] {
+            text.extend(part.map(|part| format!(" {part}")));
+        }
+        if self.definition.roles.is_none() {
+            text.push_str(": no leaders, so faults of the leader hit the first node drawn");
+        }
+        text
+    }
+
+    /// What runs as each node.
+    pub fn nodes(&self) -> Result<Vec<NodeSpec>, String> {
+        let numbers = 0..self.places.len();
+        numbers
+            .map(|at| self.node(at).map_err(|why| self.problem(&why)))
+            .collect()
+    }
+
+    fn node(&self, at: usize) -> Result<NodeSpec, String> {
+        let (place, scope) = (&self.places[at], self.scope(at)?);
+        for path in [&place.folder, &place.data] {
+            if path.to_str().is_none() {
+                return Err(format!("the folder {} is not text", path.display()));
+            }
+        }
+        let Found {
+            path, subcommand, ..
+        } = &self.program;
+        let mut args = self.layout().args(at)?;
+        if self.definition.program.embedded.is_some() {
+            let bugs = self.plan.bugs.iter();
+            args.extend(bugs.flat_map(|bug| ["--bug".to_owned(), bug.clone()]));
+        }
+        let args = subcommand.iter().chain(&args).map(Into::into);
+        let mut command = NodeCommand::own(args);
+        if let Some(path) = path {
+            command.program.clone_from(path);
+        }
+        for (name, value) in &self.definition.node.env {
+            command.env.push((name.into(), scope.fill(value)?.into()));
+        }
+        let port = self.definition.port(&self.definition.ready.port);
+        let readiness = match &self.definition.ready.ask {
+            None => Readiness::TcpPort(port),
+            Some(ask) => {
+                let asker = Asker::new(ask, self, at)?;
+                Readiness::Answer(port, Arc::new(move |_| asker.ask_blocking().is_ok()))
+            }
+        };
+        Ok(NodeSpec {
+            name: place.name.as_str().into(),
+            command,
+            readiness,
+            data_dir: place.data.clone(),
+            log_dir: place.folder.clone(),
+        })
+    }
+
+    /// Where clients reach the nodes.
+    pub fn client_nodes(&self) -> Arc<[Node]> {
+        let port = self.definition.client_port();
+        let nodes = self.places.iter().map(|place| Node {
+            name: place.name.as_str().into(),
+            address: SocketAddr::from((place.ip, port)),
+        });
+        nodes.collect()
+    }
+
+    /// What makes the clients.
+    pub fn clients(&self, plan: &Plan) -> Result<Box<dyn Factory>, String> {
+        let client = self.plan.client().map_err(|error| error.to_string())?;
+        let setting = Setting {
+            seed: plan.seed,
+            nodes: self.client_nodes(),
+            timeout_ms: plan.workload.timeout_ms,
+        };
+        let factory = client.factory(setting);
+        factory.map_err(|error| self.problem(&error.to_string()))
+    }
+
+    /// How each node is asked who leads; none where the system has no leaders.
+    pub fn role_askers(&self) -> Result<Vec<Asker>, String> {
+        let Some(roles) = &self.definition.roles else {
+            return Ok(Vec::new());
+        };
+        let numbers = 0..self.places.len();
+        numbers
+            .map(|at| Asker::new(&roles.ask, self, at).map_err(|why| self.problem(&why)))
+            .collect()
+    }
+
+    /// A node's place.
+    pub fn place(&self, at: usize) -> &Place {
+        &self.places[at]
+    }
+
+    /// What placeholders stand for, for the node at this place.
+    pub fn scope(&self, at: usize) -> Result<Scope, String> {
+        self.layout().scope(at)
+    }
+
+    /// A program that the definition names, as it is to be started.
+    pub fn program_named(&self, name: &str) -> PathBuf {
+        let here = self.plan.here();
+        programs::first_of(&[name.to_owned()], here).unwrap_or_else(|| name.into())
+    }
+
+    fn layout(&self) -> Layout<'_> {
+        Layout {
+            definition: &self.definition,
+            nodes: &self.places,
+            here: self.plan.here(),
+            options: &self.plan.options,
+        }
+    }
+
+    fn problem(&self, why: &str) -> String {
+        format!(
+            "cannot use the definition of {}: {why}",
+            self.definition.name
+        )
+    }
+}

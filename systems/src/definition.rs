@@ -1,0 +1,271 @@
+//! The definition of a system: what its TOML file says.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use workloads::clients::ClientOptions;
+
+use crate::parse::{self, Problem, line_of_field};
+use crate::pattern::Pattern;
+use crate::probe::{Probe, client};
+use crate::roles::Roles;
+
+/// A system under test.
+///
+/// Where a field is called a template, placeholders in it are filled in for each node: see
+/// [`Scope`](crate::Scope).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Definition {
+    /// Its name: letters, digits and dashes.
+    pub name: String,
+    /// What it is, in a line.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub about: String,
+    /// The workloads that its client can do; the first is the usual one.
+    pub workloads: Vec<String>,
+    /// How many nodes it usually has.
+    #[serde(default = "usual_nodes")]
+    pub nodes: u64,
+    /// Its program.
+    pub program: Program,
+    /// The ports of a node by name. Clients are served on `client`.
+    pub ports: BTreeMap<String, u16>,
+    /// What a user may set with `--system-option NAME=VALUE`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub options: BTreeMap<String, SystemOption>,
+    /// Lists of nodes, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub lists: BTreeMap<String, List>,
+    /// What runs as a node.
+    pub node: Node,
+    /// How to know that a node serves.
+    #[serde(default)]
+    pub ready: Ready,
+    /// Who leads; none for a system without leaders.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub roles: Option<Roles>,
+    /// How members are added and removed; none where they cannot be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub members: Option<Members>,
+    /// The client that speaks to it.
+    pub client: ClientOptions,
+}
+
+/// The program of a system, and what to do where it is missing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Program {
+    /// A subcommand of this very executable.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub embedded: Option<String>,
+    /// Names to be looked for in PATH (and in the folders of administrators' programs), or paths; the
+    /// first that is there is taken. A `*` in a path stands for any name; the last in order is taken.
+    /// `{here}` is the folder of the definition's file.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub candidates: Vec<String>,
+    /// How to ask for its version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<Version>,
+    /// What to do where it is missing, such as `apt-get install etcd-server`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub install: Option<String>,
+}
+
+/// How to ask a program for its version.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Version {
+    /// The arguments with which it prints its version.
+    #[serde(default = "version_args")]
+    pub args: Vec<String>,
+    /// What of that is the version: numbers with dots.
+    pub pattern: Pattern,
+    /// The oldest that will do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub minimum: Option<String>,
+}
+
+/// What a user may set.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SystemOption {
+    /// What it is where the user does not say.
+    pub default: String,
+    /// What it means, in a line.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub help: String,
+}
+
+/// A list of nodes as a text: `n1=10.77.0.1,n2=10.77.0.2`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct List {
+    /// What stands for each node, a template about that node.
+    pub each: String,
+    /// What stands between two.
+    #[serde(default = "comma")]
+    pub separator: String,
+    /// Whether the node for which the list is made is left out.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub others: bool,
+}
+
+/// What runs as a node.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Node {
+    /// The program's arguments, templates.
+    pub args: Vec<String>,
+    /// Arguments that only the first node gets besides, templates.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub args_of_first: Vec<String>,
+    /// Arguments that every node but the first gets besides, templates.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub args_of_others: Vec<String>,
+    /// What is added to the environment, templates.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub env: BTreeMap<String, String>,
+    /// The arguments that stand for an option of the user's that `[options]` does not declare:
+    /// templates with `{option.name}` and `{option.value}`. Empty where there can be none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub pass_option: Vec<String>,
+}
+
+/// How to know that a node serves: it accepts connections, and answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Ready {
+    /// The port, by name, that must accept connections.
+    pub port: String,
+    /// What must be answered besides.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ask: Option<Probe>,
+    /// Within how long after its start, in milliseconds.
+    pub limit_ms: u64,
+}
+
+/// How members are added and removed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Members {
+    /// By the embedded system's own interface.
+    RaftKv(RaftKvMembers),
+}
+
+/// Nothing to choose.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RaftKvMembers {}
+
+impl Default for Ready {
+    fn default() -> Self {
+        Ready {
+            port: client(),
+            ask: None,
+            limit_ms: 15_000,
+        }
+    }
+}
+
+impl Definition {
+    /// Reads a definition's file and checks it.
+    ///
+    /// # Errors
+    /// The file, the line, the field, what is wrong with it, and what was probably meant.
+    pub fn read(file: &Path) -> Result<Self, Problem> {
+        let text = std::fs::read_to_string(file).map_err(|error| {
+            Problem::new(format!(
+                "failed to read the definition of a system: {error}"
+            ))
+            .in_file(file, None)
+        })?;
+        Definition::parse(&text).map_err(|problem| {
+            let line = problem.line;
+            problem.in_file(file, line)
+        })
+    }
+
+    /// Reads a definition and checks it.
+    ///
+    /// # Errors
+    /// The line, the field, what is wrong with it, and what was probably meant.
+    pub fn parse(text: &str) -> Result<Self, Problem> {
+        let definition: Definition = parse::toml(text)?;
+        definition.validate().map_err(|invalid| {
+            let mut problem = invalid.problem;
+            problem.line = line_of_field(text, &invalid.field);
+            problem.message = format!("`{}`: {}", invalid.field, problem.message);
+            problem
+        })?;
+        Ok(definition)
+    }
+
+    /// The client, with these options in the place of what the definition says. A name with dots
+    /// reaches into tables; a value is taken as TOML where it is some, else as text.
+    ///
+    /// # Errors
+    /// It has no such option, or not with such a value.
+    pub fn client_with(
+        &self,
+        options: &BTreeMap<String, String>,
+    ) -> Result<ClientOptions, Problem> {
+        if options.is_empty() {
+            return Ok(self.client.clone());
+        }
+        let failed = |why: String| Problem::new(format!("`client.{}`: {why}", self.client.name()));
+        let mut table = toml::Table::try_from(&self.client).map_err(|e| failed(e.to_string()))?;
+        for (name, text) in options {
+            let mut place = table
+                .get_mut(self.client.name())
+                .and_then(toml::Value::as_table_mut)
+                .ok_or_else(|| failed("it has no options".to_owned()))?;
+            let mut steps: Vec<&str> = name.split('.').collect();
+            let last = steps.pop().unwrap_or(name);
+            for step in steps {
+                let inner = place.get_mut(step).and_then(toml::Value::as_table_mut);
+                place =
+                    inner.ok_or_else(|| failed(format!("it has no table `{step}` ({name})")))?;
+            }
+            let read = toml::from_str::<toml::Table>(&format!("value = {text}"));
+            let value = read.ok().and_then(|mut read| read.remove("value"));
+            let value = value.unwrap_or_else(|| toml::Value::String(text.clone()));
+            place.insert(last.to_owned(), value);
+        }
+        // By way of text, so that mistakes are told as those in a file are.
+        let text = toml::to_string(&table).map_err(|error| failed(error.to_string()))?;
+        parse::toml(&text).map_err(|mut problem| {
+            problem.line = None;
+            problem.message = format!("`client.{}`: {}", self.client.name(), problem.message);
+            problem
+        })
+    }
+
+    /// The port where clients are served.
+    pub fn client_port(&self) -> u16 {
+        self.port("client")
+    }
+
+    /// The port of this name; 0 where there is none, which a checked definition does not ask for.
+    pub fn port(&self, name: &str) -> u16 {
+        self.ports.get(name).copied().unwrap_or_default()
+    }
+
+    /// The workload that is run unless another is asked for.
+    pub fn usual_workload(&self) -> &str {
+        self.workloads.first().map_or("register", |name| name)
+    }
+}
+
+fn usual_nodes() -> u64 {
+    3
+}
+
+fn version_args() -> Vec<String> {
+    vec!["--version".to_owned()]
+}
+
+fn comma() -> String {
+    ",".to_owned()
+}
