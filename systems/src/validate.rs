@@ -288,7 +288,7 @@ args = ["{data}"]
             "7: `ports.other`|the port of client",
         );
         check("client = 80", "client = 0", "6: `ports.client`|found 0");
-        check("client = 80", "client = 70000", "6: |65535|`client`");
+        check("client = 80", "client = 70000", "6: `client`|70000");
         check("{data}", "{dat}", "8: `node.args.0`|did you mean {data}?");
         check("{data}", "{data", "8: `node.args.0`|without its partner");
         check(
