@@ -26,6 +26,16 @@ pub enum Condition {
     Healed(u64),
 }
 
+impl Condition {
+    /// The number of the fault that it is about, if it is about one.
+    pub fn fault(self) -> Option<u64> {
+        match self {
+            Condition::Injected(id) | Condition::Healed(id) => Some(id),
+            _ => None,
+        }
+    }
+}
+
 /// A text that is no [`Condition`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
@@ -106,11 +116,16 @@ pub struct Waiting<'a> {
 }
 
 impl<'a> Waiting<'a> {
-    /// For these, in this order.
+    /// For these, in this order, from the start of the run on.
     pub fn new(conditions: &'a [Condition]) -> Self {
+        Waiting::since(conditions, Observed::default())
+    }
+
+    /// For these, in this order, from when this had been seen on.
+    pub fn since(conditions: &'a [Condition], since: Observed) -> Self {
         Waiting {
             left: conditions,
-            since: Observed::default(),
+            since,
         }
     }
 
@@ -135,6 +150,11 @@ impl<'a> Waiting<'a> {
             self.since = now.clone();
         }
         true
+    }
+
+    /// Whether there is nothing to wait for any more.
+    pub fn is_over(&self) -> bool {
+        self.left.is_empty()
     }
 
     /// What is waited for at this moment.

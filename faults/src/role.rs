@@ -10,6 +10,9 @@ named! {
         Leader = "leader",
         /// The first in the plan's order that is not the leader.
         Follower = "follower",
+        /// Every node but the leader; every node but the first in the plan's order when no leader is
+        /// known.
+        Followers = "followers",
         /// As many as can be lost while a majority goes on: 2 of 5, 1 of 4.
         Minority = "minority",
         /// The smallest majority: 3 of 5, 3 of 4.
@@ -38,6 +41,11 @@ impl Role {
                 .cloned()
                 .into_iter()
                 .collect(),
+            Role::Followers => {
+                let leader = leader_or_first(order, leader);
+                let others = order.iter().filter(|node| Some(*node) != leader);
+                others.cloned().collect()
+            }
             Role::Minority => first(minority),
             Role::Majority => first(order.len() - minority),
             Role::One => first(1),
@@ -47,14 +55,14 @@ impl Role {
 }
 
 impl Role {
-    /// Whether a majority of the nodes is meant, or more.
+    /// Whether a majority of the nodes is meant, or more (of two nodes, one of them).
     pub fn is_majority(self) -> bool {
-        matches!(self, Role::Majority | Role::All)
+        matches!(self, Role::Followers | Role::Majority | Role::All)
     }
 
     /// Whether the nodes meant depend on who leads.
     pub fn is_about_leader(self) -> bool {
-        matches!(self, Role::Leader | Role::Follower)
+        matches!(self, Role::Leader | Role::Follower | Role::Followers)
     }
 }
 
@@ -99,6 +107,9 @@ mod tests {
         check(Role::Follower, "31245", Some("n3"), "1");
         check(Role::Follower, "31245", None, "3");
         check(Role::Follower, "1", Some("n1"), "");
+        check(Role::Followers, "31245", Some("n2"), "3145");
+        check(Role::Followers, "31245", None, "1245");
+        check(Role::Followers, "1", Some("n1"), "");
         check(Role::Minority, "31245", Some("n2"), "31");
         check(Role::Minority, "3124", None, "3");
         check(Role::Minority, "21", None, "");

@@ -43,8 +43,11 @@ pub struct Planned {
     pub after: Vec<Condition>,
     /// How long after that it begins, in milliseconds.
     pub delay_ms: u64,
-    /// How long it lasts, in milliseconds.
+    /// How long it lasts at most, in milliseconds.
     pub for_ms: u64,
+    /// What ends it before that, when all of it has come about, in this order, since it began; none
+    /// for only the time.
+    pub until: Vec<Condition>,
     /// What is done.
     pub action: Action,
     /// The nodes in the order in which they are preferred for it.
@@ -110,14 +113,13 @@ impl Schedule {
                 problem("id", format!("{id} is the id of an earlier fault too"));
             }
             planned.check_times(duration_ms, &mut problem);
-            for condition in &planned.after {
-                let (Condition::Injected(id) | Condition::Healed(id)) = condition else {
-                    continue;
-                };
-                if *id == planned.id {
-                    problem("after", "a fault cannot wait for itself".to_owned());
-                } else if !self.faults.iter().any(|other| other.id == *id) {
-                    problem("after", format!("there is no fault {id}"));
+            for (field, conditions) in [("after", &planned.after), ("until", &planned.until)] {
+                for id in conditions.iter().filter_map(|condition| condition.fault()) {
+                    if id == planned.id {
+                        problem(field, "a fault cannot wait for itself".to_owned());
+                    } else if !self.faults.iter().any(|other| other.id == id) {
+                        problem(field, format!("there is no fault {id}"));
+                    }
                 }
             }
             let fault = planned.action.fault();

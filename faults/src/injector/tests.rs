@@ -33,6 +33,7 @@ fn planned(id: u64, action: Action, cluster: &Fake) -> Planned {
         at_ms: 0,
         after: Vec::new(),
         delay_ms: 0,
+        until: Vec::new(),
         for_ms: 1,
         action,
         order: cluster.nodes(),

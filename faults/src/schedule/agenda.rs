@@ -17,8 +17,10 @@ pub struct Agenda<'a> {
 #[derive(Debug)]
 struct Open<'a> {
     planned: &'a Planned,
-    /// When it ends.
+    /// When it ends at the latest.
     ends_ms: u64,
+    /// What ends it before that.
+    until: Waiting<'a>,
     beats: u64,
     /// When its next beat is due.
     beat_ms: Option<u64>,
@@ -27,6 +29,14 @@ struct Open<'a> {
 }
 
 impl Open<'_> {
+    /// Takes in what has been seen by now: what it lasts until may have come.
+    fn look(&mut self, now_ms: u64, observed: &Observed) {
+        let has_end = !self.planned.until.is_empty();
+        if has_end && self.until.look(observed) {
+            self.ends_ms = self.ends_ms.min(now_ms);
+        }
+    }
+
     /// When something is next to be done about it.
     fn next_ms(&self) -> u64 {
         let beat_ms = self.beat_ms.unwrap_or(u64::MAX);
@@ -73,6 +83,9 @@ impl<'a> Agenda<'a> {
     /// What ends comes before what begins at the same time.
     pub fn next(&mut self, now_ms: u64, observed: &Observed) -> Next<'a> {
         self.look(now_ms, observed);
+        for open in &mut self.open {
+            open.look(now_ms, observed);
+        }
         self.time_beats(now_ms);
         let open_at = soonest(self.open.iter().map(Open::next_ms));
         let due_at = soonest(self.due.iter().map(|(at_ms, _)| *at_ms));
@@ -91,6 +104,7 @@ impl<'a> Agenda<'a> {
                 self.open.push(Open {
                     planned,
                     ends_ms: at_ms.saturating_add(planned.for_ms),
+                    until: Waiting::since(&planned.until, observed.clone()),
                     beats: 0,
                     beat_ms: None,
                     is_timed: false,
@@ -125,7 +139,7 @@ impl<'a> Agenda<'a> {
     /// Whether something is still waited for, so that it is worth looking again before the next
     /// time.
     pub fn is_waiting(&self) -> bool {
-        !self.waiting.is_empty()
+        !self.waiting.is_empty() || self.open.iter().any(|open| !open.until.is_over())
     }
 
     /// The faults for which what they wait for has not come, with that.
@@ -172,6 +186,7 @@ mod tests {
                 .collect(),
             delay_ms,
             for_ms,
+            until: Vec::new(),
             action: Action::Kill(Kill::default()),
             order: Vec::new(),
         }
@@ -237,6 +252,29 @@ mod tests {
         let after_heal = &["fault 1 healed", "leader elected"][..];
         let faults = vec![planned(1, 20, &[], 0, 30), planned(2, 0, after_heal, 0, 5)];
         assert_eq!(walk(faults, &[10, 70], 200), "20i1 50h1 70i2 75h2");
+    }
+
+    #[test]
+    fn what_a_fault_lasts_until_ends_it_before_its_time() {
+        let until = |id, until: &[&str]| Planned {
+            until: (until.iter())
+                .map(|text| text.parse().expect("a condition"))
+                .collect(),
+            ..planned(id, 20, &[], 0, 100)
+        };
+        // Leaders elected before it began do not count.
+        let elected = || vec![until(1, &["leader elected"])];
+        assert_eq!(walk(elected(), &[10], 200), "20i1 120h1");
+        assert_eq!(walk(elected(), &[10, 70], 200), "20i1 70h1");
+        assert_eq!(walk(elected(), &[20, 150], 200), "20i1 120h1");
+        let both = until(1, &["fault 2 injected", "leader elected"]);
+        let faults = vec![both, planned(2, 50, &[], 0, 10)];
+        assert_eq!(walk(faults, &[40, 70], 200), "20i1 50i2 60h2 70h1");
+        let beside = vec![
+            until(1, &["fault 2 healed"]),
+            planned(2, 0, &["leader elected"], 0, 5),
+        ];
+        assert_eq!(walk(beside, &[40], 200), "20i1 40i2 45h2 45h1");
     }
 
     /// Bug found: a kill that took long left no time between a start and the kill after it.

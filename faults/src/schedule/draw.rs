@@ -122,6 +122,7 @@ impl Schedule {
                 after: Vec::new(),
                 delay_ms: 0,
                 for_ms,
+                until: Vec::new(),
                 action,
                 order,
             });

@@ -22,6 +22,7 @@ pub(super) struct Entry {
     for_ms: Option<u64>,
     #[serde(rename = "for", skip_serializing)]
     length: Option<String>,
+    until: Option<OneOrMore>,
     #[serde(flatten)]
     action: Action,
     #[serde(default)]
@@ -41,6 +42,12 @@ enum OneOrMore {
 }
 
 impl OneOrMore {
+    /// `None` for none.
+    fn of(conditions: &[Condition]) -> Option<Self> {
+        let texts: Vec<String> = conditions.iter().map(Condition::to_string).collect();
+        (!texts.is_empty()).then_some(OneOrMore::More(texts))
+    }
+
     fn conditions(self) -> Result<Vec<Condition>, String> {
         let texts = match self {
             OneOrMore::One(text) => vec![text],
@@ -78,12 +85,14 @@ impl TryFrom<Entry> for Planned {
         let for_ms = for_ms.ok_or_else(|| {
             about("how long it lasts is not said (hint: `for = \"2s\"`)".to_owned())
         })?;
+        let until = entry.until.map_or(Ok(Vec::new()), OneOrMore::conditions);
         Ok(Planned {
             id: entry.id,
             at_ms: at_ms.unwrap_or(0),
             after,
             delay_ms: delay_ms.unwrap_or(0),
             for_ms,
+            until: until.map_err(about)?,
             action: entry.action,
             order: entry.order,
         })
@@ -113,17 +122,17 @@ fn one_time(
 
 impl From<Planned> for Entry {
     fn from(planned: Planned) -> Entry {
-        let texts: Vec<String> = planned.after.iter().map(Condition::to_string).collect();
         Entry {
             id: planned.id,
             at_ms: Some(planned.at_ms),
             at: None,
             when: None,
-            after: (!texts.is_empty()).then_some(OneOrMore::More(texts)),
+            after: OneOrMore::of(&planned.after),
             delay_ms: (planned.delay_ms > 0).then_some(planned.delay_ms),
             delay: None,
             for_ms: Some(planned.for_ms),
             length: None,
+            until: OneOrMore::of(&planned.until),
             action: planned.action,
             order: planned.order,
         }

@@ -124,6 +124,7 @@ fn a_schedule_is_written_as_tables_and_read_back() {
         after: Vec::new(),
         delay_ms: 0,
         for_ms: 5,
+        until: Vec::new(),
         action: Action::Pause(Pause {
             target: Role::Minority,
         }),
@@ -150,7 +151,7 @@ fn a_mistyped_plan_is_refused_with_the_line_and_what_is_known() {
     );
     check(
         "fault = \"kill\"\ntarget = \"everyone\"",
-        "unknown target \"everyone\" (hint: known: leader, follower, minority, majority, one, all)",
+        "unknown target \"everyone\" (hint: known: leader, follower, followers, minority, majority, one, all)",
     );
     check(
         "fault = \"partition\"\nshape = \"bride\"",
@@ -188,7 +189,7 @@ fn a_schedule_written_by_hand_is_completed_from_the_seed() {
     let mut schedule = read(
         "at = \"3s\"\nfault = \"partition\"\nshape = \"leader-alone\"\nfor = \"5s\"\n[[schedule]]\n\
          when = \"leader elected\"\nafter = [\"1000 ok writes\", \"fault 1 healed\"]\ndelay = \"20ms\"\n\
-         fault = \"kill\"\nfor = \"1500ms\"\norder = [\"n3\"]",
+         fault = \"kill\"\nfor = \"1500ms\"\nuntil = \"1 ok reads\"\norder = [\"n3\"]",
     )
     .expect("a schedule");
     schedule.complete(1, &nodes(5));
@@ -206,6 +207,9 @@ fn a_schedule_written_by_hand_is_completed_from_the_seed() {
         Condition::Healed(1),
     ];
     assert_eq!(kill.after, after);
+    assert_eq!(kill.until, [Condition::Reads(1)]);
+    let text = toml::to_string(&schedule.faults[1]).expect("a table");
+    assert_eq!(toml::from_str(&text), Ok(schedule.faults[1].clone()));
     assert_eq!((&*kill.order[0], kill.order.len()), ("n3", 5));
     assert_eq!(schedule.validate(&nodes(5), 30_000), Ok(()));
     let again = schedule.clone();
@@ -238,6 +242,7 @@ fn check_edit(edit: impl Fn(&mut Planned), expected: &str) {
         after: Vec::new(),
         delay_ms: 0,
         for_ms: 500,
+        until: Vec::new(),
         action: action.clone(),
         order: nodes(3),
     };
@@ -293,6 +298,14 @@ fn validation_names_the_entry_and_the_field() {
         "schedule[1].after: there is no fault 7",
     );
     check_edit(
+        |p| p.until = vec![Condition::Healed(2), Condition::Healed(1)],
+        "schedule[1].until: a fault cannot wait for itself",
+    );
+    check_edit(
+        |p| p.until = vec![Condition::Injected(7)],
+        "schedule[1].until: there is no fault 7",
+    );
+    check_edit(
         |p| drop(p.order.pop()),
         "schedule[1].order: must name every node, and leaves out \"n3\"",
     );
@@ -316,6 +329,7 @@ fn validation_refuses_what_would_do_nothing() {
             after: Vec::new(),
             delay_ms: 0,
             for_ms: 1,
+            until: Vec::new(),
             action,
             order: nodes(count),
         };
