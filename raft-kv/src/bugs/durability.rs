@@ -2,41 +2,6 @@
 
 use super::{Bug, Facts, Property, Recipe};
 
-/// No sync succeeds any more, and a second later the power goes everywhere.
-const BROKEN_AND_OUT: &str = r#"
-[[schedule]]
-at = "2000ms"
-fault = "io-error"
-target = "all"
-operation = "fsync"
-path = "log*"
-once = false
-for = "2s"
-
-[[schedule]]
-after = "fault 1 injected"
-delay = "1s"
-fault = "power-loss"
-target = "all"
-for = "300ms"
-
-[[schedule]]
-at = "6000ms"
-fault = "io-error"
-target = "all"
-operation = "fsync"
-path = "log*"
-once = false
-for = "2s"
-
-[[schedule]]
-after = "fault 3 injected"
-delay = "1s"
-fault = "power-loss"
-target = "all"
-for = "300ms"
-"#;
-
 /// Writes are torn on some nodes, and the leader dies, so that one of them may be the next.
 const TORN_AND_LED: &str = r#"
 [[schedule]]
@@ -252,8 +217,8 @@ pub(super) const FACTS: &[Facts] = &[
         source: "P 5.6, D 10.2",
         breaks: Property::LeaderCompleteness,
         recipe: Recipe {
-            options: "--workload register --time 10s --disk-faults --faults power-loss",
-            schedule: "",
+            options: "--workload register --time 10s --keys 100 --disk-faults",
+            schedule: include_str!("../../schedules/power-out.toml"),
         },
     },
     Facts {
@@ -279,8 +244,8 @@ pub(super) const FACTS: &[Facts] = &[
         source: "D 10.2; Rebello and others, \"Can Applications Recover from fsync Failures?\", 2020",
         breaks: Property::LeaderCompleteness,
         recipe: Recipe {
-            options: "--workload register --time 10s --disk-faults",
-            schedule: BROKEN_AND_OUT,
+            options: "--workload register --time 10s --keys 100 --disk-faults",
+            schedule: include_str!("../../schedules/broken-disks-and-power-out.toml"),
         },
     },
     Facts {

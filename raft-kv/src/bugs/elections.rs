@@ -195,8 +195,8 @@ pub(super) const FACTS: &[Facts] = &[
         source: "P 5.2, figure 2",
         breaks: Property::ElectionSafety,
         recipe: Recipe {
-            options: "--workload register --time 10s",
-            schedule: "",
+            options: "--workload register --time 15s --keys 50",
+            schedule: include_str!("../../schedules/leaders-killed.toml"),
         },
     },
     Facts {
@@ -225,9 +225,8 @@ pub(super) const FACTS: &[Facts] = &[
         source: "P 5.4.1",
         breaks: Property::LeaderCompleteness,
         recipe: Recipe {
-            options: "--workload register --time 10s --faults partition --fault-interval 1s \
-                      --fault-duration 800ms",
-            schedule: "",
+            options: "--workload register --time 10s --keys 20",
+            schedule: include_str!("../../schedules/majorities-ring.toml"),
         },
     },
     Facts {
@@ -255,9 +254,8 @@ pub(super) const FACTS: &[Facts] = &[
         source: "P 5.2, 5.3",
         breaks: Property::StateMachineSafety,
         recipe: Recipe {
-            options: "--workload kv --time 10s --faults partition --fault-interval 1s \
-                      --fault-duration 800ms",
-            schedule: "",
+            options: "--workload kv --time 10s",
+            schedule: include_str!("../../schedules/leader-in-minority.toml"),
         },
     },
     Facts {

@@ -35,53 +35,6 @@ order = ["n4", "n3"]
 for = "1500ms"
 "#;
 
-/// The leader of four is removed; then each pair of nodes is cut off from the other.
-const CUT_OFF_WHEN_REMOVED: &str = r#"
-[[schedule]]
-at = "1s"
-fault = "member-change"
-target = "leader"
-for = "7s"
-
-[[schedule]]
-at = "2s"
-fault = "partition"
-shape = "halves"
-order = ["n4", "n1"]
-for = "1500ms"
-
-[[schedule]]
-at = "4500ms"
-fault = "partition"
-shape = "halves"
-order = ["n4", "n2"]
-for = "1500ms"
-"#;
-
-/// The leader is cut off with one other, and told at once to remove two that it does not reach.
-const REMOVED_BY_A_MINORITY: &str = r#"
-[[schedule]]
-at = "2s"
-fault = "partition"
-shape = "majority-minority"
-order = ["n1", "n2", "n3", "n4", "n5"]
-for = "3s"
-
-[[schedule]]
-after = "fault 1 injected"
-fault = "member-change"
-wait_ms = 60
-order = ["n5", "n4", "n3", "n2", "n1"]
-for = "4s"
-
-[[schedule]]
-after = "fault 2 injected"
-fault = "member-change"
-wait_ms = 60
-order = ["n3", "n4", "n5", "n2", "n1"]
-for = "4s"
-"#;
-
 /// Of four nodes n1 is made the leader, cut off, and told to remove n4. Its successor is told at once to
 /// remove n1, while n2, which has elected it, hears no more of it. Then n1 is back, for n2 to elect.
 const TWO_MINDS: &str = r#"
@@ -163,7 +116,7 @@ pub(super) const FACTS: &[Facts] = &[
         breaks: Property::StateMachineSafety,
         recipe: Recipe {
             options: "--workload register --time 10s",
-            schedule: REMOVED_BY_A_MINORITY,
+            schedule: include_str!("../../schedules/removed-by-a-minority.toml"),
         },
     },
     Facts {
@@ -175,8 +128,8 @@ pub(super) const FACTS: &[Facts] = &[
         source: "D 4.2.2",
         breaks: Property::LeaderCompleteness,
         recipe: Recipe {
-            options: "--workload register --nodes 4 --time 10s",
-            schedule: CUT_OFF_WHEN_REMOVED,
+            options: "--workload register --nodes 4 --time 12s",
+            schedule: include_str!("../../schedules/cut-off-when-removed.toml"),
         },
     },
 ];

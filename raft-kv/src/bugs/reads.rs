@@ -29,33 +29,6 @@ shape = "leader-alone"
 for = "2500ms"
 "#;
 
-/// The time of day stands still for a leader, which is then cut off.
-const FROZEN_AND_CUT_OFF: &str = r#"
-[[schedule]]
-at = "2000ms"
-fault = "clock-freeze"
-target = "leader"
-for = "3s"
-
-[[schedule]]
-after = "fault 1 injected"
-fault = "partition"
-shape = "leader-alone"
-for = "2500ms"
-
-[[schedule]]
-at = "6500ms"
-fault = "clock-freeze"
-target = "leader"
-for = "3s"
-
-[[schedule]]
-after = "fault 3 injected"
-fault = "partition"
-shape = "leader-alone"
-for = "2500ms"
-"#;
-
 pub(super) const FACTS: &[Facts] = &[
     Facts {
         bug: Bug::StaleRead,
@@ -67,8 +40,8 @@ pub(super) const FACTS: &[Facts] = &[
         source: "P 8, D 6.4; hashicorp/consul #54",
         breaks: Property::Linearizability,
         recipe: Recipe {
-            options: "--workload register --time 10s",
-            schedule: "",
+            options: "--workload register --time 10s --clients 20",
+            schedule: include_str!("../../schedules/leader-cut-off.toml"),
         },
     },
     Facts {
@@ -140,8 +113,9 @@ pub(super) const FACTS: &[Facts] = &[
         source: "D 6.4.1; sofastack/sofa-jraft #26",
         breaks: Property::Linearizability,
         recipe: Recipe {
-            options: "--workload register --time 10s --system-option reads=lease",
-            schedule: FROZEN_AND_CUT_OFF,
+            options: "--workload register --time 12s --clients 20 --system-option \
+                      reads=lease",
+            schedule: include_str!("../../schedules/frozen-and-cut-off.toml"),
         },
     },
     Facts {

@@ -242,9 +242,8 @@ pub(super) const FACTS: &[Facts] = &[
         source: "P 5.3",
         breaks: Property::Linearizability,
         recipe: Recipe {
-            options: "--workload kv --time 10s --faults partition --fault-interval 1s \
-                      --fault-duration 800ms",
-            schedule: "",
+            options: "--workload register --time 15s --keys 50",
+            schedule: include_str!("../../schedules/leaders-cut-off.toml"),
         },
     },
     Facts {

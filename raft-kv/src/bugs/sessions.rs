@@ -2,16 +2,6 @@
 
 use super::{Bug, Facts, Property, Recipe};
 
-/// The leader's clock is a minute behind.
-const BEHIND: &str = r#"
-[[schedule]]
-at = "2s"
-fault = "clock-jump"
-target = "leader"
-offset_ms = -60000
-for = "3s"
-"#;
-
 /// Packets take their time and clocks jump by two hours and back, again and again, while leaders are
 /// cut off.
 const JUMPING_CLOCKS: &str = r#"
@@ -78,8 +68,8 @@ pub(super) const FACTS: &[Facts] = &[
         source: "P 8, D 6.3",
         breaks: Property::Linearizability,
         recipe: Recipe {
-            options: "--workload kv --time 10s",
-            schedule: "",
+            options: "--workload kv --time 15s --clients 20",
+            schedule: include_str!("../../schedules/replies-lost.toml"),
         },
     },
     Facts {
@@ -120,8 +110,8 @@ pub(super) const FACTS: &[Facts] = &[
         source: "D 6.3",
         breaks: Property::Linearizability,
         recipe: Recipe {
-            options: "--workload register --time 6s",
-            schedule: BEHIND,
+            options: "--workload register --time 8s",
+            schedule: include_str!("../../schedules/clock-behind.toml"),
         },
     },
 ];

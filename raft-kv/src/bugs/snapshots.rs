@@ -14,9 +14,8 @@ pub(super) const FACTS: &[Facts] = &[
         source: "P 7, D 6.3",
         breaks: Property::Linearizability,
         recipe: Recipe {
-            options: "--workload kv --time 10s --faults kill,partition --fault-interval 1s \
-                      --fault-duration 800ms",
-            schedule: "",
+            options: "--workload kv --time 15s --clients 60",
+            schedule: include_str!("../../schedules/replies-lost.toml"),
         },
     },
     Facts {
@@ -29,9 +28,9 @@ pub(super) const FACTS: &[Facts] = &[
         source: "P 7",
         breaks: Property::LeaderCompleteness,
         recipe: Recipe {
-            options: "--workload register --time 10s --system-option snapshot-entries=100 \
-                      --faults kill --fault-interval 500ms --fault-duration 300ms",
-            schedule: "",
+            options: "--workload register --time 10s --keys 100 --system-option \
+                      snapshot-entries=100",
+            schedule: include_str!("../../schedules/all-killed.toml"),
         },
     },
     Facts {
@@ -75,9 +74,8 @@ pub(super) const FACTS: &[Facts] = &[
         source: "etcd-io/etcd #13766, #13967 (the index of what was applied, saved ahead of it)",
         breaks: Property::Determinism,
         recipe: Recipe {
-            options: "--workload register --time 10s --faults kill --fault-interval 500ms \
-                      --fault-duration 300ms",
-            schedule: "",
+            options: "--workload register --time 10s --keys 100",
+            schedule: include_str!("../../schedules/all-killed.toml"),
         },
     },
 ];
