@@ -302,6 +302,31 @@ fn extend_shapes(
     }
 }
 
+/// Each `stride`-th of all ways in which `count` of the operations can be chosen and overlap, and
+/// its number among them all.
+pub(crate) fn each_history<Op: Clone>(
+    count: usize,
+    stride: usize,
+    ops: &[Op],
+    mut looks: impl FnMut(usize, &[Interval<Op>]),
+) {
+    let shapes = shapes(count);
+    let all = ops.len().pow(count as u32) * shapes.len();
+    for number in (stride..=all).step_by(stride) {
+        let mut chosen = (number - 1) / shapes.len();
+        let shape = &shapes[(number - 1) % shapes.len()];
+        let intervals: Vec<Interval<Op>> = shape
+            .iter()
+            .map(|&(begins, ends)| {
+                let op = ops[chosen % ops.len()].clone();
+                chosen /= ops.len();
+                Interval { op, begins, ends }
+            })
+            .collect();
+        looks(number, &intervals);
+    }
+}
+
 /// Intervals by chance: `count` operations, up to `width` under way together.
 pub(crate) fn random_intervals<Op>(
     chance: &mut Stream,

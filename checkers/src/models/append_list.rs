@@ -207,7 +207,7 @@ fn show(elements: &[Value]) -> String {
 mod tests {
     use super::*;
     use crate::registers::RegisterHistory;
-    use crate::testing::{Plain, chance, judge_rows, random_intervals, samples, shapes};
+    use crate::testing::{Plain, chance, each_history, judge_rows, random_intervals, samples};
     use crate::{ModelKind, ModelOptions, Verdict, oracle};
     use Verdict::{Invalid, Valid};
 
@@ -316,26 +316,10 @@ mod tests {
         ops.extend(reads.into_iter().map(read));
         let mut seen = [0_u32; 4];
         for (count, stride) in [(3, 1), (4, 97)] {
-            let mut place = 0_usize;
-            for chosen in 0..ops.len().pow(count as u32) {
-                for shape in &shapes(count) {
-                    place += 1;
-                    if !place.is_multiple_of(stride) {
-                        continue;
-                    }
-                    let op = |place: usize| &ops[chosen / ops.len().pow(place as u32) % ops.len()];
-                    let intervals: Vec<_> = (0..)
-                        .zip(shape)
-                        .map(|(place, &(begins, ends))| Interval {
-                            op: op(place).clone(),
-                            begins,
-                            ends,
-                        })
-                        .collect();
-                    let (view, valid) = compare(&intervals);
-                    seen[usize::from(view) * 2 + usize::from(valid)] += 1;
-                }
-            }
+            each_history(count, stride, &ops, |_, intervals| {
+                let (view, valid) = compare(intervals);
+                seen[usize::from(view) * 2 + usize::from(valid)] += 1;
+            });
         }
         assert!(seen.iter().all(|seen| *seen > 300), "{seen:?}");
     }

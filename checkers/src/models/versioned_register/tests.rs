@@ -3,7 +3,7 @@
 use seeds::Stream;
 
 use super::*;
-use crate::testing::{chance, judge_rows, random_intervals, samples, shapes};
+use crate::testing::{chance, each_history, judge_rows, random_intervals, samples};
 use crate::{ModelKind, ModelOptions, Verdict, oracle};
 use Verdict::{Invalid, Valid};
 
@@ -197,25 +197,9 @@ fn every_history_of_few_operations_is_judged_as_by_trying_every_order() {
     }
     let mut said = Said::default();
     for (count, stride) in [(2, 1), (3, 7), (4, 499)] {
-        let mut place = 0_usize;
-        for chosen in 0..ops.len().pow(count as u32) {
-            for shape in &shapes(count) {
-                place += 1;
-                if !place.is_multiple_of(stride) {
-                    continue;
-                }
-                let op = |place: usize| &ops[chosen / ops.len().pow(place as u32) % ops.len()];
-                let whole: Vec<_> = (0..)
-                    .zip(shape)
-                    .map(|(place, &(begins, ends))| Interval {
-                        op: op(place).clone(),
-                        begins,
-                        ends,
-                    })
-                    .collect();
-                said.compare(&cut(&whole, u64::MAX));
-            }
-        }
+        each_history(count, stride, &ops, |_, whole| {
+            said.compare(&cut(whole, u64::MAX));
+        });
     }
     let least = said.valid.min(said.invalid).min(said.nothing);
     assert!(least > 1_000, "{said:?}");

@@ -8,7 +8,7 @@ use seeds::Stream;
 use super::*;
 use crate::models::step_of;
 use crate::oracle::{self, Interval};
-use crate::testing::{Plain, chance, random_intervals, shapes};
+use crate::testing::{Plain, chance, each_history, random_intervals};
 use crate::{Kv, KvOp, Model, NilReads};
 
 const NODES_MAX: u64 = 10_000_000;
@@ -123,28 +123,11 @@ fn every_history_of_few_operations_has_the_verdict_of_its_view() {
         (4, 61, "ga gab gabc gac aa ab ac pb"),
     ];
     for (row, (count, stride, words)) in rows.into_iter().enumerate() {
-        let (ops, shapes) = (ops(words), shapes(count));
         let mut seen = Seen::default();
-        let mut place = 0_usize;
-        for chosen in 0..ops.len().pow(count as u32) {
-            for shape in &shapes {
-                place += 1;
-                if !place.is_multiple_of(stride) {
-                    continue;
-                }
-                let mut chosen = chosen;
-                let intervals: Vec<_> = shape
-                    .iter()
-                    .map(|&(begins, ends)| {
-                        let op = ops[chosen % ops.len()].clone();
-                        chosen /= ops.len();
-                        Interval { op, begins, ends }
-                    })
-                    .collect();
-                let initial = ["-", "", "a"][place % 3];
-                seen.compare(&store(initial), &intervals);
-            }
-        }
+        each_history(count, stride, &ops(words), |number, intervals| {
+            let initial = ["-", "", "a"][number % 3];
+            seen.compare(&store(initial), intervals);
+        });
         let least = seen.valid.min(seen.invalid).min(seen.without);
         assert!(least > 400, "{row} {seen:?}");
     }
