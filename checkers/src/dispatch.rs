@@ -220,7 +220,7 @@ fn search_alone<M: Model>(model: &M, part: &Part<M::Op>, budget: &Budget) -> Fin
     match decision {
         Decision::Linearizable => Finding::Linearizable,
         Decision::NotLinearizable { event } => Finding::Violated(Violation {
-            event: Some(moment_of(part, &problem, event)),
+            event: (!problem.may_be_early(event)).then(|| moment_of(part, &problem, event)),
             nodes,
             ..Violation::default()
         }),
@@ -241,7 +241,11 @@ pub(crate) fn likely_event<M: Model>(
     let problem = part.problem(model, true);
     let nodes = problem.moments.len() as u64 * LIKELY_NODES_PER_MOMENT;
     let budget = budget.with_nodes(nodes.min(budget.nodes));
-    match search::decide_with(&problem, &budget, Reductions::ALL, Engines::Depth).0 {
+    let reductions = Reductions {
+        dooms: false,
+        ..Reductions::ALL
+    };
+    match search::decide_with(&problem, &budget, reductions, Engines::Depth).0 {
         Decision::NotLinearizable { event } | Decision::Undecided { event, .. } => {
             Some(moment_of(part, &problem, event))
         }

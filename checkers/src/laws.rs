@@ -67,6 +67,8 @@ pub enum Law {
     Observed,
     /// [`Model::lacks`]: what an observation lacks it cannot have seen.
     Lacks,
+    /// [`Model::touches`]: what an operation left at a place stays there until another leaves something.
+    Touches,
     /// [`Model::unobserved`]: what is left out changes no verdict.
     Unobserved,
     /// [`Model::register_view`] has an order exactly when the history has one.
@@ -80,7 +82,7 @@ pub enum Law {
 
 impl Law {
     /// All of them, in the order in which they are tried.
-    pub const ALL: [Law; 15] = [
+    pub const ALL: [Law; 16] = [
         Law::Samples,
         Law::NoPanic,
         Law::Deterministic,
@@ -92,6 +94,7 @@ impl Law {
         Law::Leaves,
         Law::Observed,
         Law::Lacks,
+        Law::Touches,
         Law::Unobserved,
         Law::RegisterView,
         Law::Monitor,
@@ -112,6 +115,7 @@ impl Law {
             Law::Leaves => "leaves",
             Law::Observed => "observed and written",
             Law::Lacks => "lacks",
+            Law::Touches => "touches",
             Law::Unobserved => "unobserved",
             Law::RegisterView => "register_view",
             Law::Monitor => "monitor",

@@ -138,8 +138,14 @@ pub trait Model: Send + Sync {
     /// Says of each distinct `open` update (outcome unknown) whether it can be left out because
     /// nothing among the `completed` operations, nor any open one that stays in, could ever tell
     /// that it happened (`checker.md` R4). Saying `false` is always right. The history starts from
-    /// the initial state, or from any other where [`Model::states_after`] names states.
-    fn unobserved(&self, _completed: &[&Self::Op], open: &[&Self::Op]) -> Vec<bool> {
+    /// one of `starts`: the initial state, or where the model can name them ([`Model::states_after`],
+    /// [`Model::leaves`]) any others.
+    fn unobserved(
+        &self,
+        _starts: &[Self::State],
+        _completed: &[&Self::Op],
+        open: &[&Self::Op],
+    ) -> Vec<bool> {
         vec![false; open.len()]
     }
 
@@ -162,6 +168,15 @@ pub trait Model: Send + Sync {
     /// everything, or of a write of everything. `None` where that is not known. It allows to show a
     /// violation without all that happened before such an operation.
     fn leaves(&self, _op: &Self::Op, _among: &[&Self::Op]) -> Option<Self::State> {
+        None
+    }
+
+    /// What the operation must find and what it leaves, where the state is values at places; `None` when
+    /// that cannot be said. After an operation that leaves a value at a place, no operation can happen that
+    /// finds another value there, until one that leaves that other value there has. A search that
+    /// knows it of all operations of a part does not leave a value behind that somebody must still
+    /// find and nobody brings back (`checker.md` R6).
+    fn touches(&self, _op: &Self::Op) -> Option<Touches> {
         None
     }
 
@@ -232,6 +247,15 @@ pub trait Model: Send + Sync {
     fn lacks(&self, _observation: &Self::Op, _update: &Self::Op) -> bool {
         false
     }
+}
+
+/// Values at places, as [`Model::touches`] says: each pair is a place and a value.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Touches {
+    /// What must be there for the operation to happen.
+    pub finds: Vec<(Value, Value)>,
+    /// What is there afterwards.
+    pub leaves: Vec<(Value, Value)>,
 }
 
 /// What a [`Model::monitor`] found.

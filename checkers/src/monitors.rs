@@ -15,6 +15,7 @@ pub(crate) mod priority_queue;
 mod replay;
 pub(crate) mod set;
 pub(crate) mod stack;
+pub(crate) mod sums;
 
 pub(crate) use replay::{Replayed, replay};
 

@@ -2,6 +2,7 @@
 
 mod beam;
 mod depth;
+mod facts;
 mod frontier;
 mod mask;
 mod problem;
@@ -26,7 +27,8 @@ pub(crate) enum Decision {
     /// Some order of the operations explains everything observed.
     Linearizable,
     /// No order does. The events before `event` have one, those up to and with it have none: it is
-    /// the return of an operation that cannot be placed.
+    /// the return of an operation that cannot be placed. Where that was noticed by what is still to
+    /// come (R6) it is the last of all, and those before it need not have one.
     NotLinearizable { event: usize },
     /// Not known. The events before `event` have an order.
     Undecided { limit: Exhausted, event: usize },
@@ -45,9 +47,15 @@ pub(crate) struct Reductions {
     pub dominance: bool,
     /// R4: open operations that nobody could tell of are left out.
     pub unobserved: bool,
+    /// R6: configurations that cannot be completed with what is still to come are dropped, by the
+    /// depth-first search where the model says what operations find and leave.
+    pub dooms: bool,
     /// A beam in which nothing is left proves nothing once configurations were left out. No
     /// shortcut, but a condition: without it verdicts are wrong.
     pub truncation: bool,
+    /// A condition of R6 that is left out, to show that a test notices.
+    #[cfg(test)]
+    pub dropped: Option<facts::Condition>,
 }
 
 impl Reductions {
@@ -56,7 +64,10 @@ impl Reductions {
         symmetry: true,
         dominance: true,
         unobserved: true,
+        dooms: true,
         truncation: true,
+        #[cfg(test)]
+        dropped: None,
     };
 }
 

@@ -120,7 +120,7 @@ impl<Op: Clone + Eq + std::hash::Hash> Subject<Op> {
                 .collect(),
             moments: excerpt.history.moments.clone(),
         };
-        let problem = part.problem(model, true);
+        let problem = part.problem(model, false);
         let rest: Vec<&Op> = part.members.iter().map(|member| &member.op).collect();
         let mut starts = Vec::new();
         for source in &excerpt.start_sources {
@@ -133,7 +133,7 @@ impl<Op: Clone + Eq + std::hash::Hash> Subject<Op> {
                 }
             }
         }
-        Problem { starts, ..problem }
+        problem.starting_from(starts)
     }
 
     /// One operation. A part that was read without the model has none the model does not know.

@@ -61,7 +61,7 @@ impl Model for MaxRegister {
 
     /// Nobody can tell that a value was written that nobody found: where it was the largest, nobody
     /// looked.
-    fn unobserved(&self, completed: &[&Op], open: &[&Op]) -> Vec<bool> {
+    fn unobserved(&self, _starts: &[Self::State], completed: &[&Op], open: &[&Op]) -> Vec<bool> {
         let found = |value: &i64| !self.careless && completed.contains(&&Op::Read(*value));
         open.iter()
             .map(|op| match op {

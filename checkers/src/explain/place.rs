@@ -4,6 +4,7 @@ use super::shrink::{Only, Weaken};
 use crate::Model;
 use crate::Monitored;
 use crate::limits::Budget;
+use crate::monitors::{self, Replayed};
 use crate::oracle;
 use crate::registers::{self, Excerpt, Opinion, RegisterHistory};
 use crate::search::{Decision, Problem};
@@ -94,15 +95,27 @@ pub(super) fn first_bad_return<M: Model>(
     returns.get(bad - 1).map(|&position| position as usize)
 }
 
-/// What the model's own algorithm or the engines for registers say.
-fn without_search<M: Model>(problem: &Problem<'_, M>, budget: &Budget) -> Option<Decision> {
+/// What the model's own algorithm or the engines for registers say of all states the problem may
+/// start from.
+pub(super) fn without_search<M: Model>(
+    problem: &Problem<'_, M>,
+    budget: &Budget,
+) -> Option<Decision> {
     by_view(problem, budget).or_else(|| {
         let intervals = observed_intervals(problem);
-        let last = problem.moments.len().saturating_sub(1);
-        match problem.model.monitor(&problem.initial, &intervals)? {
-            Monitored::Linearizable | Monitored::Ordered(_) => Some(Decision::Linearizable),
-            Monitored::Violated(_) => Some(Decision::NotLinearizable { event: last }),
+        for start in &problem.starts {
+            match problem.model.monitor(start, &intervals)? {
+                Monitored::Linearizable => return Some(Decision::Linearizable),
+                Monitored::Ordered(order) => {
+                    let replayed = monitors::replay(problem.model, start, &intervals, &order);
+                    return (replayed == Replayed::Explains).then_some(Decision::Linearizable);
+                }
+                Monitored::Violated(_) => {}
+            }
         }
+        Some(Decision::NotLinearizable {
+            event: problem.moments.len().saturating_sub(1),
+        })
     })
 }
 

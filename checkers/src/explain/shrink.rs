@@ -359,7 +359,7 @@ impl<M: Model> Weaken for Problem<'_, M> {
     }
 
     fn decide(&self, budget: &Budget) -> Decision {
-        place::by_view(self, budget).unwrap_or_else(|| search::decide(self, budget).0)
+        place::without_search(self, budget).unwrap_or_else(|| search::decide(self, budget).0)
     }
 }
 

@@ -2,11 +2,12 @@
 
 use std::hash::{BuildHasher, Hash};
 
-use rustc_hash::FxBuildHasher;
+use histories::Value;
+use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use super::guard::caught;
 use super::{Law, LawViolation, Trial};
-use crate::Model;
+use crate::{Model, Touches};
 
 /// Steps tried for each state wanted.
 const TRIES_PER_STATE: usize = 16;
@@ -77,7 +78,8 @@ impl<M: Model> Trial<'_, M> {
             self.states_after(states)?;
             self.observed(states)?;
         }
-        self.lacks(states)
+        self.lacks(states)?;
+        self.touches(states)
     }
 
     /// What describes, and what counts bytes, does not panic.
@@ -362,6 +364,47 @@ impl<M: Model> Trial<'_, M> {
                     if let Some(next) = self.model.step(&state, op).filter(|_| !overwrites) {
                         state = next;
                         done.push(op);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// After operations that leave values at places: what finds another value there is impossible.
+    fn touches(&mut self, states: &[M::State]) -> Result<(), LawViolation> {
+        let entries = &self.group.entries;
+        let all = entries.iter().map(|entry| self.model.touches(&entry.op));
+        let Some(all) = all.collect::<Option<Vec<Touches>>>() else {
+            return Ok(());
+        };
+        for _ in 0..states.len() * WALKS_PER_STATE {
+            let start = self.any(states);
+            let mut state = start.clone();
+            let mut done: Vec<&M::Op> = Vec::new();
+            let mut there: FxHashMap<&Value, &Value> = FxHashMap::default();
+            for _ in 0..STEPS_MAX {
+                let at = self.chance.below(entries.len() as u64) as usize;
+                let Some(next) = self.model.step(&state, &entries[at].op) else {
+                    continue;
+                };
+                state = next;
+                done.push(&entries[at].op);
+                there.extend(all[at].leaves.iter().map(|(place, value)| (place, value)));
+                for (entry, touches) in entries.iter().zip(&all) {
+                    let other = |(place, value): &(Value, Value)| {
+                        there.get(place).is_some_and(|there| *there != value)
+                    };
+                    if !touches.finds.iter().any(other) {
+                        continue;
+                    }
+                    self.report.count(Law::Touches, 1);
+                    if self.model.step(&state, &entry.op).is_some() {
+                        let what = "the last operation is said to find a value where others are \
+                                    said to have left another, and it is possible";
+                        done.push(&entry.op);
+                        let (what, shown) = (what.to_owned(), self.shown(&done));
+                        return Err(self.violation(Law::Touches, what, Some(start), shown));
                     }
                 }
             }

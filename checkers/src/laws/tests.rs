@@ -41,7 +41,10 @@ fn vocabulary(kind: ModelKind) -> (&'static str, &'static str) {
              append a -> nil; append b -> nil; append ba -> nil; append \"\" -> nil; \
              cas [nil a] -> true; cas [a b] -> true; cas [ab \"\"] -> true; cas [a a] -> true; \
              cas [nil a] -> false; cas [a b] -> false; delete nil -> nil; delete nil -> true; \
-             delete nil -> false",
+             delete nil -> false | \
+             get nil -> nil; get nil -> a; get nil -> b; put a -> nil; put b -> nil; \
+             cas [nil a] -> true; cas [a b] -> true; cas [a b] -> false; delete nil -> nil; \
+             delete nil -> true; delete nil -> false",
             "nil",
         ),
         ModelKind::Stack => (

@@ -146,7 +146,9 @@ impl<M: Model> Trial<'_, M> {
                 list.push(&interval.op);
             }
         }
-        let dead = self.model.unobserved(&completed, &open);
+        let dead = self
+            .model
+            .unobserved(std::slice::from_ref(start), &completed, &open);
         if dead.len() != open.len() {
             let (said, asked) = (dead.len(), open.len());
             return Tried::Broken(format!(

@@ -121,7 +121,12 @@ impl Model for AppendList {
     }
 
     /// An open append of what no completed read found: after it, nobody can have read any more.
-    fn unobserved(&self, completed: &[&AppendListOp], open: &[&AppendListOp]) -> Vec<bool> {
+    fn unobserved(
+        &self,
+        _starts: &[Self::State],
+        completed: &[&AppendListOp],
+        open: &[&AppendListOp],
+    ) -> Vec<bool> {
         let mut read: FxHashSet<&Value> = FxHashSet::default();
         for op in completed {
             if let AppendListOp::Read(found) = op {

@@ -1,13 +1,17 @@
 //! A bank: money is moved between accounts, and never made, lost, or spent twice.
 
 use std::collections::BTreeMap;
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use histories::{Operation, Value};
+use rustc_hash::FxBuildHasher;
 
 use crate::model::{brief, is_known};
 use crate::models::InitialError;
-use crate::{Model, ModelError, NilReads};
+use crate::monitors::sums::{self, Sum};
+use crate::oracle::Interval;
+use crate::{Model, ModelError, Monitored, NilReads};
 
 const TRANSFER: &str = "a map with from, to and amount, as {from 0, to 1, amount 5}";
 const READ: &str = "a map from every account to its balance, a whole number";
@@ -165,6 +169,13 @@ impl Model for Bank {
         }
     }
 
+    /// An order, where one is found by what reads of all balances say is missing.
+    fn monitor(&self, initial: &Balances, history: &[Interval<BankOp>]) -> Option<Monitored> {
+        let sums: Vec<Sum> = history.iter().map(|interval| sum(&interval.op)).collect();
+        let initial = (initial, total(initial));
+        sums::order(self, initial, history, &sums).map(Monitored::Ordered)
+    }
+
     fn state_bytes(&self, state: &Balances) -> usize {
         size_of::<Self::State>() + 64 + state.len() * size_of::<(Arc<str>, i64)>()
     }
@@ -189,6 +200,37 @@ impl Model for Bank {
 fn balance(balances: &Balances, account: &Arc<str>) -> i64 {
     let found = balances.binary_search_by(|(other, _)| other.cmp(account));
     found.map_or(0, |at| balances[at].1)
+}
+
+/// All balances as one number, each account with a factor of its own.
+fn total(balances: &Balances) -> u64 {
+    let all = balances.iter();
+    all.fold(0, |sum, (account, balance)| {
+        sum.wrapping_add(part(account, *balance))
+    })
+}
+
+/// What an account with this balance is of such a number.
+fn part(account: &Arc<str>, balance: i64) -> u64 {
+    sums::scattered(FxBuildHasher.hash_one(account)).wrapping_mul(balance as u64)
+}
+
+/// What the operation adds to the balances, and what it found.
+fn sum(op: &BankOp) -> Sum {
+    match op {
+        BankOp::Transfer(Transfer { from, to, amount }) => Sum {
+            adds: part(to, *amount).wrapping_sub(part(from, *amount)),
+            finds: None,
+        },
+        BankOp::Refused(_) => Sum {
+            adds: 0,
+            finds: None,
+        },
+        BankOp::Read(found) => Sum {
+            adds: 0,
+            finds: Some(total(found)),
+        },
+    }
 }
 
 fn set_balance(balances: &mut Vec<(Arc<str>, i64)>, account: &Arc<str>, balance: i64) {

@@ -7,6 +7,7 @@ use histories::{Operation, Value};
 use crate::model::is_known;
 use crate::models::InitialError;
 use crate::monitors::counter::{self, Conditions};
+use crate::monitors::sums::{self, Sum};
 use crate::oracle::Interval;
 use crate::{Model, ModelError, Monitored, NilReads};
 
@@ -164,10 +165,33 @@ impl Model for Counter {
         }
     }
 
-    /// While nobody looks, nobody can tell.
-    fn unobserved(&self, completed: &[&CounterOp], open: &[&CounterOp]) -> Vec<bool> {
-        let looked = completed.iter().any(|op| !matches!(op, CounterOp::Add(_)));
-        vec![!looked; open.len()]
+    /// While nobody looks, nobody can tell. Nor can anybody of a change that would lead beyond all that is
+    /// found, where all others lead in the same direction: whoever looks did so before.
+    fn unobserved(
+        &self,
+        starts: &[i128],
+        completed: &[&CounterOp],
+        open: &[&CounterOp],
+    ) -> Vec<bool> {
+        let found = completed.iter().chain(open).filter_map(|op| match op {
+            CounterOp::Add(_) => None,
+            CounterOp::AddAndGet(_, found) | CounterOp::Read(found) => Some(i128::from(*found)),
+        });
+        let (Some(least), Some(most)) = (found.clone().min(), found.max()) else {
+            return vec![true; open.len()];
+        };
+        let amounts = completed.iter().chain(open).map(|op| amount(op));
+        let (up, down) = (
+            amounts.clone().all(|amount| amount >= 0),
+            amounts.clone().all(|amount| amount <= 0),
+        );
+        let lead_beyond = |amount: i128| {
+            starts.iter().all(|start| match amount > 0 {
+                true => up && start.saturating_add(amount) > most,
+                false => down && start.saturating_add(amount) < least,
+            })
+        };
+        open.iter().map(|op| lead_beyond(amount(op))).collect()
     }
 
     fn leaves(&self, op: &CounterOp, _among: &[&CounterOp]) -> Option<i128> {
@@ -186,10 +210,7 @@ impl Model for Counter {
         }
         let (mut added, mut found) = (BTreeSet::from([0_i128]), BTreeSet::new());
         for op in rest {
-            let amount = match op {
-                CounterOp::Add(amount) | CounterOp::AddAndGet(amount, _) => i128::from(*amount),
-                CounterOp::Read(_) => 0,
-            };
+            let amount = amount(op);
             if let CounterOp::AddAndGet(_, result) | CounterOp::Read(result) = op {
                 found.insert(i128::from(*result) - amount);
             }
@@ -208,7 +229,11 @@ impl Model for Counter {
     }
 
     fn monitor(&self, initial: &i128, history: &[Interval<CounterOp>]) -> Option<Monitored> {
-        counter::decide(*initial, history, Conditions::ALL)
+        counter::decide(*initial, history, Conditions::ALL).or_else(|| {
+            let sums: Vec<Sum> = history.iter().map(|interval| sum(&interval.op)).collect();
+            let found = sums::order(self, (initial, *initial as u64), history, &sums);
+            found.map(Monitored::Ordered)
+        })
     }
 
     fn describe(&self, op: &CounterOp) -> String {
@@ -223,6 +248,27 @@ impl Model for Counter {
 
     fn describe_state(&self, state: &i128) -> String {
         format!("the count is {state}")
+    }
+}
+
+/// What the operation adds.
+fn amount(op: &CounterOp) -> i128 {
+    match op {
+        CounterOp::Add(amount) | CounterOp::AddAndGet(amount, _) => i128::from(*amount),
+        CounterOp::Read(_) => 0,
+    }
+}
+
+/// What the operation adds, and what it found.
+fn sum(op: &CounterOp) -> Sum {
+    let (adds, finds) = match op {
+        CounterOp::Add(amount) => (*amount, None),
+        CounterOp::AddAndGet(amount, result) => (*amount, Some(result.wrapping_sub(*amount))),
+        CounterOp::Read(found) => (0, Some(*found)),
+    };
+    Sum {
+        adds: adds as u64,
+        finds: finds.map(|found| found as u64),
     }
 }
 

@@ -183,7 +183,12 @@ impl Model for FencedLock {
     /// An open acquire can go when all releases of its owner are open too: with it goes the one
     /// that ends its hold, so that the lock is free in between and the tokens after it have less
     /// to be larger than. A refusal could tell how long the lock was held: then all stays.
-    fn unobserved(&self, completed: &[&FencedLockOp], open: &[&FencedLockOp]) -> Vec<bool> {
+    fn unobserved(
+        &self,
+        _starts: &[Self::State],
+        completed: &[&FencedLockOp],
+        open: &[&FencedLockOp],
+    ) -> Vec<bool> {
         let mut released = FxHashSet::default();
         for op in completed {
             match op {

@@ -143,7 +143,12 @@ impl Model for FifoQueue {
 
     /// A value whose enqueue and dequeue are both open can be left out of any order: without it
     /// the others are in the same order, and the queue is only empty more often.
-    fn unobserved(&self, completed: &[&FifoQueueOp], open: &[&FifoQueueOp]) -> Vec<bool> {
+    fn unobserved(
+        &self,
+        _starts: &[Self::State],
+        completed: &[&FifoQueueOp],
+        open: &[&FifoQueueOp],
+    ) -> Vec<bool> {
         let mut enqueued: FxHashSet<&Value> = self.initial.iter().collect();
         let mut dequeued: FxHashSet<&Value> = FxHashSet::default();
         for op in completed {

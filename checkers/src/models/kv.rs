@@ -9,7 +9,7 @@ use crate::model::{brief, cas_input, cas_swapped, is_known};
 use crate::models::InitialError;
 use crate::oracle::Interval;
 use crate::registers::{self, Step};
-use crate::{Access, Model, ModelError, NilReads, RegisterView};
+use crate::{Access, Model, ModelError, NilReads, RegisterView, Touches};
 
 /// Above this many bytes to compare or to keep, unobserved operations and states that may have
 /// been left are not looked for.
@@ -171,7 +171,12 @@ impl Model for Kv {
         }
     }
 
-    fn unobserved(&self, completed: &[&KvOp], open: &[&KvOp]) -> Vec<bool> {
+    fn unobserved(
+        &self,
+        _starts: &[Self::State],
+        completed: &[&KvOp],
+        open: &[&KvOp],
+    ) -> Vec<bool> {
         // An observation of "not this" or "something" could be of almost anything.
         let vague = |op: &&KvOp| matches!(op, KvOp::Mismatch(_) | KvOp::DeleteFound);
         let bytes: usize = completed.iter().chain(open).map(|op| needs_bytes(op)).sum();
@@ -273,6 +278,24 @@ impl Model for Kv {
                 KvOp::DeleteMissing => Access::Read(None),
                 KvOp::Append(_) => return None,
             })
+        })
+    }
+
+    /// Of a key to which nobody appends.
+    fn touches(&self, op: &KvOp) -> Option<Touches> {
+        let there = |held: Option<&Held>| {
+            let held = held.map(value);
+            held.map(|value| (Value::Nil, value)).into_iter().collect()
+        };
+        let leaves = match op {
+            KvOp::Append(_) => return None,
+            KvOp::Put(text) | KvOp::Cas(_, text) => Some(&Some(Arc::clone(text))),
+            KvOp::Delete | KvOp::DeleteFound => Some(&None),
+            KvOp::Get(_) | KvOp::Mismatch(_) | KvOp::DeleteMissing => None,
+        };
+        Some(Touches {
+            finds: there(needs(op)),
+            leaves: there(leaves),
         })
     }
 

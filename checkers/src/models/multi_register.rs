@@ -8,7 +8,7 @@ use rustc_hash::FxHashMap;
 
 use crate::model::is_known;
 use crate::models::InitialError;
-use crate::{Model, ModelError, NilReads};
+use crate::{Model, ModelError, NilReads, Touches};
 
 const EXPECTED: &str = "txn with a list of [read register value] and [write register value], \
                         or read or write with a map from register to value";
@@ -174,7 +174,12 @@ impl Model for MultiRegister {
         op.steps.iter().all(|step| matches!(step, Step::Read(..)))
     }
 
-    fn unobserved(&self, completed: &[&Transaction], open: &[&Transaction]) -> Vec<bool> {
+    fn unobserved(
+        &self,
+        _starts: &[Self::State],
+        completed: &[&Transaction],
+        open: &[&Transaction],
+    ) -> Vec<bool> {
         let mut leaving: FxHashMap<(&Value, &Value), Vec<usize>> = FxHashMap::default();
         for (place, op) in open.iter().enumerate() {
             for left in op.left() {
@@ -217,6 +222,24 @@ impl Model for MultiRegister {
             }
         }
         Some(Arc::new(state))
+    }
+
+    fn touches(&self, op: &Transaction) -> Option<Touches> {
+        let mut left: BTreeMap<&Value, &Value> = BTreeMap::new();
+        let mut finds = Vec::new();
+        for step in &op.steps {
+            match step {
+                // What it wrote itself was not there before.
+                Step::Read(register, _) if left.contains_key(register) => {}
+                Step::Read(register, value) => finds.push((register.clone(), value.clone())),
+                Step::Write(register, value) => _ = left.insert(register, value),
+            }
+        }
+        let left = left.into_iter();
+        Some(Touches {
+            finds,
+            leaves: left.map(|(r, value)| (r.clone(), value.clone())).collect(),
+        })
     }
 
     fn state_bytes(&self, state: &Self::State) -> usize {

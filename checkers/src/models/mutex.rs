@@ -90,7 +90,12 @@ impl Model for Mutex {
     /// An open acquire of an owner all of whose releases are open can go, with the release after
     /// it: the lock is only free more often. A refusal could tell that it was held: then all stays.
     /// Who holds the lock at the start may need any release.
-    fn unobserved(&self, completed: &[&MutexOp], open: &[&MutexOp]) -> Vec<bool> {
+    fn unobserved(
+        &self,
+        _starts: &[Self::State],
+        completed: &[&MutexOp],
+        open: &[&MutexOp],
+    ) -> Vec<bool> {
         let mut released = FxHashSet::default();
         for op in completed {
             match op {

@@ -131,7 +131,12 @@ impl Model for PriorityQueue {
     /// whenever something else is taken, so the same things are taken; from there on it is the
     /// same. An open pop of what nobody certainly pushed can go too: its number has gone, or another
     /// pop takes it.
-    fn unobserved(&self, completed: &[&PriorityQueueOp], open: &[&PriorityQueueOp]) -> Vec<bool> {
+    fn unobserved(
+        &self,
+        _starts: &[Self::State],
+        completed: &[&PriorityQueueOp],
+        open: &[&PriorityQueueOp],
+    ) -> Vec<bool> {
         if completed.contains(&&PriorityQueueOp::PopAny) {
             return vec![false; open.len()];
         }

@@ -114,7 +114,12 @@ impl Model for ReentrantMutex {
     /// of them that from there on leaves the lock free, so that in between the owner held it a
     /// time less, and afterwards all is as it was. A refusal could tell how long a lock was held:
     /// then all stays.
-    fn unobserved(&self, completed: &[&ReentrantMutexOp], open: &[&ReentrantMutexOp]) -> Vec<bool> {
+    fn unobserved(
+        &self,
+        _starts: &[Self::State],
+        completed: &[&ReentrantMutexOp],
+        open: &[&ReentrantMutexOp],
+    ) -> Vec<bool> {
         let mut released = FxHashSet::default();
         for op in completed {
             match op {

@@ -118,7 +118,12 @@ impl Model for Register {
         }
     }
 
-    fn unobserved(&self, completed: &[&RegisterOp], open: &[&RegisterOp]) -> Vec<bool> {
+    fn unobserved(
+        &self,
+        _starts: &[Self::State],
+        completed: &[&RegisterOp],
+        open: &[&RegisterOp],
+    ) -> Vec<bool> {
         // Someone who saw "not this value" might have seen any other: then nothing is unobserved.
         if completed
             .iter()

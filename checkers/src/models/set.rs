@@ -266,7 +266,12 @@ impl Model for Set {
 
     /// An open addition can be left out when nobody needs the element to be in, and an open
     /// removal when nobody needs it to be out: until the next change it is then the other way.
-    fn unobserved(&self, completed: &[&SetOp], open: &[&SetOp]) -> Vec<bool> {
+    fn unobserved(
+        &self,
+        _starts: &[Self::State],
+        completed: &[&SetOp],
+        open: &[&SetOp],
+    ) -> Vec<bool> {
         let (mut needed_in, mut needed_out) = (FxHashSet::default(), FxHashSet::default());
         let mut reads: FxHashMap<&Value, usize> = FxHashMap::default();
         let mut shown: FxHashMap<(&Value, &Value), usize> = FxHashMap::default();

@@ -123,7 +123,12 @@ impl Model for Stack {
     /// open pop that takes its element: on the smaller stacks in between everything that was legal
     /// still is, since it touched only what is above, or is an open pop that goes. An open pop of
     /// what nobody certainly pushed can go too: its element has gone, or another pop takes it.
-    fn unobserved(&self, completed: &[&StackOp], open: &[&StackOp]) -> Vec<bool> {
+    fn unobserved(
+        &self,
+        _starts: &[Self::State],
+        completed: &[&StackOp],
+        open: &[&StackOp],
+    ) -> Vec<bool> {
         if completed.contains(&&StackOp::PopAny) {
             return vec![false; open.len()];
         }

@@ -230,7 +230,12 @@ impl Model for VersionedRegister {
 
     /// What an open write of a value that nobody read has left can still be told by its version,
     /// if somebody names versions alone.
-    fn unobserved(&self, completed: &[&VersionedOp], open: &[&VersionedOp]) -> Vec<bool> {
+    fn unobserved(
+        &self,
+        _starts: &[Self::State],
+        completed: &[&VersionedOp],
+        open: &[&VersionedOp],
+    ) -> Vec<bool> {
         let names_version =
             |op: &&VersionedOp| matches!(op, VersionedOp::Cas(..) | VersionedOp::Mismatch(_));
         let vague = completed.iter().chain(open).any(names_version);

@@ -137,7 +137,9 @@ pub(crate) fn without_unobserved<M: Model>(model: &M, history: &[Interval<M::Op>
             .map(|interval| &interval.op)
             .collect()
     };
-    let mut dead = model.unobserved(&ops(true), &ops(false)).into_iter();
+    let mut dead = model
+        .unobserved(&[model.initial(None)], &ops(true), &ops(false))
+        .into_iter();
     let mut rest = history.to_vec();
     rest.retain(|interval| interval.ends.is_some() || dead.next() == Some(false));
     let holds = |history: &[Interval<M::Op>]| {

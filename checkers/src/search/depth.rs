@@ -104,9 +104,12 @@ impl<K: Mask> Search for DepthSearch<'_, K> {
                 return Progress::Paused;
             }
         }
-        Progress::Done(Decision::NotLinearizable {
-            event: self.furthest as usize,
-        })
+        // What is to come was looked at: it may be there that it becomes impossible.
+        let event = match self.window.outlook {
+            Some(_) => self.timeline.moments.len().saturating_sub(1),
+            None => self.furthest as usize,
+        };
+        Progress::Done(Decision::NotLinearizable { event })
     }
 
     fn position(&self) -> usize {
@@ -158,7 +161,10 @@ impl<'p, K: Mask> DepthSearch<'p, K> {
             reductions,
             transitions,
             supply: Supply::new(),
-            window: Window::new(timeline),
+            window: match reductions.dooms {
+                true => Window::new(timeline).looking_ahead(&reductions),
+                false => Window::new(timeline),
+            },
             next_returns,
             open_calls: open_calls(timeline),
             stack,
@@ -212,8 +218,10 @@ impl<'p, K: Mask> DepthSearch<'p, K> {
                 state,
                 ..node.config
             };
-            self.successors
-                .push((Node { position, config }, call as u32));
+            if !self.is_doomed(class, &config, Some(slot)) {
+                self.successors
+                    .push((Node { position, config }, call as u32));
+            }
         }
         let mut successors = std::mem::take(&mut self.successors);
         for (successor, places) in successors.drain(..) {
@@ -267,7 +275,9 @@ impl<'p, K: Mask> DepthSearch<'p, K> {
                         used,
                         ..node.config.clone()
                     };
-                    self.successors.push((Node { config, ..*node }, call));
+                    if !self.is_doomed(open.class, &config, None) {
+                        self.successors.push((Node { config, ..*node }, call));
+                    }
                 }
                 _ => {}
             }
@@ -299,9 +309,33 @@ impl<'p, K: Mask> DepthSearch<'p, K> {
                 };
                 config.updates.add(pending.slot);
                 let call = self.call_of(&pending);
-                self.successors.push((Node { config, ..*node }, call));
+                if !self.is_doomed(pending.class, &config, None) {
+                    self.successors.push((Node { config, ..*node }, call));
+                }
             }
         }
+    }
+
+    /// R6: whether the configuration cannot be completed, in which a call of the class is the last that
+    /// was placed, and perhaps returns now.
+    fn is_doomed(&mut self, class: u32, config: &Config<K>, returning: Option<u32>) -> bool {
+        let Window {
+            under_way, outlook, ..
+        } = &self.window;
+        let Some(outlook) = outlook else {
+            return false;
+        };
+        let mut observers = config.observers.clone();
+        if self.reductions.eager_observers {
+            under_way.absorb(&mut self.transitions, config.state, &mut observers);
+        }
+        let is_placed =
+            |slot: u32| config.updates.has(slot) || observers.has(slot) || returning == Some(slot);
+        let has_open = |class: u32| {
+            let mut open = under_way.open.iter().filter(|open| open.class == class);
+            open.any(|open| self.supply.count(config.used, class) < open.count)
+        };
+        outlook.is_doomed(class, under_way, is_placed, has_open)
     }
 
     /// Without R1 observers are placed like anything else.

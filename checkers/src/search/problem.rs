@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashSet;
 
+use super::facts::Facts;
 use crate::Model;
 
 /// No slot: the call is open.
@@ -66,6 +67,8 @@ pub(crate) struct Timeline {
     pub slots: Vec<u32>,
     /// How many slots it takes.
     pub width: usize,
+    /// What calls find and leave, where the model can say.
+    pub facts: Option<Arc<Facts>>,
 }
 
 impl<M: Model> Deref for Problem<'_, M> {
@@ -86,10 +89,12 @@ impl<'m, M: Model> Problem<'m, M> {
         drop_unobserved: bool,
     ) -> Self {
         let observers = classes.iter().map(|op| model.is_observer(op)).collect();
-        let mut problem = Problem {
+        let facts = Facts::of(model, &classes).map(Arc::new);
+        let starts = vec![initial.clone()];
+        let whole = Problem {
             model,
-            starts: vec![initial.clone()],
             initial,
+            starts,
             classes,
             timeline: Timeline {
                 observers,
@@ -98,14 +103,24 @@ impl<'m, M: Model> Problem<'m, M> {
                 returns: Vec::new(),
                 slots: Vec::new(),
                 width: 0,
+                facts,
             },
             pinned: None,
         };
+        whole.finished(drop_unobserved)
+    }
+
+    /// The same calls, with any of these states at the start.
+    pub(crate) fn starting_from(self, starts: Vec<M::State>) -> Self {
+        Problem { starts, ..self }.finished(true)
+    }
+
+    fn finished(mut self, drop_unobserved: bool) -> Self {
         if drop_unobserved {
-            problem.drop_unobserved();
+            self.drop_unobserved();
         }
-        problem.timeline.assign_slots();
-        problem
+        self.timeline.assign_slots();
+        self
     }
 
     /// The same with only the moments before `end`, and of the calls that return by then only
@@ -141,7 +156,7 @@ impl<'m, M: Model> Problem<'m, M> {
                 });
             }
         }
-        self.with(calls, moments)
+        self.with(self.starts.clone(), self.pinned, calls, moments)
     }
 
     /// The same without what returned before the moment `cut`, starting from any state that may
@@ -215,11 +230,7 @@ impl<'m, M: Model> Problem<'m, M> {
                 });
             }
         }
-        Some(Problem {
-            starts,
-            pinned: None,
-            ..self.with(calls, moments)
-        })
+        Some(self.with(starts, None, calls, moments))
     }
 
     /// The same without what returned before some call that itself returned before the moment
@@ -270,23 +281,35 @@ impl<'m, M: Model> Problem<'m, M> {
                 });
             }
         }
-        Some(Problem {
-            starts: vec![start],
-            pinned: Some(self.calls[call as usize].source),
-            ..self.with(calls, moments)
-        })
+        let pinned = Some(self.calls[call as usize].source);
+        Some(self.with(vec![start], pinned, calls, moments))
     }
 
     /// Other calls and moments of the same history.
-    fn with(&self, calls: Vec<Call>, moments: Vec<Moment>) -> Self {
-        let classes = Arc::clone(&self.classes);
-        let initial = self.initial.clone();
-        let other = Problem::new(self.model, initial, classes, calls, moments, true);
-        Problem {
-            starts: self.starts.clone(),
-            pinned: self.pinned,
-            ..other
-        }
+    fn with(
+        &self,
+        starts: Vec<M::State>,
+        pinned: Option<u32>,
+        calls: Vec<Call>,
+        moments: Vec<Moment>,
+    ) -> Self {
+        let other = Problem {
+            model: self.model,
+            initial: self.initial.clone(),
+            starts,
+            classes: Arc::clone(&self.classes),
+            timeline: Timeline {
+                observers: Arc::clone(&self.observers),
+                calls,
+                moments,
+                returns: Vec::new(),
+                slots: Vec::new(),
+                width: 0,
+                facts: self.facts.clone(),
+            },
+            pinned,
+        };
+        other.finished(true)
     }
 
     /// R4: leaves out open calls that nobody could tell of.
@@ -309,7 +332,9 @@ impl<'m, M: Model> Problem<'m, M> {
                 .filter_map(|(op, &is)| is.then_some(op))
                 .collect()
         };
-        let dead = self.model.unobserved(&of(&completed), &of(&open));
+        let dead = self
+            .model
+            .unobserved(&self.starts, &of(&completed), &of(&open));
         let mut dead = dead.into_iter();
         // Open observers, which were never in `open` above, go too.
         let stays: Vec<bool> = open
@@ -340,8 +365,14 @@ impl<'m, M: Model> Problem<'m, M> {
 }
 
 impl Timeline {
+    /// Whether a violation noticed at this moment may have been noticed by what comes later.
+    pub(crate) fn may_be_early(&self, event: usize) -> bool {
+        self.facts.is_some() && event + 1 >= self.moments.len()
+    }
+
     /// Gives every call that returns the lowest slot free when it begins.
     fn assign_slots(&mut self) {
+        self.width = 0;
         self.returns = vec![self.moments.len() as u32; self.calls.len()];
         self.slots = vec![NO_SLOT; self.calls.len()];
         let mut free: BinaryHeap<Reverse<u32>> = BinaryHeap::new();

@@ -1,8 +1,9 @@
 //! Which calls are under way at a position in the history, moved forward and backward.
 
-use super::Timeline;
+use super::facts::Outlook;
 use super::mask::Mask;
 use super::transitions::{StateId, Transitions};
+use super::{Moment, Reductions, Timeline};
 
 /// A call under way that will return.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -118,6 +119,8 @@ pub(crate) struct Window<'p> {
     pub position: usize,
     /// What is under way there.
     pub under_way: UnderWay,
+    /// What is to come from there on, where that is asked for.
+    pub outlook: Option<Outlook>,
 }
 
 impl<'p> Window<'p> {
@@ -126,30 +129,42 @@ impl<'p> Window<'p> {
             timeline,
             position: 0,
             under_way: UnderWay::default(),
+            outlook: None,
         }
+    }
+
+    /// The same with a look at what is to come, where there are facts (R6).
+    pub(crate) fn looking_ahead(mut self, reductions: &Reductions) -> Self {
+        let timeline = self.timeline;
+        let calls = timeline.calls.iter().map(|call| (call.class, call.open));
+        let facts = timeline.facts.as_ref();
+        self.outlook = facts.map(|facts| Outlook::new(facts, calls, reductions));
+        self
     }
 
     /// Moves to where exactly `position` moments have passed.
     pub(crate) fn seek(&mut self, position: usize) {
         while self.position < position.min(self.timeline.moments.len()) {
             let moment = self.timeline.moments[self.position];
-            apply(
-                self.timeline,
-                &mut self.under_way,
-                moment.call,
-                !moment.returns,
-            );
+            self.pass(moment, true);
             self.position += 1;
         }
         while self.position > position {
             self.position -= 1;
             let moment = self.timeline.moments[self.position];
-            apply(
-                self.timeline,
-                &mut self.under_way,
-                moment.call,
-                moment.returns,
-            );
+            self.pass(moment, false);
+        }
+    }
+
+    fn pass(&mut self, moment: Moment, forward: bool) {
+        let enters = moment.returns != forward;
+        apply(self.timeline, &mut self.under_way, moment.call, enters);
+        if let Some(outlook) = &mut self.outlook {
+            let call = self.timeline.calls[moment.call as usize];
+            match moment.returns {
+                true => outlook.end(call.class, forward),
+                false => outlook.begin(call.class, call.open, forward),
+            }
         }
     }
 }

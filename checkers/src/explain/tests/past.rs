@@ -55,8 +55,8 @@ impl<M: Model> Model for Forgetful<M> {
         self.right.is_observer(op)
     }
 
-    fn unobserved(&self, completed: &[&M::Op], open: &[&M::Op]) -> Vec<bool> {
-        self.right.unobserved(completed, open)
+    fn unobserved(&self, starts: &[M::State], completed: &[&M::Op], open: &[&M::Op]) -> Vec<bool> {
+        self.right.unobserved(starts, completed, open)
     }
 
     fn states_after(&self, updates: &[&M::Op], rest: &[&M::Op]) -> Option<Vec<M::State>> {

@@ -11,7 +11,9 @@ use crate::laws::{Effort, Law, LawViolation, Report, check};
 use crate::models::{ModelKind, MultiRegister, Transaction};
 use crate::oracle::{self, Interval};
 use crate::testing::samples;
-use crate::{Access, Model, ModelError, Monitored, NilReads, Register, RegisterOp, RegisterView};
+use crate::{
+    Access, Model, ModelError, Monitored, NilReads, Register, RegisterOp, RegisterView, Touches,
+};
 
 use RegisterOp::{Cas, Mismatch, Read, Write};
 
@@ -36,6 +38,8 @@ enum Fault {
     CasWritesOld,
     LacksWhatItSees,
     LacksWhatWasOverwritten,
+    MismatchFinds,
+    CasLeavesNothing,
     NobodySeesMismatches,
     NobodySeesCas,
     SpeaksOfOthers,
@@ -124,7 +128,12 @@ impl Model for Wrong {
         wrong || self.right.is_observer(op)
     }
 
-    fn unobserved(&self, completed: &[&RegisterOp], open: &[&RegisterOp]) -> Vec<bool> {
+    fn unobserved(
+        &self,
+        starts: &[Self::State],
+        completed: &[&RegisterOp],
+        open: &[&RegisterOp],
+    ) -> Vec<bool> {
         assert!(!self.has(Fault::HintPanics), "no idea");
         let mut completed = completed.to_vec();
         if self.has(Fault::NobodySeesMismatches) {
@@ -133,11 +142,29 @@ impl Model for Wrong {
         if self.has(Fault::NobodySeesCas) {
             completed.retain(|op| !matches!(op, Cas(..)));
         }
-        let mut said = self.right.unobserved(&completed, open);
+        let mut said = self.right.unobserved(starts, &completed, open);
         if self.has(Fault::SpeaksOfOthers) {
             said.push(false);
         }
         said
+    }
+
+    fn touches(&self, op: &RegisterOp) -> Option<Touches> {
+        let (finds, leaves) = match op {
+            Read(value) => (Some(value), None),
+            Write(value) => (None, Some(value)),
+            Cas(old, _) if self.has(Fault::CasLeavesNothing) => (Some(old), None),
+            Cas(old, new) => (Some(old), Some(new)),
+            Mismatch(value) => (self.has(Fault::MismatchFinds).then_some(value), None),
+        };
+        let there = |value: Option<&Value>| {
+            let value = value.into_iter().cloned();
+            value.map(|value| (Value::Nil, value)).collect()
+        };
+        Some(Touches {
+            finds: there(finds),
+            leaves: there(leaves),
+        })
     }
 
     fn states_after(&self, updates: &[&RegisterOp], rest: &[&RegisterOp]) -> Option<Vec<Value>> {
@@ -277,6 +304,8 @@ fn every_wrong_hint_is_caught() {
         (Fault::CasWritesOld, Law::Observed),
         (Fault::LacksWhatItSees, Law::Lacks),
         (Fault::LacksWhatWasOverwritten, Law::Lacks),
+        (Fault::MismatchFinds, Law::Touches),
+        (Fault::CasLeavesNothing, Law::Touches),
         (Fault::NobodySeesMismatches, Law::Unobserved),
         (Fault::NobodySeesCas, Law::Unobserved),
         (Fault::SpeaksOfOthers, Law::Unobserved),

@@ -1,0 +1,217 @@
+//! R6 for models whose state is values at places: what somebody must still find, and who could
+//! bring it (`checker.md` section 2).
+//!
+//! A *fact* is a value at a place. When a call leaves another value there, the fact is gone until a
+//! call that leaves it comes after. So a configuration in which it is gone, some call must still find
+//! it and no call is left that brings it cannot be completed.
+
+use std::sync::Arc;
+
+use histories::Value;
+use rustc_hash::FxHashMap;
+
+use super::Reductions;
+use super::window::UnderWay;
+use crate::Model;
+
+/// A value at a place.
+type Fact = u32;
+
+/// The facts of a history, by class of operations.
+#[derive(Debug)]
+pub(crate) struct Facts {
+    /// For each class what it must find.
+    finds: Vec<Vec<Fact>>,
+    /// For each class what it leaves.
+    leaves: Vec<Vec<Fact>>,
+    /// For each fact its place.
+    places: Vec<u32>,
+}
+
+impl Facts {
+    /// `None` when the model cannot say of every class.
+    pub(crate) fn of<M: Model>(model: &M, classes: &[M::Op]) -> Option<Self> {
+        let mut places: FxHashMap<Value, u32> = FxHashMap::default();
+        let mut numbers: FxHashMap<(u32, Value), Fact> = FxHashMap::default();
+        let mut facts = Facts {
+            finds: Vec::with_capacity(classes.len()),
+            leaves: Vec::with_capacity(classes.len()),
+            places: Vec::new(),
+        };
+        for op in classes {
+            let touches = model.touches(op)?;
+            let mut number = |(place, value): (Value, Value)| {
+                let next = places.len() as u32;
+                let place = *places.entry(place).or_insert(next);
+                *numbers.entry((place, value)).or_insert_with(|| {
+                    facts.places.push(place);
+                    facts.places.len() as Fact - 1
+                })
+            };
+            let finds = touches.finds.into_iter().map(&mut number).collect();
+            let leaves = touches.leaves.into_iter().map(&mut number).collect();
+            facts.finds.push(finds);
+            facts.leaves.push(leaves);
+        }
+        Some(facts)
+    }
+
+    fn leaves(&self, class: u32, fact: Fact) -> bool {
+        self.leaves[class as usize].contains(&fact)
+    }
+
+    fn finds(&self, class: u32, fact: Fact) -> bool {
+        self.finds[class as usize].contains(&fact)
+    }
+}
+
+/// A condition that is left out, to show that a test notices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Condition {
+    /// A call to come may bring the fact.
+    SourceAhead,
+    /// So may one under way.
+    SourceUnderWay,
+    /// And one of unknown outcome.
+    SourceOpen,
+    /// Calls that are placed need nothing any more.
+    NeededStill,
+    /// Calls of unknown outcome need nothing.
+    OpenNeedNot,
+}
+
+/// What is to come from a moment on, moved forward and backward.
+#[derive(Debug)]
+pub(super) struct Outlook {
+    facts: Arc<Facts>,
+    /// For each fact, how many calls to come must find it, and how many may bring it.
+    finders: Vec<u32>,
+    sources: Vec<u32>,
+    /// How many calls under way must find it.
+    found_now: Vec<u32>,
+    /// For each place its facts that somebody must find and nobody to come brings.
+    scarce: Vec<Vec<Fact>>,
+    reductions: Reductions,
+}
+
+impl Outlook {
+    /// At the beginning: every call of these classes is to come, open or not.
+    pub(super) fn new(
+        facts: &Arc<Facts>,
+        calls: impl Iterator<Item = (u32, bool)>,
+        reductions: &Reductions,
+    ) -> Self {
+        let count = facts.places.len();
+        let places = facts.places.iter().max().map_or(0, |last| last + 1);
+        let mut outlook = Outlook {
+            facts: Arc::clone(facts),
+            finders: vec![0; count],
+            sources: vec![0; count],
+            found_now: vec![0; count],
+            scarce: vec![Vec::new(); places as usize],
+            reductions: *reductions,
+        };
+        for (class, open) in calls {
+            outlook.shift_ahead(class, open, 1);
+        }
+        for fact in 0..count as Fact {
+            outlook.look_again(fact);
+        }
+        outlook
+    }
+
+    #[inline(always)]
+    fn drops(&self, condition: Condition) -> bool {
+        #[cfg(test)]
+        let drops = self.reductions.dropped == Some(condition);
+        #[cfg(not(test))]
+        let drops = {
+            let _ = (condition, self.reductions);
+            false
+        };
+        drops
+    }
+
+    fn shift_ahead(&mut self, class: u32, open: bool, by: i32) {
+        let shift = |number: &mut u32| *number = number.wrapping_add_signed(by);
+        for &fact in &self.facts.leaves[class as usize] {
+            shift(&mut self.sources[fact as usize]);
+        }
+        if !open || self.drops(Condition::OpenNeedNot) {
+            for &fact in &self.facts.finds[class as usize] {
+                shift(&mut self.finders[fact as usize]);
+            }
+        }
+    }
+
+    /// A call begins, or (going back) has not begun any more.
+    pub(super) fn begin(&mut self, class: u32, open: bool, forward: bool) {
+        let by = if forward { 1 } else { -1 };
+        self.shift_ahead(class, open, -by);
+        self.shift_found_now(class, if open { 0 } else { by });
+    }
+
+    /// A call returns, or has not returned any more.
+    pub(super) fn end(&mut self, class: u32, forward: bool) {
+        self.shift_found_now(class, if forward { -1 } else { 1 });
+    }
+
+    fn shift_found_now(&mut self, class: u32, by: i32) {
+        let facts = Arc::clone(&self.facts);
+        let (finds, leaves) = (&facts.finds[class as usize], &facts.leaves[class as usize]);
+        for &fact in finds {
+            let found = &mut self.found_now[fact as usize];
+            *found = found.wrapping_add_signed(by);
+        }
+        for &fact in finds.iter().chain(leaves) {
+            self.look_again(fact);
+        }
+    }
+
+    /// Puts the fact in the list of its place, or takes it out.
+    fn look_again(&mut self, fact: Fact) {
+        let at = fact as usize;
+        let is_scarce = (self.sources[at] == 0 || self.drops(Condition::SourceAhead))
+            && self.finders[at] + self.found_now[at] > 0;
+        let scarce = &mut self.scarce[self.facts.places[at] as usize];
+        match (scarce.iter().position(|other| *other == fact), is_scarce) {
+            (None, true) => scarce.push(fact),
+            (Some(place), false) => _ = scarce.swap_remove(place),
+            _ => {}
+        }
+    }
+
+    /// Whether what a call of the class left, being the last so far, makes it impossible to go on: of
+    /// those under way these are placed, and of these classes open calls are left.
+    pub(super) fn is_doomed(
+        &self,
+        class: u32,
+        under_way: &UnderWay,
+        is_placed: impl Fn(u32) -> bool,
+        has_open: impl Fn(u32) -> bool,
+    ) -> bool {
+        let facts = &self.facts;
+        let left = &facts.leaves[class as usize];
+        let places = left.iter().map(|&fact| facts.places[fact as usize]);
+        places.into_iter().any(|place| {
+            let gone = self.scarce[place as usize].iter().copied();
+            gone.filter(|fact| !left.contains(fact)).any(|fact| {
+                let is_left = |slot: u32| !is_placed(slot) || self.drops(Condition::NeededStill);
+                let both = under_way.updates.iter().chain(&under_way.observers);
+                let is_needed = self.finders[fact as usize] > 0
+                    || both
+                        .into_iter()
+                        .any(|call| is_left(call.slot) && facts.finds(call.class, fact));
+                let brings = || {
+                    let mut updates = under_way.updates.iter();
+                    let mut open = under_way.open.iter();
+                    updates.any(|call| !is_placed(call.slot) && facts.leaves(call.class, fact))
+                        && !self.drops(Condition::SourceUnderWay)
+                        || open.any(|open| facts.leaves(open.class, fact) && has_open(open.class))
+                            && !self.drops(Condition::SourceOpen)
+                };
+                is_needed && !brings()
+            })
+        })
+    }
+}
