@@ -148,8 +148,8 @@ struct Moment<S> {
 struct Trouble {
     position: usize,
     attempts: u32,
-    /// Looks that found no place without calls of unknown outcome.
-    looks: FxHashSet<u32>,
+    /// The calls that found no place there.
+    calls: FxHashSet<u32>,
 }
 
 struct Orders<'a, M: Model> {
@@ -221,9 +221,7 @@ impl<M: Model> Orders<'_, M> {
         if trouble.attempts > ATTEMPTS_MAX {
             return None;
         }
-        if self.sums[call as usize].finds.is_some() {
-            trouble.looks.insert(call);
-        }
+        trouble.calls.insert(call);
         let begins = self.history[call as usize].begins;
         let events = &self.events;
         let before = self
@@ -294,7 +292,7 @@ impl<M: Model> Orders<'_, M> {
         stack: &mut Vec<Way<M::State>>,
     ) -> Option<()> {
         let left = self.now.under_way.iter().copied();
-        let (looks, others): (Vec<u32>, Vec<u32>) = left
+        let (mut looks, others): (Vec<u32>, Vec<u32>) = left
             .filter(|&call| !way.has(call))
             .partition(|&call| self.sums[call as usize].finds.is_some());
         let mut updates: Vec<u32> = others
@@ -302,12 +300,19 @@ impl<M: Model> Orders<'_, M> {
             .filter(|&call| call != ending && !self.observers[call as usize])
             .collect();
         updates.sort_unstable_by_key(|&call| self.history[call as usize].ends);
-        let open = self.open_left(way);
+        let (open_looks, mut open): (Vec<u32>, Vec<u32>) = self
+            .open_left(way)
+            .into_iter()
+            .partition(|&call| self.sums[call as usize].finds.is_some());
+        looks.extend(open_looks);
+        if self.trouble.attempts > ATTEMPTS_PLAIN {
+            updates.extend(open.drain(..open.len().min(OPEN_LATEST)));
+        }
         if !looks.is_empty() {
             let missing = Missing::new(&self.adds(&updates));
             for look in looks.into_iter().rev() {
                 let found = self.sums[look as usize].finds.unwrap_or_default();
-                let with: &[u32] = match self.trouble.looks.contains(&look) {
+                let with: &[u32] = match self.trouble.calls.contains(&look) {
                     true => &open,
                     false => &[],
                 };
@@ -326,42 +331,55 @@ impl<M: Model> Orders<'_, M> {
                 }
             }
         }
-        if self.sums[ending as usize].finds.is_none() {
-            updates.extend(open);
-            self.make_room(way, ending, &updates, stack);
+        updates.extend(open);
+        let mut hindered: Vec<u32> = self.now.under_way.clone();
+        hindered.retain(|&call| {
+            let has_trouble = call == ending || self.trouble.calls.contains(&call);
+            has_trouble && self.sums[call as usize].finds.is_none() && !way.has(call)
+        });
+        for call in hindered {
+            self.make_room(way, call, ending, &updates, stack);
         }
         Some(())
     }
 
-    /// Ways on which one or two of these updates let the call happen that cannot happen as it is.
+    /// Ways on which a call happens that had no place: at once, where it is not the one that ends, or
+    /// after one or two of these updates, where it cannot happen before.
     fn make_room(
         &mut self,
         way: &Way<M::State>,
+        call: u32,
         ending: u32,
         updates: &[u32],
         stack: &mut Vec<Way<M::State>>,
     ) {
-        let op = &self.history[ending as usize].op;
-        let happens =
-            |way: &Way<M::State>| way.has(ending) || self.model.step(&way.state, op).is_some();
-        if happens(way) {
+        let with = |this: &mut Self, way: &Way<M::State>, update: u32| {
+            let mut next = way.clone();
+            (!next.has(update) && this.place(&mut next, update)).then_some(next)
+        };
+        if let Some(next) = with(self, way, call) {
+            stack.extend((call != ending).then_some(next));
             return;
         }
+        let updates = updates.iter().copied();
+        let updates = updates.filter(|&update| update != call && update != ending);
         let mut firsts = Vec::new();
-        for &update in updates {
-            let mut next = way.clone();
-            if self.place(&mut next, update) {
-                firsts.push(next);
+        for update in updates.clone() {
+            firsts.extend(with(self, way, update));
+        }
+        let happens =
+            |this: &mut Self, way: &Way<M::State>| way.has(call) || with(this, way, call).is_some();
+        let mut found = Vec::new();
+        for first in &firsts {
+            if happens(self, first) {
+                found.push(first.clone());
             }
         }
-        let (mut found, firsts): (Vec<_>, Vec<_>) = firsts.into_iter().partition(happens);
         if found.is_empty() {
-            for way in firsts {
-                for &update in updates.iter().filter(|&&update| !way.has(update)) {
-                    let mut next = way.clone();
-                    if self.place(&mut next, update) && happens(&next) {
-                        found.push(next);
-                    }
+            for first in &firsts {
+                for update in updates.clone() {
+                    let second = with(self, first, update);
+                    found.extend(second.filter(|second| happens(self, second)));
                 }
             }
         }
@@ -415,18 +433,19 @@ impl<M: Model> Orders<'_, M> {
     fn place_one(&mut self, way: &mut Way<M::State>, call: u32) -> bool {
         let Sum { adds, finds } = self.sums[call as usize];
         let interval = &self.history[call as usize];
-        if finds.is_some_and(|found| found != way.total) {
+        let (Err(at), true) = (
+            way.placed.binary_search(&call),
+            finds.is_none_or(|found| found == way.total),
+        ) else {
             return false;
-        }
+        };
         let Some(state) = self.model.step(&way.state, &interval.op) else {
             return false;
         };
         way.state = state;
         way.total = way.total.wrapping_add(adds);
         way.open += u32::from(interval.ends.is_none());
-        if let Err(at) = way.placed.binary_search(&call) {
-            way.placed.insert(at, call);
-        }
+        way.placed.insert(at, call);
         self.trail.push((call, way.last));
         way.last = self.trail.len() as u32 - 1;
         true

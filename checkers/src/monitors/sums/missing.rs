@@ -116,7 +116,7 @@ mod tests {
             let count = chance.below(9) as usize;
             let mut draw = || chance.below(6).wrapping_sub(2);
             let numbers: Vec<u64> = (0..count).map(|_| draw()).collect();
-            let additional: Vec<u64> = (0..count % 3).map(|_| 100 + draw()).collect();
+            let additional: Vec<u64> = (0..count % 3).map(|_| draw().wrapping_add(100)).collect();
             let wanted = draw().wrapping_add(if count % 2 == 0 { 0 } else { 100 });
             let (found, _) = Missing::new(&numbers).find(wanted, additional.iter().copied());
             let sum = |choice: &Choice| {
