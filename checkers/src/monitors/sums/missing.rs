@@ -117,7 +117,7 @@ mod tests {
             let mut draw = || chance.below(6).wrapping_sub(2);
             let numbers: Vec<u64> = (0..count).map(|_| draw()).collect();
             let additional: Vec<u64> = (0..count % 3).map(|_| draw().wrapping_add(100)).collect();
-            let wanted = draw().wrapping_add(if count % 2 == 0 { 0 } else { 100 });
+            let wanted = draw().wrapping_add(if count.is_multiple_of(2) { 0 } else { 100 });
             let (found, _) = Missing::new(&numbers).find(wanted, additional.iter().copied());
             let sum = |choice: &Choice| {
                 let more = choice.additional.map_or(0, |place| additional[place]);
