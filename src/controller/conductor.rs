@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::{Duration, Instant};
@@ -202,6 +202,7 @@ impl Run<'_> {
             signal: self.signal.clone(),
             recorder: self.recorder.clone(),
             tally: self.tally.clone(),
+            done_driving: AtomicU64::new(0),
             final_reads: final_reads.clone(),
             recovered,
         };

@@ -17,6 +17,8 @@ use super::signal::{Phase, Signal};
 
 /// How often a waiting client looks whether the run goes on.
 const LOOK_MS: u64 = 50;
+/// How often a client that is done looks whether the others are.
+const REST_LOOK_MS: u64 = 5;
 /// How often a final read is tried before it is given up.
 const FINAL_READ_ATTEMPTS_MAX: u32 = 5;
 
@@ -40,6 +42,8 @@ pub struct Drive {
     pub recorder: Arc<Recorder>,
     /// What came of the operations so far.
     pub tally: Arc<Tally>,
+    /// How many clients have ended the last operation that they drew.
+    pub done_driving: AtomicU64,
     /// The reads of the last phase, filled before it begins.
     pub final_reads: Arc<Mutex<VecDeque<(workloads::Invocation, u32)>>>,
     /// Told in the phase `Recover` when an update that began in that phase took effect.
@@ -94,6 +98,8 @@ struct ClientLoop {
     generator: Box<dyn Generator>,
     context: Context,
     arrivals: Option<Arrivals>,
+    /// Whether it has ended the last operation that it drew.
+    is_done_driving: bool,
 }
 
 impl ClientLoop {
@@ -111,6 +117,7 @@ impl ClientLoop {
             client,
             context,
             arrivals: Arrivals::new(drive, number),
+            is_done_driving: false,
         }
     }
 
@@ -133,6 +140,9 @@ impl ClientLoop {
                         let _ = drive.recovered.send(());
                     }
                 }
+                Phase::FinalReads if !self.is_at_rest(drive) => {
+                    tokio::time::sleep(Duration::from_millis(REST_LOOK_MS)).await;
+                }
                 Phase::FinalReads => {
                     let next = locked(&drive.final_reads).pop_front();
                     let Some((invocation, attempt)) = next else {
@@ -153,6 +163,16 @@ impl ClientLoop {
                 Phase::Over => return Ok(()),
             }
         }
+    }
+
+    /// Whether no client is busy any more with an operation from before the final reads: what such
+    /// an operation does, a final read made meanwhile would not see. Each ends within its own limit.
+    fn is_at_rest(&mut self, drive: &Drive) -> bool {
+        if !std::mem::replace(&mut self.is_done_driving, true) {
+            // Only a count: no other memory depends on its order.
+            drive.done_driving.fetch_add(1, Ordering::Relaxed);
+        }
+        drive.done_driving.load(Ordering::Relaxed) >= u64::from(drive.clients)
     }
 
     /// One operation, recorded before and after. A process whose operation has an unknown outcome is

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use cluster::{Addresses, NodeCommand, NodeSpec, Readiness};
 use systems::{Definition, Layout, Place, Scope};
-use workloads::clients::{Factory, Node, Setting};
+use workloads::clients::{Factory, Node, Setting, over_kv};
 
 use super::probe::Asker;
 use crate::plan::{Plan, SystemPlan};
@@ -127,8 +127,19 @@ impl System {
             nodes: self.client_nodes(),
             timeout_ms: plan.workload.timeout_ms,
         };
-        let factory = client.factory(setting);
-        factory.map_err(|error| self.problem(&error.to_string()))
+        let stores = client
+            .factory(setting)
+            .map_err(|error| self.problem(&error.to_string()))?;
+        let workload = plan.workload.name.as_str();
+        if client.speaks(workload) {
+            return Ok(stores);
+        }
+        over_kv::factory(workload, stores).ok_or_else(|| {
+            let client = client.name();
+            self.problem(&format!(
+                "the client {client} cannot do the workload {workload}"
+            ))
+        })
     }
 
     /// How each node is asked who leads; none where the system has no leaders.

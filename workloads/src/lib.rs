@@ -8,20 +8,41 @@
 //!
 //! Nothing here knows of faults, and only [`clients`] touches the network.
 
+mod append;
+mod bank;
+mod broadcast;
 mod client;
 pub mod clients;
+mod counter;
+mod drawn;
 mod generator;
 mod keys;
 mod kv;
+mod leader_election;
+mod lock;
 mod options;
+mod queue;
 mod register;
+mod set;
+mod unique_ids;
+mod watch;
 mod workload;
 
+pub use append::Append;
+pub use bank::{ACCOUNTS, Bank, INITIAL_BALANCE};
+pub use broadcast::Broadcast;
 pub use client::{Client, Completion, Outcome};
+pub use counter::Counter;
 pub use keys::{KeyRing, SLOTS_MAX};
 pub use kv::Kv;
+pub use leader_election::LeaderElection;
+pub use lock::{FencedLock, Lock};
 pub use options::{Options, UnknownValues, Values};
+pub use queue::Queue;
 pub use register::Register;
+pub use set::Set;
+pub use unique_ids::UniqueIds;
+pub use watch::Watch;
 pub use workload::{
     ALL, Context, FINAL_READS_MAX, Generator, Invocation, UnknownWorkload, Workload, by_name,
 };

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use histories::Value;
 
-use crate::{KeyRing, Kv, Options, Outcome, Register};
+use crate::{
+    Append, Bank, Broadcast, Counter, FencedLock, KeyRing, Kv, LeaderElection, Lock, Options,
+    Outcome, Queue, Register, Set, UniqueIds, Watch,
+};
 
 /// A set of operations with their mix, and the model that judges what came of them.
 pub trait Workload: Sync + std::fmt::Debug {
@@ -94,7 +97,21 @@ pub struct Invocation {
 }
 
 /// Every workload.
-pub const ALL: [&dyn Workload; 2] = [&Register, &Kv];
+pub const ALL: [&dyn Workload; 13] = [
+    &Register,
+    &Kv,
+    &Set,
+    &Append,
+    &Queue,
+    &Lock,
+    &FencedLock,
+    &LeaderElection,
+    &Counter,
+    &UniqueIds,
+    &Broadcast,
+    &Watch,
+    &Bank,
+];
 
 /// A name that no workload has.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -129,6 +146,7 @@ mod tests {
             );
         }
         let error = by_name("regiser").expect_err("there is none").to_string();
-        assert_eq!(error, "unknown workload \"regiser\" (known: register, kv)");
+        let expected = "unknown workload \"regiser\" (known: register, kv, set, append,";
+        assert!(error.starts_with(expected), "{error}");
     }
 }

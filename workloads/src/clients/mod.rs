@@ -14,11 +14,14 @@
 //!    comes late belongs to an operation that is over. A paused node (SIGSTOP) keeps what is in its
 //!    socket's buffer and does it when it goes on, so the operation stays unknown for good.
 //! 5. **Everything has a limit**: connecting, writing, reading, the size of an answer.
+//! 6. **A read leaves nothing behind**: after one of unknown outcome a client is ready for the next
+//!    operation, with or without [`open`](crate::Client::open).
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 pub mod http;
+pub mod over_kv;
 pub mod raft_kv;
 
 mod options;

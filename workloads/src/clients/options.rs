@@ -54,6 +54,14 @@ impl ClientOptions {
         }
     }
 
+    /// Whether the client does the operations of this workload itself. Others are made of keys and
+    /// values, where they can be ([`over_kv`](super::over_kv)).
+    pub fn speaks(&self, workload: &str) -> bool {
+        match self {
+            ClientOptions::RaftKv(_) => matches!(workload, "register" | "kv"),
+        }
+    }
+
     /// What makes the clients of a run.
     ///
     /// # Errors

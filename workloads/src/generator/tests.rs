@@ -4,8 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
-use crate::{ALL, Context, Generator, Invocation, KeyRing, Options, Outcome, Values, Workload};
+use crate::{
+    Context, Generator, Invocation, KeyRing, Kv, Options, Outcome, Register, Values, Workload,
+};
 use histories::Value;
+
+/// The workloads that draw by a recipe.
+const ALL: [&dyn Workload; 2] = [&Register, &Kv];
 
 /// A store that answers at once and is always right.
 #[derive(Default)]

@@ -1,0 +1,142 @@
+//! The workloads `lock` and `fenced-lock`: locks for one holder at a time.
+//!
+//! | operation | argument | result |
+//! |---|---|---|
+//! | `acquire` | nil | true (`fenced-lock`: the fencing token), or false when it was held |
+//! | `release` | nil | true, or false when the caller does not hold it |
+//!
+//! The holder is the process. While it holds a lock it tries to take others, so that it holds it
+//! for a while; what it holds it gives back.
+
+use std::sync::Arc;
+
+use histories::Value;
+use seeds::{Purpose, Stream};
+
+use crate::{Context, Generator, Invocation, Options, Outcome, Values, Workload};
+
+/// Acquires and releases; a lock says only whether it was taken.
+#[derive(Debug)]
+pub struct Lock;
+
+/// Acquires and releases; a lock answers a token that is larger than all before.
+#[derive(Debug)]
+pub struct FencedLock;
+
+/// How many locks a client holds at once, at most.
+const HELD_MAX: usize = 2;
+
+fn defaults() -> Options {
+    Options {
+        keys: 4,
+        ops_per_key: 100,
+        values: Values::Unique,
+    }
+}
+
+impl Workload for Lock {
+    fn name(&self) -> &'static str {
+        "lock"
+    }
+
+    fn model(&self) -> Option<&'static str> {
+        Some("mutex")
+    }
+
+    fn checks(&self) -> &'static [&'static str] {
+        &["lock"]
+    }
+
+    fn read(&self) -> Option<&'static str> {
+        None
+    }
+
+    fn defaults(&self) -> Options {
+        defaults()
+    }
+
+    fn generator(&self, seed: u64, context: &Context, _options: &Options) -> Box<dyn Generator> {
+        Box::new(Holder::new(seed, context.client))
+    }
+}
+
+impl Workload for FencedLock {
+    fn name(&self) -> &'static str {
+        "fenced-lock"
+    }
+
+    fn model(&self) -> Option<&'static str> {
+        Some("fenced-lock")
+    }
+
+    fn checks(&self) -> &'static [&'static str] {
+        &["lock"]
+    }
+
+    fn read(&self) -> Option<&'static str> {
+        None
+    }
+
+    fn defaults(&self) -> Options {
+        defaults()
+    }
+
+    fn generator(&self, seed: u64, context: &Context, _options: &Options) -> Box<dyn Generator> {
+        Box::new(Holder::new(seed, context.client))
+    }
+}
+
+/// Takes locks, and gives back what it holds.
+struct Holder {
+    stream: Stream,
+    held: Vec<Value>,
+    acquire: Arc<str>,
+    release: Arc<str>,
+}
+
+impl Holder {
+    fn new(seed: u64, client: u32) -> Self {
+        Holder {
+            stream: Stream::new(seed, Purpose::Client, client),
+            held: Vec::new(),
+            acquire: "acquire".into(),
+            release: "release".into(),
+        }
+    }
+}
+
+impl Generator for Holder {
+    fn next(&mut self, context: &Context) -> Invocation {
+        let slot = self.stream.below(context.keys.slots());
+        let gives_back = self.stream.chance(1, 2);
+        if self.held.len() < HELD_MAX && (self.held.is_empty() || !gives_back) {
+            let key = context.keys.take(slot);
+            // Who holds it already would only be refused.
+            if !self.held.contains(&key) {
+                return Invocation {
+                    f: self.acquire.clone(),
+                    key: Some(key),
+                    value: Value::Nil,
+                };
+            }
+        }
+        Invocation {
+            f: self.release.clone(),
+            key: Some(self.held.remove(0)),
+            value: Value::Nil,
+        }
+    }
+
+    fn observe(&mut self, invocation: &Invocation, outcome: &Outcome) {
+        match (&*invocation.f, outcome, &invocation.key) {
+            // The process is retired, and with it whatever it holds.
+            (_, Outcome::Info, _) => self.held.clear(),
+            ("acquire", Outcome::Ok(answer), Some(key)) if *answer != Value::Bool(false) => {
+                self.held.push(key.clone());
+            }
+            // A release that failed took no effect.
+            ("release", Outcome::Fail, Some(key)) => self.held.push(key.clone()),
+            _ => {}
+        }
+    }
+}
