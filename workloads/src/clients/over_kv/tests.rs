@@ -108,8 +108,8 @@ impl Client for Memory {
     }
 }
 
-const CLIENTS: u32 = 4;
-const OPERATIONS: usize = 40;
+const CLIENTS: u32 = 8;
+const OPERATIONS: usize = 24;
 
 /// What clients of this workload see.
 fn run(workload: &'static dyn Workload, seed: u64, flaw: Flaw, silent: bool) -> History {
