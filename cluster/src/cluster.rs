@@ -200,6 +200,11 @@ impl Cluster {
         self.kill_all()
     }
 
+    /// Ends every process of every node, and leaves their logs to be read.
+    pub(crate) fn end(&self) -> Result<(), ClusterError> {
+        self.kill_all()
+    }
+
     fn kill_all(&self) -> Result<(), ClusterError> {
         let mut outcome = Ok(());
         for node in self.nodes.iter() {
@@ -299,10 +304,7 @@ impl Target for Cluster {
     fn membership(&self) -> Result<&dyn Membership, Unavailable> {
         match &self.membership {
             Some(membership) => Ok(&**membership),
-            None => Err(Unavailable {
-                cause: "it is not known how the members of this system are changed".into(),
-                remedy: "choose a system whose members can be changed, such as raft-kv".into(),
-            }),
+            None => Err(no_membership()),
         }
     }
 
@@ -421,6 +423,14 @@ impl faults::Disks for Cluster {
         let (_, disk) = self.disk(node)?;
         disk.damage(path, spots)
             .map_err(|error| TargetError(format!("cannot damage the files of {node}: {error}")))
+    }
+}
+
+/// Why members cannot be changed.
+pub(crate) fn no_membership() -> Unavailable {
+    Unavailable {
+        cause: "it is not known how the members of this system are changed".into(),
+        remedy: "choose a system whose members can be changed, such as raft-kv".into(),
     }
 }
 

@@ -10,7 +10,7 @@ use std::os::fd::RawFd;
 use std::process::{Command, ExitCode};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::{doctor, node, sandbox};
+use crate::{doctor, node, remote, sandbox};
 
 /// The first argument of every hidden subcommand.
 pub const SUBCOMMAND: &str = "__cluster";
@@ -40,6 +40,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Option<ExitCode> {
         Some("init") => sandbox::stages::init(&name, &rest),
         Some("node") => node::stage::run(&rest),
         Some("janitor") => node::limits::janitor::run(&rest),
+        Some("agent") => remote::agent::run(&rest),
+        Some("guardian") => remote::agent::run_guardian(&rest),
         Some("trial") => doctor::trials::run(&rest),
         _ => Err(StageError::usage("a stage that exists")),
     };

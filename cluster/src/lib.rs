@@ -7,6 +7,7 @@
 //! * [`switch`]: the packet switch between those cables; the packets of every directed link can be cut,
 //!   lost, held, repeated, reordered, corrupted, slowed down.
 //! * [`node`]: node processes: started, killed, paused, watched, with logs and data folders kept.
+//! * [`remote`]: nodes on hosts beyond this machine, by SSH.
 //! * [`Cluster`]: all of them together, as [`faults::Target`].
 //! * [`doctor`]: what this machine allows, tried for real, and [`Mode::detect`] that follows.
 //!
@@ -18,6 +19,7 @@ pub mod doctor;
 pub mod hidden;
 pub mod network;
 pub mod node;
+pub mod remote;
 pub mod sandbox;
 pub mod switch;
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use histories::Value;
+use serde::{Deserialize, Serialize};
 
 use crate::Network;
 
@@ -116,7 +117,8 @@ impl Default for Clock {
 }
 
 /// One way in which a clock is wrong. Several at once add up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Distortion {
     /// It is ahead by so many milliseconds, or behind.
     Offset {
@@ -172,7 +174,8 @@ pub trait Boots {
 }
 
 /// What the processes of a node may use less of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Resource {
     /// Percent of one processor for all processes of the node together; those started later get it
     /// from their first instruction on.
@@ -215,7 +218,7 @@ pub struct LimitShown {
 pub struct TargetError(pub String);
 
 /// Why a kind of fault cannot be injected here, and what would make it possible.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{cause} (hint: {remedy})")]
 pub struct Unavailable {
     /// What is missing.

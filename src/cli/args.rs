@@ -42,6 +42,8 @@ pub enum Command {
     Systems(SystemsArgs),
     /// Say what this machine allows, what not, why, and how to change it
     Doctor(DoctorArgs),
+    /// Undo on other hosts what runs that are over have left there
+    Heal(HealArgs),
     /// Serve as one node of the embedded system under test, a small Raft key-value store
     RaftKv(raft_kv::cli::Args),
 }
@@ -402,6 +404,28 @@ pub struct DoctorArgs {
     /// Print the findings as JSON
     #[arg(long)]
     pub json: bool,
+    /// Try these hosts instead of this machine, by ssh: HOST or HOST=ADDRESS, separated by commas
+    #[arg(long, value_name = "HOSTS", value_delimiter = ',')]
+    pub hosts: Vec<cluster::remote::Host>,
+}
+
+/// `heal`.
+#[derive(Debug, Clone, Args)]
+pub struct HealArgs {
+    /// Which hosts.
+    #[command(flatten)]
+    pub hosts: HostsArgs,
+    /// Print what was done as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Hosts beyond this machine.
+#[derive(Debug, Clone, Args)]
+pub struct HostsArgs {
+    /// The hosts as ssh knows them, separated by commas
+    #[arg(long, value_name = "HOSTS", value_delimiter = ',', required = true)]
+    pub hosts: Vec<cluster::remote::Host>,
 }
 
 /// A time such as `30s`, `1500ms` or `15m`, in milliseconds.

@@ -2,12 +2,15 @@
 
 use super::args::DoctorArgs;
 use super::exit::Exit;
-use super::print;
+use super::{fail, print};
 use crate::reports::json;
 
 /// Tries every ability for real and tells what came of it. Always succeeds: what is missing is no
 /// failure of this command.
 pub fn doctor(args: &DoctorArgs) -> Exit {
+    if !args.hosts.is_empty() {
+        return hosts(args);
+    }
     let abilities = cluster::doctor::examine();
     if args.json {
         print(&format!("{}\n", json::to_text(&abilities)));
@@ -42,4 +45,51 @@ pub fn doctor(args: &DoctorArgs) -> Exit {
         (cluster::Mode::Plain, None) => "\nRuns here are in plain mode.\n".to_owned(),
     });
     Exit::Valid
+}
+
+/// Tries each host. One that cannot be used at all is a failure: it was named.
+fn hosts(args: &DoctorArgs) -> Exit {
+    let mut exit = Exit::Valid;
+    let mut told = Vec::new();
+    for (host, facts) in args.hosts.iter().zip(cluster::remote::examine(&args.hosts)) {
+        let facts = match facts {
+            Ok(facts) => facts,
+            Err(error) => {
+                exit = fail(Exit::NotRun, error);
+                continue;
+            }
+        };
+        if args.json {
+            let fact = |(name, outcome): &(&str, Result<(), faults::Unavailable>)| {
+                let why = outcome.as_ref().err();
+                serde_json::json!({
+                    "name": name,
+                    "available": why.is_none(),
+                    "cause": why.map(|why| &why.cause),
+                    "remedy": why.map(|why| &why.remedy),
+                })
+            };
+            let facts: Vec<_> = facts.iter().map(fact).collect();
+            told.push(serde_json::json!({ "host": host.name, "abilities": facts }));
+            continue;
+        }
+        print(&format!(
+            "{}\nyes  ssh, and this program runs there: kills, pauses\n",
+            host.name
+        ));
+        for (name, outcome) in facts {
+            let mark = if outcome.is_ok() { "yes" } else { "no " };
+            print(&format!("{mark}  {name}\n"));
+            if let Err(why) = outcome {
+                print(&format!(
+                    "     why: {}\n     fix: {}\n",
+                    why.cause, why.remedy
+                ));
+            }
+        }
+    }
+    if args.json {
+        print(&format!("{}\n", json::to_text(&told)));
+    }
+    exit
 }

@@ -68,6 +68,13 @@ const BOOT_TRIAL: Trial = Trial {
     topic: Topic::Namespaces,
 };
 
+const GROUP_TRIAL: Trial = Trial {
+    id: trials::CGROUP,
+    name: "cgroups, v2 or v1",
+    needed_for: "limits of CPU and memory by the kernel; else by signals and resource limits",
+    topic: Topic::Cgroup,
+};
+
 const TRIALS: [Trial; 10] = [
     Trial {
         id: trials::USER,
@@ -113,12 +120,7 @@ const TRIALS: [Trial; 10] = [
         needed_for: "the network's other back end, --network bridge",
         topic: Topic::Nft,
     },
-    Trial {
-        id: trials::CGROUP,
-        name: "cgroups, v2 or v1",
-        needed_for: "limits of CPU and memory by the kernel; else by signals and resource limits",
-        topic: Topic::Cgroup,
-    },
+    GROUP_TRIAL,
 ];
 
 /// Tries everything and says what is there, what is not, why, and what to do about it.
@@ -155,6 +157,14 @@ pub(crate) fn try_boots() -> Result<(), Unavailable> {
             "a kernel with CONFIG_TIME_NS=y (Linux 5.6 or later); {}",
             BOOT_TRIAL.topic.advice(&Facts::of_this_machine())
         ),
+        cause,
+    })
+}
+
+/// Tries to limit processes by cgroups.
+pub(crate) fn try_groups() -> Result<(), Unavailable> {
+    directly(&GROUP_TRIAL).map_err(|cause| Unavailable {
+        remedy: GROUP_TRIAL.topic.advice(&Facts::of_this_machine()),
         cause,
     })
 }

@@ -80,6 +80,28 @@ impl Addresses {
         })
     }
 
+    /// Nodes that have addresses already, on hosts of their own, where they run in plain mode.
+    pub fn given(nodes: &[(Name, Ipv4Addr)]) -> Result<Self, ClusterError> {
+        let mut ports: Vec<Port> = Vec::with_capacity(nodes.len());
+        for ((name, address), number) in nodes.iter().zip(1..) {
+            check_name(name, &ports)?;
+            if let Some(other) = ports.iter().find(|port| port.address == *address) {
+                let problem = format!("{name} has the address {address} of {}", other.name);
+                return Err(ClusterError::Names(problem));
+            }
+            ports.push(Port {
+                name: Name::clone(name),
+                number,
+                address: *address,
+            });
+        }
+        Ok(Self {
+            mode: Mode::Plain,
+            nodes: ports,
+            subnet: PLAIN_SUBNET,
+        })
+    }
+
     /// Where the nodes are to run.
     pub fn mode(&self) -> Mode {
         self.mode

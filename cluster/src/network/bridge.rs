@@ -21,8 +21,70 @@ use crate::network::{Entrance, Placed};
 /// Where `nft` is looked for besides the search path: ordinary users lack these in theirs.
 const FOLDERS: [&str; 3] = ["/usr/sbin", "/sbin", "/usr/local/sbin"];
 
-/// The packet mark of what is dropped at the end of the chain.
+/// The packet mark of what is dropped at the end of the chain, where nobody else marks packets.
 const DROPPED_MARK: u32 = 0x77;
+
+/// The same on a host that others use too.
+const DROPPED_MARK_ON_HOST: u32 = 0x5749_4c44;
+
+/// Where a filter is: a table of nf_tables with a chain for the cuts. A packet that a cut is about is
+/// marked there, so that every cut counts it, and dropped after it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Table {
+    /// Its family and its name.
+    pub name: String,
+    /// What sets it up.
+    base: String,
+    mark: u32,
+}
+
+impl Table {
+    /// Beside the bridge that joins the cables.
+    fn of_bridge() -> Self {
+        let name = "bridge whitewater".to_owned();
+        let base = format!(
+            "table {name} {{
+    chain cuts {{
+    }}
+    chain forwarding {{
+        type filter hook forward priority 0; policy accept;
+        jump cuts
+        meta mark {DROPPED_MARK:#x} drop
+    }}
+}}
+"
+        );
+        Table {
+            name,
+            base,
+            mark: DROPPED_MARK,
+        }
+    }
+
+    /// On a host of its own: for what comes to the host and goes out from it, but never for
+    /// connections to this port of it, by which it is controlled.
+    pub fn of_host(name: &str, spared_port: u16) -> Self {
+        let name = format!("inet {name}");
+        let chain = |hook: &str, port: &str| {
+            format!(
+                "    chain {hook} {{
+        type filter hook {hook} priority -150; policy accept;
+        tcp {port} {spared_port} accept
+        jump cuts
+        meta mark {DROPPED_MARK_ON_HOST:#x} drop
+    }}
+"
+            )
+        };
+        let (input, output) = (chain("input", "dport"), chain("output", "sport"));
+        let base = format!("table {name} {{\n    chain cuts {{\n    }}\n{input}{output}}}\n");
+        Table {
+            name,
+            base,
+            mark: DROPPED_MARK_ON_HOST,
+        }
+    }
+}
 
 /// A cut as the filter knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +104,7 @@ pub(crate) struct Bridge {
 #[derive(Debug)]
 struct Shared {
     nft: PathBuf,
+    table: Table,
     entrance: Entrance,
     state: Mutex<State>,
     changed: Condvar,
@@ -88,13 +151,19 @@ fn is_program(path: &Path) -> bool {
 impl Bridge {
     /// Sets up the filter in the namespace where the bridge is.
     pub fn start(nft: PathBuf, entrance: Entrance) -> Result<Self, SystemCall> {
+        Self::start_in(Table::of_bridge(), nft, entrance)
+    }
+
+    /// Sets up a filter in this table.
+    pub fn start_in(table: Table, nft: PathBuf, entrance: Entrance) -> Result<Self, SystemCall> {
         let shared = Arc::new(Shared {
             nft,
+            table,
             entrance,
             state: Mutex::default(),
             changed: Condvar::new(),
         });
-        shared.run(&mut shared.lock(), BASE_SCRIPT)?;
+        shared.run(&mut shared.lock(), &shared.table.base)?;
         let flapping = Arc::clone(&shared);
         let flapper = thread::Builder::new()
             .name("flapper".into())
@@ -160,7 +229,7 @@ impl Shared {
     /// Puts those cuts into the filter that are down at this moment.
     fn apply(&self, state: &mut State, cuts: Vec<Cut>, now: Instant) -> Result<(), TargetError> {
         let down: Vec<&Cut> = cuts.iter().filter(|cut| cut.is_down(now)).collect();
-        let script = script(&down, &state.down, |fault| {
+        let script = script(&self.table, &down, &state.down, |fault| {
             state.counted.contains_key(&fault)
         });
         self.run(state, &script)
@@ -206,8 +275,9 @@ impl Shared {
     /// How many packets a fault's counter has counted.
     fn counter(&self, fault: u64) -> Option<u64> {
         let counter = format!("fault{fault}");
-        let args = ["list", "counter", "bridge", "whitewater", &counter];
-        let listed = self.nft(&args).ok()?;
+        let table = self.table.name.split(' ');
+        let args: Vec<&str> = ["list", "counter"].into_iter().chain(table).collect();
+        let listed = self.nft(&[&args[..], &[&counter]].concat()).ok()?;
         let mut words = listed.split_whitespace();
         words.find(|word| *word == "packets")?;
         words.next()?.parse().ok()
@@ -222,7 +292,8 @@ impl Shared {
         state
             .ending
             .retain_mut(|child| matches!(child.try_wait(), Ok(None)));
-        let mark = format!("counter bridge whitewater done{}", state.transactions);
+        let table = &self.table.name;
+        let mark = format!("counter {table} done{}", state.transactions);
         let mut script = format!("{script}add {mark}\n");
         // Marks are removed with what else is removed, so that the next transaction need not wait
         // for the end of one that only adds.
@@ -312,32 +383,26 @@ impl Cut {
     }
 }
 
-/// What there is without any cut. A packet that a cut is about is marked, so that every cut counts
-/// it, and dropped at the end.
-const BASE_SCRIPT: &str = "table bridge whitewater {
-    chain cuts {
-    }
-    chain forwarding {
-        type filter hook forward priority 0; policy accept;
-        jump cuts
-        meta mark 0x77 drop
-    }
-}
-";
-
 /// One transaction: the cuts that are to be in the filter, in the place of those that are.
-fn script(down: &[&Cut], old: &[u64], is_counted: impl Fn(u64) -> bool) -> String {
+fn script(
+    Table {
+        name: table, mark, ..
+    }: &Table,
+    down: &[&Cut],
+    old: &[u64],
+    is_counted: impl Fn(u64) -> bool,
+) -> String {
     use std::fmt::Write;
-    let mut script = String::from("flush chain bridge whitewater cuts\n");
+    let mut script = format!("flush chain {table} cuts\n");
     for fault in old {
-        let _ = writeln!(script, "delete set bridge whitewater links{fault}");
+        let _ = writeln!(script, "delete set {table} links{fault}");
     }
     for Cut { rule, pairs, .. } in down {
         let fault = rule.fault;
         if !is_counted(fault) {
-            let _ = writeln!(script, "add counter bridge whitewater fault{fault}");
+            let _ = writeln!(script, "add counter {table} fault{fault}");
         }
-        let set = format!("bridge whitewater links{fault}");
+        let set = format!("{table} links{fault}");
         let _ = writeln!(script, "add set {set} {{ type ipv4_addr . ipv4_addr; }}");
         let pairs: Vec<String> = pairs
             .iter()
@@ -360,8 +425,8 @@ fn script(down: &[&Cut], old: &[u64], is_counted: impl Fn(u64) -> bool) -> Strin
         for filter in filters {
             let _ = writeln!(
                 script,
-                "add rule bridge whitewater cuts ip saddr . ip daddr @links{fault} {filter} counter \
-                 name fault{fault} meta mark set {DROPPED_MARK:#x}"
+                "add rule {table} cuts ip saddr . ip daddr @links{fault} {filter} counter \
+                 name fault{fault} meta mark set {mark:#x}"
             );
         }
     }
@@ -393,7 +458,8 @@ mod tests {
     fn a_swap_is_one_script() {
         let now = Instant::now();
         let (plain, of_ports) = (cut(3, vec![], 0, now), cut(4, vec![7, 8], 0, now));
-        let script = script(&[&plain, &of_ports], &[2, 3], |fault| fault == 3);
+        let table = Table::of_bridge();
+        let script = script(&table, &[&plain, &of_ports], &[2, 3], |fault| fault == 3);
         let lines: Vec<&str> = script.lines().collect();
         let pairs = "{ 10.77.0.1 . 10.77.0.2, 10.77.0.2 . 10.77.0.1 }";
         let set = "{ type ipv4_addr . ipv4_addr; }";

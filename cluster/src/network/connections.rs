@@ -77,13 +77,21 @@ impl SocketId {
 
 /// Ends the connections of the calling thread's network namespace to these peers, those of these
 /// ports only unless there are none. Returns how many.
-pub(crate) fn reset(peers: &[Ipv4Addr], ports: &[u16]) -> Result<u64, SystemCall> {
+/// only unless there are none, and never those of this one of our own ports. Returns how many.
+pub(crate) fn reset(
+    peers: &[Ipv4Addr],
+    ports: &[u16],
+    spared_port: Option<u16>,
+) -> Result<u64, SystemCall> {
     let kernel = open().call("open a socket to ask about sockets")?;
     let mut count = 0;
     for family in [libc::AF_INET, libc::AF_INET6] {
         let sockets = list(&kernel, family as u8).call("list TCP connections")?;
-        let wanted =
-            |id: &&SocketId| id.peer().is_some_and(|peer| peers.contains(&peer)) && id.is_of(ports);
+        let wanted = |id: &&SocketId| {
+            id.peer().is_some_and(|peer| peers.contains(&peer))
+                && id.is_of(ports)
+                && spared_port != Some(id.port(0))
+        };
         for id in sockets.iter().filter(wanted) {
             match destroy(&kernel, id) {
                 Ok(()) => count += 1,
@@ -106,7 +114,7 @@ pub(crate) fn try_reset() -> Result<(), SystemCall> {
         .set_read_timeout(Some(TRIAL_LIMIT))
         .call("set a time limit")?;
     let (_accepted, _) = listener.accept().call("accept a connection")?;
-    let count = reset(&[Ipv4Addr::LOCALHOST], &[address.port()])?;
+    let count = reset(&[Ipv4Addr::LOCALHOST], &[address.port()], None)?;
     match stream.read(&mut [0]) {
         // Without support for listing there are none to end.
         _ if count == 0 => Err(SystemCall::new("list TCP connections", Errno::ENOENT)),

@@ -252,7 +252,7 @@ impl faults::Network for Network {
             .map(|other| Ok(self.touchable(other)?.1.address))
             .collect::<Result<Vec<_>, TargetError>>()?;
         let host = Entrance::to(Arc::clone(&host.namespace));
-        let reset = host.run(|| connections::reset(&peers, ports));
+        let reset = host.run(|| connections::reset(&peers, ports, None));
         let count = reset.and_then(|outcome| outcome).map_err(|error| {
             TargetError(format!("cannot reset the connections of {node}: {error}"))
         })?;
@@ -275,7 +275,7 @@ fn can_reset(hosts: &[Host]) -> Result<(), Unavailable> {
 }
 
 /// What to do about a kernel that does not end connections.
-fn reset_remedy(error: &SystemCall) -> &'static str {
+pub(crate) fn reset_remedy(error: &SystemCall) -> &'static str {
     match error.error {
         Errno::EOPNOTSUPP => "a kernel with CONFIG_INET_DIAG_DESTROY=y",
         Errno::ENOENT | Errno::EPROTONOSUPPORT => "`sudo modprobe tcp_diag`",

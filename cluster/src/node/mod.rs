@@ -4,14 +4,14 @@ use std::ffi::OsString;
 use std::fmt;
 use std::net::Ipv4Addr;
 use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::sync::Arc;
 
 use faults::Name;
 
 pub(crate) use log::tail_text;
-pub(crate) use processes::Process;
+pub(crate) use processes::{Process, is_alive};
 pub(crate) use running::{Node, evidence};
 
 pub(crate) mod limits;
@@ -84,6 +84,11 @@ impl NodeCommand {
             args: args.into_iter().collect(),
             env: Vec::new(),
         }
+    }
+
+    /// Whether it runs this very executable.
+    pub(crate) fn is_own(&self) -> bool {
+        self.program == Path::new(stage::OWN_EXECUTABLE)
     }
 }
 
