@@ -8,6 +8,7 @@
 pub mod notice;
 
 mod conductor;
+mod driven;
 mod driver;
 mod exits;
 mod membership;
@@ -71,6 +72,8 @@ pub fn conduct(
     };
     interrupt.set_run(Some(folder.path()));
     let mode = match plan.sandbox {
+        // Nodes on hosts are in no sandbox, and this machine is not touched.
+        _ if !plan.system.hosts.is_empty() => Mode::Plain,
         SandboxMode::Plain => Mode::Plain,
         SandboxMode::Auto => Mode::detect().0,
     };

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use cluster::remote::Host;
 use faults::{Kind, Name, Profile, Rhythm, Schedule};
 use serde::{Deserialize, Serialize};
 use systems::{Definition, parse};
@@ -154,6 +155,10 @@ pub struct SystemPlan {
     pub name: String,
     /// The nodes' names.
     pub nodes: Vec<Name>,
+    /// The hosts on which the nodes run, one for each, in order: `HOST` as ssh knows it, or
+    /// `HOST=ADDRESS`; none for this machine.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<Host>,
     /// The bugs switched on.
     pub bugs: Vec<String>,
     /// The program that serves as a node; none for the one that the definition finds.
@@ -290,6 +295,7 @@ impl Default for SystemPlan {
         SystemPlan {
             name: "raft-kv".to_owned(),
             nodes: node_names(5),
+            hosts: Vec::new(),
             bugs: Vec::new(),
             binary: None,
             options: BTreeMap::new(),
@@ -487,7 +493,37 @@ impl Plan {
             }
         }
         self.network.validate(self.sandbox)?;
+        self.validate_hosts()?;
         make::validate_names(self)
+    }
+
+    /// What runs on hosts has a host for each node, and nothing that only a sandbox has.
+    fn validate_hosts(&self) -> Result<(), PlanError> {
+        let (hosts, nodes) = (self.system.hosts.len(), self.system.nodes.len());
+        if hosts == 0 {
+            return Ok(());
+        }
+        if hosts != nodes {
+            let error = PlanError::new(format!(
+                "`system.hosts` has {hosts} hosts for {nodes} nodes, expected one for each"
+            ));
+            return Err(error.with_hint("leave out `--nodes`, or `nodes` in the plan"));
+        }
+        let only_here = [
+            ("--pcap, --network", self.network != NetworkPlan::default()),
+            (
+                "--disk-faults, or a kind of fault that needs it",
+                self.disk_faults,
+            ),
+            ("--plain", self.sandbox == SandboxMode::Plain),
+        ];
+        match only_here.iter().find(|(_, is_asked)| *is_asked) {
+            None => Ok(()),
+            Some((option, _)) => Err(PlanError::new(format!(
+                "{option}: that is for nodes on this machine, and these run on hosts"
+            ))
+            .with_hint("docs/hosts.md says what there is on hosts")),
+        }
     }
 }
 

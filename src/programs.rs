@@ -1,7 +1,6 @@
 //! The programs of systems: found on this machine, and asked for their versions.
 
 use std::io::Read;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
@@ -15,11 +14,9 @@ const VERSION_LIMIT: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(5);
 /// How much of what it says is read.
 const OUTPUT_BYTES_MAX: u64 = 64 * 1024;
-/// Where PATH of an ordinary user often does not lead.
-const ADMINISTRATORS: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
 
 /// A system's program on this machine.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Found {
     /// Where it is; none for this very executable.
     pub path: Option<PathBuf>,
@@ -37,6 +34,22 @@ pub struct Missing {
     pub cause: String,
     /// What to do about it.
     pub remedy: Option<String>,
+}
+
+/// The program of a system on hosts beyond this machine: what it is looked for by there.
+pub fn on_hosts(
+    definition: &Definition,
+    given: Option<&Path>,
+) -> Result<(Found, Vec<String>), Missing> {
+    let program = &definition.program;
+    if let Some(given) = given {
+        let path = given.display().to_string();
+        return Ok((Found::default(), vec![path]));
+    }
+    match &program.embedded {
+        Some(_) => Ok((find(definition, None, Path::new(""))?, Vec::new())),
+        None => Ok((Found::default(), program.candidates.clone())),
+    }
 }
 
 /// Finds the program of a system: this one where it is given, else as the definition says. `here` is
@@ -81,41 +94,8 @@ pub fn first_of(candidates: &[String], here: &Path) -> Option<PathBuf> {
     candidates.iter().find_map(|candidate| {
         // Templates were tried when the definition was read.
         let candidate = scope.fill(candidate).ok()?;
-        match candidate.contains('/') {
-            true => expand(Path::new(&candidate)),
-            false => in_path(&candidate),
-        }
+        cluster::programs::find(&candidate)
     })
-}
-
-/// A program by its name.
-fn in_path(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders = std::env::split_paths(&path).chain(ADMINISTRATORS.map(PathBuf::from));
-    folders
-        .map(|folder| folder.join(name))
-        .find(|path| is_program(path))
-}
-
-/// The last path in order that this one, with `*` in the place of names, stands for.
-fn expand(path: &Path) -> Option<PathBuf> {
-    let mut found = vec![PathBuf::new()];
-    for part in path.components() {
-        found = match part.as_os_str() == "*" {
-            false => found.into_iter().map(|path| path.join(part)).collect(),
-            true => {
-                let entries = found.iter().flat_map(std::fs::read_dir).flatten();
-                entries.flatten().map(|entry| entry.path()).collect()
-            }
-        };
-    }
-    found.retain(|path| is_program(path));
-    found.into_iter().max()
-}
-
-fn is_program(path: &Path) -> bool {
-    path.metadata()
-        .is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
 }
 
 fn ask_version(definition: &Definition, path: &Path, version: &Version) -> Result<String, Missing> {
@@ -182,6 +162,8 @@ fn output(command: &mut Command) -> std::io::Result<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     /// A definition whose program is a script that prints this.
@@ -235,19 +217,5 @@ mod tests {
             told.contains("there is no program no-such-program or"),
             "{told}"
         );
-    }
-
-    #[test]
-    fn a_star_stands_for_any_name_and_the_last_is_taken() {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        for version in ["14", "15"] {
-            let bin = folder.path().join(version).join("bin");
-            std::fs::create_dir_all(&bin).expect("writable");
-            std::fs::copy("/bin/sh", bin.join("server")).expect("a program");
-        }
-        let pattern = folder.path().join("*/bin/server");
-        let expected = folder.path().join("15/bin/server");
-        assert_eq!(expand(&pattern), Some(expected));
-        assert_eq!(expand(&folder.path().join("*/no/server")), None);
     }
 }

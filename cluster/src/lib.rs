@@ -19,6 +19,7 @@ pub mod doctor;
 pub mod hidden;
 pub mod network;
 pub mod node;
+pub mod programs;
 pub mod remote;
 pub mod sandbox;
 pub mod switch;

@@ -94,6 +94,10 @@ pub struct PlanArgs {
     /// How many nodes [default: the system's usual number, 5 for raft-kv]
     #[arg(long, value_name = "N")]
     pub nodes: Option<u64>,
+    /// Run a node on each of these hosts, by ssh, instead of all on this machine: HOST as ssh knows it,
+    /// or HOST=ADDRESS, separated by commas (docs/hosts.md)
+    #[arg(long, value_name = "HOSTS", value_delimiter = ',')]
+    pub hosts: Vec<cluster::remote::Host>,
     /// What the clients do: register or kv [default: register]
     #[arg(long, value_name = "NAME")]
     pub workload: Option<String>,

@@ -7,14 +7,14 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
-use cluster::network::Network;
-use cluster::{Cluster, Mode};
-use faults::{Injector, Kind, Ledger, Observed, Target};
+use cluster::Mode;
+use faults::{Injector, Kind, Ledger, Observed};
 use histories::{Fault, FaultPhase, Recorder, Value};
 use systems::Members;
 use workloads::clients::{Factory, Node};
 use workloads::{KeyRing, Workload};
 
+use super::driven::Driven;
 use super::driver::{Drive, Tally, drive};
 use super::exits::Exits;
 use super::membership::RaftKvMembers;
@@ -80,12 +80,13 @@ fn conduct_run(
         })),
     }
     let clients = system.clients(plan)?;
-    let (available, unavailable) = sort_kinds(plan, &cluster)?;
+    let (available, unavailable) = sort_kinds(plan, cluster.target())?;
     let _ = tell.send(Notice::Phase {
         text: system.told(),
     });
     let _ = tell.send(Notice::Sandbox {
         namespaces: mode == Mode::Sandbox,
+        hosts: plan.system.hosts.len() as u64,
         unavailable,
     });
     let askers = system.role_askers()?;
@@ -115,9 +116,12 @@ fn conduct_run(
     if let Some(leader) = &leader {
         let _ = run.note_leader(leader);
     }
-    let stopped = run.conduct()?;
+    let stopped = run
+        .conduct()
+        // What failed then failed because of that.
+        .map_err(|why| cluster.lost().unwrap_or(why))?;
     let recorded = run.recorder.finish().map_err(|error| error.to_string())?;
-    let missed = cluster.packet_network().map_or(0, Network::missed_packets);
+    let missed = cluster.missed_packets();
     if missed > 0 {
         let text =
             format!("{missed} packets were lost that no fault dropped: the switch did not keep up");
@@ -135,7 +139,7 @@ fn conduct_run(
 /// Who leads before anything goes wrong; none where the system has no leaders, or may lack one.
 fn first_leader(
     system: &System,
-    cluster: &Cluster,
+    cluster: &Driven,
     nodes: &[Node],
     askers: &[Asker],
 ) -> Result<Option<Leader>, String> {
@@ -163,7 +167,7 @@ struct Run<'a> {
     plan: &'a Plan,
     folder: &'a RunFolder,
     system: &'a System,
-    cluster: &'a Cluster,
+    cluster: &'a Driven,
     clients: Box<dyn Factory>,
     /// How each node is asked who leads.
     askers: Vec<Asker>,
@@ -304,7 +308,7 @@ impl Run<'_> {
         let walk = Walk {
             schedule: &self.plan.schedule,
             available: &self.available,
-            target: self.cluster,
+            target: self.cluster.target(),
             start: self.start,
             signal: &self.signal,
             leader: &|| self.view.leader().map(|leader| leader.node.to_string()),
@@ -343,7 +347,7 @@ impl Run<'_> {
     }
 
     /// Waits for the end of the first phase: its time is over, a stop is asked for (then `true`),
-    /// or the history cannot be written.
+    /// a host is lost, or the history cannot be written.
     fn await_end(&self, duration: Duration) -> bool {
         let end = self.start + duration;
         let stop = self.folder.path().join(STOP_FILE);
@@ -356,6 +360,9 @@ impl Run<'_> {
             }
             if stop.exists() {
                 return true;
+            }
+            if self.cluster.lost().is_some() {
+                return false;
             }
             if told.elapsed() >= Duration::from_millis(PROGRESS_MS) {
                 told = Instant::now();
@@ -387,9 +394,10 @@ impl Run<'_> {
     /// Takes back every fault, and starts again what ended by itself.
     fn heal(&self, injector: &mut Injector) -> Result<(), String> {
         self.phase("healing");
-        let healed = walker::heal(injector, self.cluster, &|fault| self.record(&fault));
-        for node in self.cluster.nodes() {
-            self.cluster
+        let target = self.cluster.target();
+        let healed = walker::heal(injector, target, &|fault| self.record(&fault));
+        for node in target.nodes() {
+            target
                 .start(&node)
                 .map_err(|error| format!("failed to start {node} again: {error}"))?;
         }

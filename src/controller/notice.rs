@@ -11,6 +11,9 @@ pub enum Notice {
     Sandbox {
         /// In namespaces, or plain.
         namespaces: bool,
+        /// On how many hosts beyond this machine the nodes run; 0 for here.
+        #[serde(default)]
+        hosts: u64,
         /// The fault kinds that cannot be injected here.
         unavailable: Vec<UnavailableFault>,
     },

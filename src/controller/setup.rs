@@ -4,10 +4,12 @@ use std::fs::File;
 use std::sync::Arc;
 use std::time::Instant;
 
+use cluster::remote::{Remote, RemoteNodes};
 use cluster::{Addresses, CaptureSpec, Cluster, ClusterSpec, Mode, NetworkSpec};
-use faults::Kind;
+use faults::{Kind, Target};
 use histories::{Header, Recorder, RunInfo};
 
+use super::driven::Driven;
 use super::exits::Exits;
 use super::notice::UnavailableFault;
 use super::system::System;
@@ -20,7 +22,10 @@ pub(super) fn start_cluster(
     folder: &RunFolder,
     mode: Mode,
     exits: &Exits,
-) -> Result<(System, Cluster), String> {
+) -> Result<(System, Driven), String> {
+    if !plan.system.hosts.is_empty() {
+        return start_on_hosts(plan, folder, exits);
+    }
     let addresses = Addresses::plan(mode, &plan.system.nodes).map_err(|error| error.to_string())?;
     let system = System::new(plan, folder, &addresses)?;
     let nodes = system.nodes()?;
@@ -50,17 +55,40 @@ pub(super) fn start_cluster(
     };
     let cluster = Cluster::start(spec);
     let cluster = cluster.map_err(|error| format!("failed to start the cluster: {error}"))?;
-    Ok((system, cluster))
+    Ok((system, Driven::Here(cluster)))
+}
+
+/// Starts every node on its host and waits until each serves.
+fn start_on_hosts(
+    plan: &Plan,
+    folder: &RunFolder,
+    exits: &Exits,
+) -> Result<(System, Driven), String> {
+    let (hosts, names) = (&plan.system.hosts, &plan.system.nodes);
+    let connected = Remote::connect(hosts, names);
+    let (remote, places) = connected.map_err(|error| error.to_string())?;
+    let (system, programs) = System::on_hosts(plan, &places)?;
+    let exits = exits.clone();
+    let spec = RemoteNodes {
+        nodes: system.nodes()?,
+        programs,
+        log_dirs: names.iter().map(|name| folder.node_path(name)).collect(),
+        ready_limit_ms: system.definition.ready.limit_ms,
+        on_exit: Arc::new(move |exit| exits.tell(&exit)),
+    };
+    let started = remote.start(spec);
+    started.map_err(|error| format!("failed to start the cluster: {error}"))?;
+    Ok((system, Driven::Hosts(remote)))
 }
 
 /// The kinds of faults that can be injected here, and those that cannot.
 pub(super) fn sort_kinds(
     plan: &Plan,
-    cluster: &Cluster,
+    target: &dyn Target,
 ) -> Result<(Vec<Kind>, Vec<UnavailableFault>), String> {
     let (mut available, mut unavailable) = (Vec::new(), Vec::new());
     for kind in plan.faults.kinds.keys() {
-        match kind.available(cluster) {
+        match kind.available(target) {
             Ok(()) => available.push(*kind),
             Err(why) if plan.faults.required => {
                 return Err(format!("the fault {kind} is unavailable: {why}"));

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use cluster::remote::NodePlace;
 use cluster::{Addresses, NodeCommand, NodeSpec, Readiness};
 use systems::{Definition, Layout, Place, Scope};
 use workloads::clients::{Factory, Node, Setting, over_kv};
@@ -43,6 +44,28 @@ impl System {
             places: addresses.nodes().map(place).collect(),
             plan,
         })
+    }
+
+    /// The same where every node has its place on a host. Also what the nodes' program is looked for
+    /// by there; nothing for this very executable.
+    pub fn on_hosts(plan: &Plan, places: &[NodePlace]) -> Result<(Self, Vec<String>), String> {
+        let plan = plan.system.clone();
+        let definition = plan.definition().map_err(|error| error.to_string())?;
+        let found = programs::on_hosts(&definition, plan.binary.as_deref());
+        let (program, programs) = found.map_err(|error| error.to_string())?;
+        let places = places.iter().map(|place| Place {
+            name: place.name.to_string(),
+            ip: place.address,
+            data: place.folder.join("data"),
+            folder: place.folder.clone(),
+        });
+        let system = System {
+            definition,
+            program,
+            places: places.collect(),
+            plan,
+        };
+        Ok((system, programs))
     }
 
     /// What runs, for people.

@@ -77,7 +77,10 @@ pub(super) fn follow_system(plan: &mut Plan, text: &str, file: &Path) -> Result<
         return Ok(());
     };
     if !parse::has_field(text, "system.nodes") {
-        plan.system.nodes = node_names(definition.nodes);
+        plan.system.nodes = node_names(match plan.system.hosts.len() {
+            0 => definition.nodes,
+            hosts => hosts as u64,
+        });
     }
     if !parse::has_field(text, "workload.name") {
         plan.workload.name = definition.usual_workload().to_owned();
@@ -202,6 +205,13 @@ fn overlay_system(plan: &mut Plan, args: &PlanArgs) -> Result<(), PlanError> {
     // More than the plan allows is refused by `validate`, after at most this many names.
     if let Some(count) = args.nodes {
         plan.system.nodes = node_names(count.min(1_000));
+    }
+    if !args.hosts.is_empty() {
+        plan.system.hosts.clone_from(&args.hosts);
+    }
+    let hosts = plan.system.hosts.len();
+    if args.nodes.is_none() && hosts > 0 && hosts != plan.system.nodes.len() {
+        plan.system.nodes = node_names(hosts as u64);
     }
     if !args.bugs.is_empty() {
         plan.system.bugs.clone_from(&args.bugs);

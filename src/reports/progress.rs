@@ -42,9 +42,12 @@ impl Display {
         match notice {
             Notice::Sandbox {
                 namespaces,
+                hosts,
                 unavailable,
             } => {
-                if !namespaces {
+                if *hosts > 0 {
+                    self.line(&format!("{hosts} hosts by ssh, a node on each"));
+                } else if !namespaces {
                     self.line("plain mode: nodes on loopback addresses, process faults only");
                 }
                 for fault in unavailable {

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write as _};
 use std::net::Ipv4Addr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -17,9 +17,6 @@ use faults::{Rule, RuleCounts, TargetError, Treatment, Unavailable};
 
 use crate::error::{For, SystemCall};
 use crate::network::{Entrance, Placed};
-
-/// Where `nft` is looked for besides the search path: ordinary users lack these in theirs.
-const FOLDERS: [&str; 3] = ["/usr/sbin", "/sbin", "/usr/local/sbin"];
 
 /// The packet mark of what is dropped at the end of the chain, where nobody else marks packets.
 const DROPPED_MARK: u32 = 0x77;
@@ -128,24 +125,12 @@ struct State {
 
 /// The program `nft`, or why there is no bridge without it.
 pub(crate) fn find_nft() -> Result<PathBuf, Unavailable> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders = std::env::split_paths(&path).chain(FOLDERS.map(PathBuf::from));
-    let mut candidates = folders.map(|folder| folder.join("nft"));
-    candidates
-        .find(|candidate| is_program(candidate))
-        .ok_or_else(|| Unavailable {
-            cause: "there is no program nft, which the network's back end `bridge` is built on"
-                .into(),
-            remedy: "install it (Debian, Ubuntu, Fedora: package nftables), or use `--network \
+    crate::programs::find("nft").ok_or_else(|| Unavailable {
+        cause: "there is no program nft, which the network's back end `bridge` is built on".into(),
+        remedy: "install it (Debian, Ubuntu, Fedora: package nftables), or use `--network \
                      switch`, which needs nothing"
-                .into(),
-        })
-}
-
-fn is_program(path: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-    std::fs::metadata(path)
-        .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+            .into(),
+    })
 }
 
 impl Bridge {

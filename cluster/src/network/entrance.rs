@@ -18,7 +18,8 @@ impl Entrance {
         Self(Some(namespace))
     }
 
-    pub(crate) fn plain() -> Self {
+    /// To where the calling thread is already.
+    pub fn plain() -> Self {
         Self(None)
     }
 

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::net::Ipv4Addr;
 use std::os::unix::process::ExitStatusExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::sync::Arc;
 
@@ -84,11 +84,6 @@ impl NodeCommand {
             args: args.into_iter().collect(),
             env: Vec::new(),
         }
-    }
-
-    /// Whether it runs this very executable.
-    pub(crate) fn is_own(&self) -> bool {
-        self.program == Path::new(stage::OWN_EXECUTABLE)
     }
 }
 

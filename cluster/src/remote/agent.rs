@@ -32,6 +32,7 @@ use crate::hidden::{StageError, stage_command};
 use crate::network::bridge::{Bridge, Table, find_nft};
 use crate::network::{Addresses, Entrance, NetworkSpec, connections};
 use crate::node::{NodeCommand, NodeExit, NodeSpec, Readiness};
+use crate::programs;
 
 /// How much of a log is sent at once.
 const PIECE_BYTES_MAX: u64 = 256 << 10;
@@ -251,8 +252,14 @@ impl Agent {
         let given = [(Arc::clone(&name), launch.address)];
         let addresses = Addresses::given(&given).map_err(|error| error.to_string())?;
         let mut command = NodeCommand::own(launch.args.into_iter().map(Into::into));
-        if let Some(program) = launch.program {
-            command.program = program;
+        if !launch.programs.is_empty() {
+            let mut found = launch
+                .programs
+                .iter()
+                .filter_map(|name| programs::find(name));
+            command.program = found
+                .next()
+                .ok_or_else(|| format!("there is no program {}", launch.programs.join(" or ")))?;
         }
         let env = launch
             .env

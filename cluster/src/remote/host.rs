@@ -6,10 +6,13 @@ use std::net::{IpAddr, Ipv4Addr, ToSocketAddrs};
 use std::process::{Command, Stdio};
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 use super::error::RemoteError;
 
 /// A host as it was given: `HOST`, or `HOST=ADDRESS`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Host {
     /// What ssh is told: a name from the user's configuration, `name`, `user@name`.
     pub name: String,
@@ -99,6 +102,20 @@ impl FromStr for Host {
             name: name.to_owned(),
             address,
         })
+    }
+}
+
+impl TryFrom<String> for Host {
+    type Error = RemoteError;
+
+    fn try_from(given: String) -> Result<Self, Self::Error> {
+        given.parse()
+    }
+}
+
+impl From<Host> for String {
+    fn from(host: Host) -> String {
+        host.to_string()
     }
 }
 

@@ -71,6 +71,9 @@ pub struct RemoteNodes {
     /// What runs as each node, in order, with the paths of its host. A check of readiness is made from
     /// this machine.
     pub nodes: Vec<NodeSpec>,
+    /// What the nodes' program is looked for by on each host, in this order: names in its PATH, or
+    /// paths. None for this very executable; what the nodes say of it is not used.
+    pub programs: Vec<String>,
     /// The folder on this machine into which each node's logs are fetched, in order.
     pub log_dirs: Vec<PathBuf>,
     /// Within how long every node must be ready after the start.
@@ -158,7 +161,7 @@ impl Remote {
         let launch = |(placed, node): (&Placed, NodeSpec)| {
             let address = self.map.of(&placed.name).ok().and_then(Ends::first);
             let address = address.unwrap_or(Ipv4Addr::UNSPECIFIED);
-            launch_node(placed, &node, address, limit_ms)
+            launch_node(placed, &node, &spec.programs, address, limit_ms)
         };
         let launched = for_each(self.nodes.iter().zip(spec.nodes), launch);
         launched.into_iter().collect()
@@ -327,6 +330,7 @@ fn map(names: &[Name], addresses: &[Ipv4Addr], sessions: &[Session]) -> Result<M
 fn launch_node(
     placed: &Placed,
     node: &NodeSpec,
+    programs: &[String],
     address: Ipv4Addr,
     ready_limit_ms: u64,
 ) -> Result<(), RemoteError> {
@@ -337,14 +341,15 @@ fn launch_node(
         text.ok_or_else(|| RemoteError::Here(format!("an argument of node {name} is not text")))
     };
     let command = &node.command;
-    let port = match node.readiness {
-        Readiness::TcpPort(port) => Some(port),
-        Readiness::Started | Readiness::Check(_) => None,
+    let (port, check) = match &node.readiness {
+        Readiness::Started => (None, None),
+        Readiness::TcpPort(port) => (Some(*port), None),
+        Readiness::Answer(port, check) => (Some(*port), Some(check)),
     };
     let launch = Launch {
         name: node.name.to_string(),
         address,
-        program: (!command.is_own()).then(|| command.program.clone()),
+        programs: programs.to_vec(),
         args: command
             .args
             .iter()
@@ -362,25 +367,22 @@ fn launch_node(
     };
     let limit = Duration::from_millis(ready_limit_ms);
     placed.session.ask::<()>(Ask::Launch(launch), limit)?;
-    match &node.readiness {
-        Readiness::Started => Ok(()),
-        Readiness::TcpPort(port) => reach(placed, SocketAddr::from((address, *port))),
-        Readiness::Check(check) => {
-            while !check(address) {
-                if begin.elapsed() >= limit {
-                    return Err(RemoteError::Refused {
-                        host: placed.session.host.clone(),
-                        why: format!(
-                            "node {} was not ready within {ready_limit_ms} ms",
-                            node.name
-                        ),
-                    });
-                }
-                thread::sleep(REACH_POLL);
-            }
-            Ok(())
-        }
+    if let Some(port) = port {
+        reach(placed, SocketAddr::from((address, port)))?;
     }
+    while !check.is_none_or(|check| check(address)) {
+        if begin.elapsed() >= limit {
+            return Err(RemoteError::Refused {
+                host: placed.session.host.clone(),
+                why: format!(
+                    "node {} was not ready within {ready_limit_ms} ms",
+                    node.name
+                ),
+            });
+        }
+        thread::sleep(REACH_POLL);
+    }
+    Ok(())
 }
 
 /// A node that serves must be reached from here too.

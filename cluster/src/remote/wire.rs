@@ -96,8 +96,8 @@ pub(super) struct Hello {
 pub(super) struct Launch {
     pub name: String,
     pub address: Ipv4Addr,
-    /// None for this very executable.
-    pub program: Option<PathBuf>,
+    /// What the program is looked for by ([`crate::programs::find`]); none for this very executable.
+    pub programs: Vec<String>,
     pub args: Vec<String>,
     pub env: Vec<(String, String)>,
     pub data_dir: PathBuf,
