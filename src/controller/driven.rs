@@ -8,7 +8,7 @@ use faults::{Membership, Target};
 /// A cluster whose nodes serve.
 pub(super) enum Driven {
     /// On this machine.
-    Here(Cluster),
+    Here(Box<Cluster>),
     /// A node on each of several hosts.
     Hosts(Remote),
 }
@@ -17,7 +17,7 @@ impl Driven {
     /// What faults may do to it.
     pub fn target(&self) -> &dyn Target {
         match self {
-            Driven::Here(cluster) => cluster,
+            Driven::Here(cluster) => &**cluster,
             Driven::Hosts(remote) => remote,
         }
     }

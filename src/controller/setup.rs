@@ -55,7 +55,7 @@ pub(super) fn start_cluster(
     };
     let cluster = Cluster::start(spec);
     let cluster = cluster.map_err(|error| format!("failed to start the cluster: {error}"))?;
-    Ok((system, Driven::Here(cluster)))
+    Ok((system, Driven::Here(Box::new(cluster))))
 }
 
 /// Starts every node on its host and waits until each serves.

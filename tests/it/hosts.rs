@@ -2,9 +2,15 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use crate::lab::Lab;
-use crate::support::{ONE_OF_EACH, cluster_lock, only_run, store, text, whitewater};
+use crate::support::{
+    ONE_OF_EACH, Running, cluster_lock, eventually, only_run, read_json, store, text, whitewater,
+};
 
 #[test]
 fn hosts_are_tried_and_healed_and_nothing_is_left() {
@@ -57,13 +63,32 @@ fn a_host_that_cannot_be_used_says_why() {
 }
 
 /// `run` on the lab's three hosts, with a store, and whatever else.
-fn run_on_three(store: &Path, args: &[&str]) -> Vec<String> {
+fn on_three(lab: &Lab, store: &Path, args: &[&str]) -> Command {
     let common = ["run", "--hosts", "h1,h2,h3", "--store", text(store)];
-    [&common, args]
-        .concat()
-        .iter()
-        .map(ToString::to_string)
-        .collect()
+    lab.command(&[&common, args].concat())
+}
+
+/// A run with a cut in force on every host.
+fn cut_in_force(lab: &Lab, store: &Path) -> Running {
+    let args = [
+        "--time",
+        "10m",
+        "--seed",
+        "2",
+        "--faults",
+        "partition",
+        "--fault-interval",
+        "1s",
+        "--fault-duration",
+        "10m",
+    ];
+    let mut running = Running::start(on_three(lab, store, &args));
+    running.await_said("inject partition");
+    for number in 1..=3 {
+        assert!(lab.tables(number).contains("whitewater"), "{number}");
+        assert!(lab.processes(number).len() >= 4, "{number}");
+    }
+    running
 }
 
 #[test]
@@ -72,9 +97,7 @@ fn a_run_on_hosts_is_valid_with_a_kill_a_pause_and_a_partition_in_force() {
         return;
     };
     let (_lock, store) = (cluster_lock(), store());
-    let args = run_on_three(store.path(), &ONE_OF_EACH[2..]);
-    let args: Vec<&str> = args.iter().map(String::as_str).collect();
-    let output = lab.whitewater(&args).expect(0);
+    let output = Running::start(on_three(&lab, store.path(), &ONE_OF_EACH[2..])).finish();
     let says = [
         "3 hosts by ssh",
         "heal kill",
@@ -82,11 +105,118 @@ fn a_run_on_hosts_is_valid_with_a_kill_a_pause_and_a_partition_in_force() {
         "heal partition",
         "VALID",
     ];
-    let output = output.says(&says);
+    let output = output.expect(0).says(&says);
     assert!(!output.stderr.contains("had no effect"), "{output}");
     lab.assert_nothing_left();
     let run = only_run(store.path());
-    let log = fs::metadata(run.join("n1/stderr.log")).unwrap();
+    let log = fs::metadata(run.join("nodes/n1/stderr.log")).unwrap();
     assert!(log.len() > 0, "the node's log was fetched");
     whitewater(&["check", text(&run)]).expect(0);
+}
+
+#[test]
+fn when_the_controller_is_killed_nothing_is_left_on_any_host() {
+    let Some(lab) = Lab::new(3) else {
+        return;
+    };
+    let (_lock, store) = (cluster_lock(), store());
+    let running = cut_in_force(&lab, store.path());
+    running.signal(Signal::SIGKILL);
+    assert_eq!(running.finish().status.code(), None);
+    lab.assert_nothing_left();
+}
+
+/// The agent on one host is killed, and the guardian does its work; on another both are.
+#[test]
+fn when_agents_are_killed_the_run_is_unknown_and_everything_is_healed() {
+    let Some(lab) = Lab::new(3) else {
+        return;
+    };
+    let (_lock, store) = (cluster_lock(), store());
+    let running = cut_in_force(&lab, store.path());
+    let pid_of = |number, stage: &str| {
+        let processes = lab.processes(number).into_iter();
+        let stage = format!("__cluster {stage} ");
+        let pid = processes
+            .filter(|(_, line)| line.contains(&stage))
+            .map(|(pid, _)| pid);
+        Pid::from_raw(pid.last().unwrap())
+    };
+    kill(pid_of(1, "guardian"), Signal::SIGKILL).unwrap();
+    kill(pid_of(1, "agent"), Signal::SIGKILL).unwrap();
+    kill(pid_of(2, "agent"), Signal::SIGKILL).unwrap();
+    let output = running.finish().expect(4).says(&["host h", " was lost: "]);
+    let document = read_json(&only_run(store.path()).join("verdict.json"));
+    assert_eq!(document["verdict"], "unknown", "{output}");
+
+    // The guardian has healed the second host; on the first only the node ended.
+    eventually("the node ends with its agent", || {
+        lab.processes(1).is_empty()
+    });
+    eventually("the second host is healed", || lab.tables(2).is_empty());
+    assert!(lab.tables(1).contains("whitewater") && lab.folders(1).len() == 1);
+    let heal = ["heal", "--hosts", "h1,h2,h3"];
+    lab.whitewater(&heal).expect(0).says(&[
+        "h1: /",
+        "removed the table inet whitewater",
+        "removed the folder",
+        "h2: nothing was left",
+    ]);
+    lab.assert_nothing_left();
+    lab.whitewater(&heal)
+        .expect(0)
+        .says(&["h1: nothing was left"]);
+}
+
+#[test]
+fn a_run_with_a_host_that_cannot_be_used_is_not_made_and_leaves_nothing() {
+    let Some(lab) = Lab::new(3) else {
+        return;
+    };
+    let (_lock, store) = (cluster_lock(), store());
+    lab.mount_tmp(2, "size=1m");
+    lab.mount_tmp(3, "noexec");
+    let rows: [(&str, &[&str]); 4] = [
+        ("h1,nobody", &["host nobody", "Connection refused"]),
+        (
+            "h1,h2",
+            &["host h2", "did not arrive whole", "No space left"],
+        ),
+        (
+            "h1,h3",
+            &["host h3", "does not run there", "Permission denied"],
+        ),
+        (
+            "h1,h2=10.99.0.1",
+            &["h2=10.99.0.1", "the address 10.99.0.1 of host h1"],
+        ),
+    ];
+    for (hosts, says) in rows {
+        let args = [
+            "run",
+            "--hosts",
+            hosts,
+            "--time",
+            "5s",
+            "--store",
+            text(store.path()),
+        ];
+        lab.whitewater(&args)
+            .expect(4)
+            .says(says)
+            .says(&["could not be made"]);
+        lab.assert_nothing_left();
+    }
+    let args = [
+        "run",
+        "--hosts",
+        "h1,h2",
+        "--nodes",
+        "3",
+        "--store",
+        text(store.path()),
+    ];
+    lab.whitewater(&args)
+        .expect(2)
+        .says(&["2 hosts for 3 nodes"]);
 }

@@ -36,10 +36,10 @@ pub struct Lab {
 struct Holder(Child);
 
 impl Holder {
-    /// Starts a shell in a network namespace of its own, and awaits its first word.
+    /// Starts a shell in network and mount namespaces of its own, and awaits its first word.
     fn start(script: &str) -> Self {
         let child = Command::new("unshare")
-            .args(["--net", "sh", "-c", script])
+            .args(["--net", "--mount", "sh", "-c", script])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn();
@@ -55,10 +55,9 @@ impl Holder {
     /// A command in its namespace.
     fn inside(&self, program: &str, args: &[&str]) -> Command {
         let mut command = Command::new("nsenter");
-        command
-            .arg(format!("--net=/proc/{}/ns/net", self.0.id()))
-            .arg(program)
-            .args(args);
+        let pid = self.0.id().to_string();
+        command.args(["--target", &pid, "--net", "--mount", program]);
+        command.args(args);
         command
     }
 }
@@ -209,15 +208,23 @@ impl Lab {
         Running::start(self.command(args)).finish()
     }
 
+    /// Gives a host a file system of its own for temporary files, with these options.
+    pub fn mount_tmp(&self, number: u8, options: &str) {
+        let tmp = self.tmp(number);
+        let words = ["-t", "tmpfs", "-o", options, "tmpfs", text(&tmp)];
+        run(self.holders[usize::from(number)].inside("mount", &words));
+    }
+
     /// What nf_tables has on a host.
     pub fn tables(&self, number: u8) -> String {
         run(self.holders[usize::from(number)].inside("nft", &["list", "tables"]))
     }
 
     /// The folders that are left on a host.
-    pub fn folders(&self, number: u8) -> Vec<PathBuf> {
-        let entries = fs::read_dir(self.tmp(number)).unwrap();
-        entries.map(|entry| entry.unwrap().path()).collect()
+    pub fn folders(&self, number: u8) -> Vec<String> {
+        let host = &self.holders[usize::from(number)];
+        let listed = run(host.inside("ls", &["-A", text(&self.tmp(number))]));
+        listed.lines().map(str::to_owned).collect()
     }
 
     /// Every process of an agent or a node on a host, as `pid command line`.
