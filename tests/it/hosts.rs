@@ -137,10 +137,10 @@ fn when_agents_are_killed_the_run_is_unknown_and_everything_is_healed() {
     let pid_of = |number, stage: &str| {
         let processes = lab.processes(number).into_iter();
         let stage = format!("__cluster {stage} ");
-        let pid = processes
+        let mut pid = processes
             .filter(|(_, line)| line.contains(&stage))
             .map(|(pid, _)| pid);
-        Pid::from_raw(pid.last().unwrap())
+        Pid::from_raw(pid.next().unwrap())
     };
     kill(pid_of(1, "guardian"), Signal::SIGKILL).unwrap();
     kill(pid_of(1, "agent"), Signal::SIGKILL).unwrap();
