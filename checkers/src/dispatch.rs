@@ -9,6 +9,7 @@ use histories::Operations;
 use crate::limits::{Budget, Exhausted};
 use crate::monitors::{self, Replayed};
 use crate::normalise::Part;
+use crate::oracle::Interval;
 use crate::registers::{self, Opinion, overwrite, zones};
 use crate::search::{self, Decision, Engines, Moment, Problem, Reductions};
 use crate::subject::Subject;
@@ -89,9 +90,13 @@ pub(crate) fn decide<M: Model>(
     budget: &Budget,
     side_by_side: bool,
 ) -> Finding {
+    let history = match subject {
+        Subject::Part(part) => part.intervals(),
+        Subject::Register(_) => Vec::new(),
+    };
     let monitored = match subject {
         Subject::Part(part) => {
-            let (initial, history) = (model.initial(part.key.as_ref()), part.intervals());
+            let initial = model.initial(part.key.as_ref());
             match model.monitor(&initial, &history) {
                 Some(Monitored::Ordered(order)) => {
                     match monitors::replay(model, &initial, &history, &order) {
@@ -120,9 +125,9 @@ pub(crate) fn decide<M: Model>(
         (None, Some(finding)) => finding,
         (Some(monitored), None) => {
             let nodes = CROSS_CHECK_NODES_MAX.min(budget.nodes);
-            agree(monitored, by_search(&budget.with_nodes(nodes)))
+            agree(monitored, by_search(&budget.with_nodes(nodes)), &history)
         }
-        (Some(monitored), Some(finding)) => agree(monitored, finding),
+        (Some(monitored), Some(finding)) => agree(monitored, finding, &history),
     }
 }
 
@@ -168,25 +173,29 @@ fn by_registers<M: Model>(
 }
 
 /// The verdict of a monitor and of a second engine.
-fn agree(monitored: Monitored, second: Finding) -> Finding {
-    match (monitored, second) {
-        (_, Finding::Disagreement(who)) => Finding::Disagreement(who),
-        (
-            Monitored::Linearizable | Monitored::Ordered(_),
-            Finding::Linearizable | Finding::Undecided { .. },
-        ) => Finding::Linearizable,
-        (Monitored::Violated(calls), Finding::Violated(violation)) => {
-            Finding::Violated(Violation {
-                hint: Some(calls.into_iter().map(|call| call as u32).collect()),
-                ..violation
-            })
-        }
-        (Monitored::Violated(calls), Finding::Undecided { .. }) => Finding::Violated(Violation {
+fn agree<Op>(monitored: Monitored, second: Finding, history: &[Interval<Op>]) -> Finding {
+    let known = match monitored {
+        Monitored::Linearizable | Monitored::Ordered(_) => None,
+        Monitored::Violated(calls) => Some(Violation {
             hint: Some(calls.into_iter().map(|call| call as u32).collect()),
             ..Violation::default()
         }),
-        (Monitored::Linearizable | Monitored::Ordered(_), Finding::Violated(_))
-        | (Monitored::Violated(_), Finding::Linearizable) => {
+        Monitored::ViolatedAt(call) => Some(Violation {
+            // Times of intervals are the numbers of moments.
+            event: history[call].ends.map(|ends| ends as usize),
+            ..Violation::default()
+        }),
+    };
+    match (known, second) {
+        (_, Finding::Disagreement(who)) => Finding::Disagreement(who),
+        (None, Finding::Linearizable | Finding::Undecided { .. }) => Finding::Linearizable,
+        (Some(known), Finding::Violated(violation)) => Finding::Violated(Violation {
+            hint: known.hint,
+            event: violation.event.or(known.event),
+            ..violation
+        }),
+        (Some(known), Finding::Undecided { .. }) => Finding::Violated(known),
+        (None, Finding::Violated(_)) | (Some(_), Finding::Linearizable) => {
             Finding::Disagreement("the model's own algorithm and the search")
         }
     }

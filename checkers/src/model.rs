@@ -269,6 +269,9 @@ pub enum Monitored {
     /// It has none. These operations, by their places in the history, contradict each other: with
     /// every other operation of unknown outcome (observers left out) there is still no order.
     Violated(Vec<usize>),
+    /// It has none, and the shortest beginning of it that has none ends with the return of this
+    /// operation; which others contradict it was not found out.
+    ViolatedAt(usize),
 }
 
 /// A value in a sentence: of a long one the beginning and the end.

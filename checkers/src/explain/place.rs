@@ -103,6 +103,8 @@ pub(super) fn without_search<M: Model>(
 ) -> Option<Decision> {
     by_view(problem, budget).or_else(|| {
         let intervals = observed_intervals(problem);
+        let last = problem.moments.len().saturating_sub(1);
+        let mut event = 0;
         for start in &problem.starts {
             match problem.model.monitor(start, &intervals)? {
                 Monitored::Linearizable => return Some(Decision::Linearizable),
@@ -110,12 +112,15 @@ pub(super) fn without_search<M: Model>(
                     let replayed = monitors::replay(problem.model, start, &intervals, &order);
                     return (replayed == Replayed::Explains).then_some(Decision::Linearizable);
                 }
-                Monitored::Violated(_) => {}
+                Monitored::Violated(_) => event = last,
+                // The times are the numbers of moments.
+                Monitored::ViolatedAt(call) => {
+                    let at = intervals[call].ends.map_or(last, |ends| ends as usize);
+                    event = event.max(at);
+                }
             }
         }
-        Some(Decision::NotLinearizable {
-            event: problem.moments.len().saturating_sub(1),
-        })
+        Some(Decision::NotLinearizable { event })
     })
 }
 

@@ -281,10 +281,11 @@ impl<M: Model> Trial<'_, M> {
             Monitored::Linearizable | Monitored::Ordered(_) => {
                 return Tried::Broken("it finds an order where there is none".to_owned());
             }
-            Monitored::Violated(_) if truth => {
+            Monitored::Violated(_) | Monitored::ViolatedAt(_) if truth => {
                 return Tried::Broken("it finds no order where there is one".to_owned());
             }
             Monitored::Violated(blamed) => blamed,
+            Monitored::ViolatedAt(place) => return self.violated_at(start, &intervals, place),
         };
         if let Some(place) = blamed.iter().find(|place| **place >= intervals.len()) {
             return Tried::Broken(format!("it blames operation {place}, which there is not"));
@@ -313,6 +314,33 @@ impl<M: Model> Trial<'_, M> {
                 ))
             }
             Some(false) | None => Tried::Held,
+        }
+    }
+
+    /// Up to the return of the operation there is no order, and before it there is one.
+    fn violated_at(&self, start: &M::State, intervals: &[Interval<M::Op>], place: usize) -> Tried {
+        let Some(end) = intervals.get(place).and_then(|interval| interval.ends) else {
+            return Tried::Broken(format!(
+                "it blames operation {place}, which does not return"
+            ));
+        };
+        let before = |end: u64| {
+            let begun = intervals.iter().filter(|interval| interval.begins < end);
+            let cut = begun.map(|interval| Interval {
+                ends: interval.ends.filter(|ends| *ends < end),
+                ..interval.clone()
+            });
+            let seen = |interval: &Interval<M::Op>| {
+                interval.ends.is_some() || !self.model.is_observer(&interval.op)
+            };
+            self.truth(start, &cut.filter(seen).collect::<Vec<_>>())
+        };
+        match (before(end), before(end + 1)) {
+            (Some(false), _) | (_, Some(true)) => {
+                let op = self.model.describe(&intervals[place].op);
+                Tried::Broken(format!("the first place without an order is not the {op}"))
+            }
+            _ => Tried::Held,
         }
     }
 

@@ -169,11 +169,11 @@ impl Model for Bank {
         }
     }
 
-    /// An order, where one is found by what reads of all balances say is missing.
+    /// By what reads of all balances say is missing.
     fn monitor(&self, initial: &Balances, history: &[Interval<BankOp>]) -> Option<Monitored> {
         let sums: Vec<Sum> = history.iter().map(|interval| sum(&interval.op)).collect();
         let initial = (initial, total(initial));
-        sums::order(self, initial, history, &sums).map(Monitored::Ordered)
+        sums::decide(self, initial, history, &sums)
     }
 
     fn state_bytes(&self, state: &Balances) -> usize {

@@ -231,8 +231,7 @@ impl Model for Counter {
     fn monitor(&self, initial: &i128, history: &[Interval<CounterOp>]) -> Option<Monitored> {
         counter::decide(*initial, history, Conditions::ALL).or_else(|| {
             let sums: Vec<Sum> = history.iter().map(|interval| sum(&interval.op)).collect();
-            let found = sums::order(self, (initial, *initial as u64), history, &sums);
-            found.map(Monitored::Ordered)
+            sums::decide(self, (initial, *initial as u64), history, &sums)
         })
     }
 

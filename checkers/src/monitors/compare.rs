@@ -107,6 +107,24 @@ pub(crate) fn compare<M: Model>(
             }
             Comparison::Violated
         }
+        Some(Monitored::ViolatedAt(call)) if !holds(history) => {
+            let end = history[call].ends.expect("a call that returns");
+            let before = |end: u64| -> Vec<Interval<M::Op>> {
+                let begun = history.iter().filter(|interval| interval.begins < end);
+                let cut = begun.map(|interval| Interval {
+                    ends: interval.ends.filter(|ends| *ends < end),
+                    ..interval.clone()
+                });
+                let seen = |interval: &Interval<M::Op>| {
+                    interval.ends.is_some() || !model.is_observer(&interval.op)
+                };
+                cut.filter(seen).collect()
+            };
+            match (holds(&before(end)), holds(&before(end + 1))) {
+                (true, false) => Comparison::Violated,
+                _ => Comparison::Wrong(format!("not first at {call}: {history:#?}")),
+            }
+        }
         Some(said) => Comparison::Wrong(format!("said {said:?} of {history:#?}")),
     }
 }

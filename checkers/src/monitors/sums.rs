@@ -1,7 +1,7 @@
 //! Objects that updates only add to: the balances of a bank, a counter changed by different amounts.
 //!
 //! Whether there is an order is as hard to say as whether some numbers have a given sum. This looks
-//! for one, and says nothing where it finds none.
+//! for one; where it finds none it mostly says nothing.
 //!
 //! Updates that add can be exchanged, so which are placed counts and not in what order. An update is
 //! therefore placed when it returns, or because somebody under way looked: then some of those under
@@ -15,6 +15,10 @@
 //! own. Two that differ may by bad luck be alike there; and whether an account
 //! would be overdrawn on the way only the model knows. So whoever asked takes the steps of an order that was found.
 //!
+//! Where all outcomes are known, every sum was in the tables, no update was ever impossible and no way
+//! was left out, all ways were looked at: then there is no order, and none of what came until there, if
+//! none goes on. (Sums that differ as one number differ; so luck does not come into it.)
+//!
 //! Ways that are all alike so far go on side by side. Of updates of unknown outcome there may be many
 //! that never happened, so they are left out of the tables until a look finds no place: then it goes
 //! back to before that look began, and on with them.
@@ -23,8 +27,8 @@ mod missing;
 
 use rustc_hash::FxHashSet;
 
-use crate::Model;
 use crate::oracle::Interval;
+use crate::{Model, Monitored};
 use missing::Missing;
 
 /// How many ways go on side by side, and how many after some fruitless attempts.
@@ -62,13 +66,14 @@ pub(crate) fn scattered(number: u64) -> u64 {
     (number ^ number >> 31) | 1
 }
 
-/// An order of the history that starts with this state and this sum, if one is found.
-pub(crate) fn order<M: Model>(
+/// An order of the history that starts with this state and this sum, or that there is none, if that
+/// is found out.
+pub(crate) fn decide<M: Model>(
     model: &M,
     initial: (&M::State, u64),
     history: &[Interval<M::Op>],
     sums: &[Sum],
-) -> Option<Vec<usize>> {
+) -> Option<Monitored> {
     let (state, total) = initial;
     let start = Way {
         state: state.clone(),
@@ -84,6 +89,7 @@ pub(crate) fn order<M: Model>(
         events.extend(interval.ends.map(|ends| (ends, call, true)));
     }
     events.sort_unstable();
+    let is_open = |interval: &Interval<M::Op>| interval.ends.is_none();
     Orders {
         model,
         history,
@@ -100,6 +106,7 @@ pub(crate) fn order<M: Model>(
         checkpoints: Vec::new(),
         trouble: Trouble::default(),
         trail: Vec::new(),
+        exact: !history.iter().any(is_open),
     }
     .find()
 }
@@ -165,10 +172,12 @@ struct Orders<'a, M: Model> {
     /// Calls placed, each with the place of the one before it.
     trail: Vec<(u32, u32)>,
     sums_left: u64,
+    /// Whether all ways there are have been looked at so far.
+    exact: bool,
 }
 
 impl<M: Model> Orders<'_, M> {
-    fn find(mut self) -> Option<Vec<usize>> {
+    fn find(mut self) -> Option<Monitored> {
         while let Some(&(_, call, ends)) = self.events.get(self.now.position) {
             self.save();
             let goes_on = match ends {
@@ -177,6 +186,7 @@ impl<M: Model> Orders<'_, M> {
             };
             match goes_on {
                 true => self.now.position += 1,
+                false if self.exact => return Some(Monitored::ViolatedAt(call as usize)),
                 false => self.go_back(call)?,
             }
         }
@@ -187,7 +197,7 @@ impl<M: Model> Orders<'_, M> {
             last = before;
         }
         order.reverse();
-        Some(order)
+        Some(Monitored::Ordered(order))
     }
 
     fn save(&mut self) {
@@ -271,13 +281,16 @@ impl<M: Model> Orders<'_, M> {
                     continue;
                 }
             }
+            self.exact &= tried.len() < TRIED_MAX;
             if tried.len() < TRIED_MAX && tried.insert(way.placed.clone()) {
                 self.lead_on(&way, call, &mut stack)?;
             }
         }
         after.sort_by_key(|way| (way.open, way.placed.len()));
         let plain = self.trouble.attempts <= ATTEMPTS_PLAIN;
-        after.truncate(if plain { WAYS_MAX } else { WAYS_MORE_MAX });
+        let most = if plain { WAYS_MAX } else { WAYS_MORE_MAX };
+        self.exact &= after.len() <= most;
+        after.truncate(most);
         self.now.under_way.retain(|&other| other != call);
         self.now.ways = after;
         Some(!self.now.ways.is_empty())
@@ -317,9 +330,10 @@ impl<M: Model> Orders<'_, M> {
                     false => &[],
                 };
                 let wanted = found.wrapping_sub(way.total);
-                let (choices, tried) = missing.find(wanted, self.adds(with).into_iter());
-                self.sums_left = self.sums_left.checked_sub(tried)?;
-                for choice in choices.into_iter().rev() {
+                let found = missing.find(wanted, self.adds(with).into_iter());
+                self.sums_left = self.sums_left.checked_sub(found.tried)?;
+                self.exact &= missing.complete && !found.truncated;
+                for choice in found.choices.into_iter().rev() {
                     let mut chosen: Vec<u32> = choice.numbers().map(|at| updates[at]).collect();
                     chosen.extend(choice.additional.map(|at| with[at]));
                     let mut next = way.clone();
@@ -407,6 +421,7 @@ impl<M: Model> Orders<'_, M> {
     fn place_all(&mut self, way: &mut Way<M::State>, mut calls: Vec<u32>) -> bool {
         while !calls.is_empty() {
             let Some(at) = calls.iter().position(|&call| self.place(way, call)) else {
+                self.exact = false;
                 return false;
             };
             calls.remove(at);
@@ -440,6 +455,8 @@ impl<M: Model> Orders<'_, M> {
             return false;
         };
         let Some(state) = self.model.step(&way.state, &interval.op) else {
+            // Had something else been placed before, it might be possible.
+            self.exact = false;
             return false;
         };
         way.state = state;

@@ -131,6 +131,7 @@ impl Said {
                 assert!(expected, "{intervals:#?}");
                 self.valid += 1;
             }
+            Monitored::ViolatedAt(_) => unreachable!("it names calls"),
             Monitored::Violated(calls) => {
                 assert!(!expected, "{calls:?} {intervals:#?}");
                 let weak: Vec<_> = intervals

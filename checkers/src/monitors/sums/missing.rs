@@ -3,7 +3,7 @@
 /// How many sums a table has at most.
 const SUMS_MAX: usize = 1_500;
 /// How many choices are named.
-const CHOICES_MAX: usize = 8;
+const CHOICES_MAX: usize = 32;
 /// How many numbers there can be.
 const NUMBERS_MAX: usize = 64;
 
@@ -13,6 +13,21 @@ pub(super) struct Missing {
     /// In order of sum.
     first: Vec<(u64, u64)>,
     second: Vec<(u64, u64)>,
+    /// For each number the equal ones before it: they are chosen first.
+    equal_before: Vec<u64>,
+    /// Whether all choices are in the tables.
+    pub complete: bool,
+}
+
+/// What was found.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// Choices that have the sum, smaller ones first.
+    pub choices: Vec<Choice>,
+    /// How many sums were looked at.
+    pub tried: u64,
+    /// Whether there were more than are named.
+    pub truncated: bool,
 }
 
 /// Numbers that together have the sum asked for.
@@ -42,43 +57,58 @@ impl Missing {
         let places = 0..numbers.len().min(NUMBERS_MAX);
         let (first, second): (Vec<usize>, Vec<usize>) = places.partition(|place| place % 2 == 0);
         let sums = |places: Vec<usize>| sums(&places.into_iter().map(number).collect::<Vec<_>>());
-        let mut first = sums(first);
+        let (mut first, second) = (sums(first), sums(second));
         first.sort_unstable();
+        let complete = numbers.len() <= NUMBERS_MAX
+            && first.len() * second.len() == 1_usize.checked_shl(numbers.len() as u32).unwrap_or(0);
+        let equal_before = numbers.iter().enumerate().map(|(place, number)| {
+            let before = numbers[..place].iter().take(NUMBERS_MAX).enumerate();
+            before.fold(0, |mask, (at, other)| {
+                mask | u64::from(other == number) << at
+            })
+        });
         Missing {
+            equal_before: equal_before.collect(),
             first,
-            second: sums(second),
+            second,
+            complete,
         }
     }
 
-    /// Choices that have this sum, smaller ones first, with or without one of the additional numbers. Also
-    /// how many sums were looked at.
-    pub(super) fn find(
-        &self,
-        wanted: u64,
-        additional: impl Iterator<Item = u64>,
-    ) -> (Vec<Choice>, u64) {
-        let (mut choices, mut tried) = (Vec::new(), 0);
+    /// Choices that have this sum, with or without one of the additional numbers.
+    pub(super) fn find(&self, wanted: u64, additional: impl Iterator<Item = u64>) -> Found {
+        let mut found = Found::default();
         let with = additional
             .enumerate()
             .map(|(place, number)| (Some(place), number));
         for (additional, number) in std::iter::once((None, 0)).chain(with) {
             let wanted = wanted.wrapping_sub(number);
-            tried += self.second.len() as u64;
+            found.tried += self.second.len() as u64;
             for &(sum, numbers) in &self.second {
                 let rest = wanted.wrapping_sub(sum);
                 let from = self.first.partition_point(|(sum, _)| *sum < rest);
                 let fits = self.first[from..]
                     .iter()
                     .take_while(|(sum, _)| *sum == rest);
-                choices.extend(fits.map(|(_, others)| Choice {
+                let choices = fits.map(|(_, others)| Choice {
                     numbers: numbers | others,
                     additional,
-                }));
+                });
+                found
+                    .choices
+                    .extend(choices.filter(|choice| self.is_first(*choice)));
             }
         }
-        choices.sort_by_key(|choice| choice.len());
-        choices.truncate(CHOICES_MAX);
-        (choices, tried)
+        found.choices.sort_by_key(|choice| choice.len());
+        found.truncated = found.choices.len() > CHOICES_MAX;
+        found.choices.truncate(CHOICES_MAX);
+        found
+    }
+
+    /// Of equal numbers it has the first.
+    fn is_first(&self, choice: Choice) -> bool {
+        let mut numbers = choice.numbers();
+        numbers.all(|number| self.equal_before[number] & !choice.numbers == 0)
     }
 }
 
@@ -108,7 +138,8 @@ mod tests {
     use super::*;
     use crate::testing::chance;
 
-    /// Goal: every choice is found, and no other. Method: all of them tried.
+    /// Goal: every choice is found, of equal numbers the first, and no other. Method: all of them
+    /// tried.
     #[test]
     fn choices_have_the_sum() {
         let mut chance = chance(1);
@@ -118,7 +149,8 @@ mod tests {
             let numbers: Vec<u64> = (0..count).map(|_| draw()).collect();
             let additional: Vec<u64> = (0..count % 3).map(|_| draw().wrapping_add(100)).collect();
             let wanted = draw().wrapping_add(if count.is_multiple_of(2) { 0 } else { 100 });
-            let (found, _) = Missing::new(&numbers).find(wanted, additional.iter().copied());
+            let missing = Missing::new(&numbers);
+            let found = missing.find(wanted, additional.iter().copied()).choices;
             let sum = |choice: &Choice| {
                 let more = choice.additional.map_or(0, |place| additional[place]);
                 let chosen = choice.numbers().map(|place| numbers[place]);
@@ -132,7 +164,8 @@ mod tests {
                     additional,
                 })
             });
-            let fits = all.filter(|choice| sum(choice) == wanted).count();
+            let is_one = |choice: &Choice| sum(choice) == wanted && missing.is_first(*choice);
+            let fits = all.filter(is_one).count();
             assert_eq!(found.len(), fits.min(CHOICES_MAX));
         }
     }

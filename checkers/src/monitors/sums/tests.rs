@@ -13,7 +13,7 @@ fn bank(initial: &str) -> Bank {
     Bank::new(Some(&initial), NilReads::Observe).unwrap()
 }
 
-/// What is found is an order; and none is missed.
+/// What is found is an order, or the first place where there is none; and no order is missed.
 fn judge<M: Model>(model: &M, history: &[Interval<M::Op>]) -> Comparison {
     let initial = model.initial(None);
     let said = model.monitor(&initial, history);
