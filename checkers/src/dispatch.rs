@@ -120,6 +120,10 @@ pub(crate) fn decide<M: Model>(
         let part = subject.part(model, operations);
         search_alone(model, &part, budget)
     };
+    let monitored = match by_registers {
+        None => monitored.or_else(|| stale(model, subject)),
+        Some(_) => monitored,
+    };
     match (monitored, by_registers) {
         (None, None) => by_search(budget),
         (None, Some(finding)) => finding,
@@ -129,6 +133,18 @@ pub(crate) fn decide<M: Model>(
         }
         (Some(monitored), Some(finding)) => agree(monitored, finding, &history),
     }
+}
+
+/// What is plain to see where the model says what operations find and leave.
+fn stale<M: Model>(model: &M, subject: &Subject<M::Op>) -> Option<Monitored> {
+    let Subject::Part(part) = subject else {
+        return None;
+    };
+    let problem = part.problem(model, false);
+    let calls = search::stale(&problem)?;
+    Some(Monitored::Violated(
+        calls.into_iter().map(|call| call as usize).collect(),
+    ))
 }
 
 /// What the engines for registers say, where the part is a register.

@@ -14,6 +14,7 @@ mod transitions;
 mod window;
 
 pub(crate) use depth::order;
+pub(crate) use facts::stale;
 pub(crate) use mask::{Fixed, Mask, Spilled};
 pub(crate) use problem::{Call, Moment, Problem, Timeline};
 pub(crate) use race::{Engines, Search, decide, decide_with, race_with};

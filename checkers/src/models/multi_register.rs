@@ -1,6 +1,6 @@
 //! Several registers, read and written together in transactions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use histories::{Operation, Value};
@@ -12,6 +12,9 @@ use crate::{Model, ModelError, NilReads, Touches};
 
 const EXPECTED: &str = "txn with a list of [read register value] and [write register value], \
                         or read or write with a map from register to value";
+
+/// More states that may have been left are not named.
+const STATES_MAX: usize = 1_024;
 
 /// The model `multi-register`: a transaction reads and writes some registers at one instant.
 #[derive(Debug, Clone)]
@@ -198,6 +201,47 @@ impl Model for MultiRegister {
             }
         }
         dead
+    }
+
+    /// In each register what the rest finds there, or something else.
+    fn states_after(
+        &self,
+        updates: &[&Transaction],
+        rest: &[&Transaction],
+    ) -> Option<Vec<Self::State>> {
+        if updates.is_empty() {
+            return Some(Vec::new());
+        }
+        let mut found: BTreeMap<&Value, BTreeSet<&Value>> = BTreeMap::new();
+        for (register, value) in rest.iter().flat_map(|op| op.found()) {
+            found.entry(register).or_default().insert(value);
+        }
+        let mut other = "something else".to_owned();
+        while found
+            .values()
+            .flatten()
+            .any(|value| value.as_text() == Some(&other))
+        {
+            other.push('…');
+        }
+        let other = Value::from(other);
+        let mut states: Vec<Vec<(Value, Value)>> = vec![Vec::new()];
+        for (register, values) in found {
+            if states.len() * (1 + values.len()) > STATES_MAX {
+                return None;
+            }
+            let with = |state: &Vec<(Value, Value)>| {
+                let values = values.iter().copied().chain([&other]);
+                let state = state.clone();
+                values.map(move |value| {
+                    let mut state = state.clone();
+                    state.push((register.clone(), value.clone()));
+                    state
+                })
+            };
+            states = states.iter().flat_map(with).collect();
+        }
+        Some(states.into_iter().map(Arc::new).collect())
     }
 
     /// Whoever reads or writes all registers there are knows them.

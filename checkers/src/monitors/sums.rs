@@ -35,18 +35,18 @@ use missing::Missing;
 const WAYS_MAX: usize = 64;
 const WAYS_MORE_MAX: usize = 512;
 /// How many ways are looked at for one return.
-const TRIED_MAX: usize = 1_024;
+const TRIED_MAX: usize = 256;
 /// How many events lie between two places to go back to.
 const CHECKPOINT_EVENTS: usize = 64;
 /// How often it goes back from about the same place.
-const ATTEMPTS_MAX: u32 = 12;
+const ATTEMPTS_MAX: u32 = 16;
 /// After so many of them with more of everything.
 const ATTEMPTS_PLAIN: u32 = 3;
 /// Updates of unknown outcome that a look may need: so many of the last ones, then of all.
 const OPEN_LATEST: usize = 16;
 const OPEN_MAX: usize = 128;
 /// How many sums may be looked at, per event.
-const SUMS_PER_EVENT: u64 = 4_000;
+const SUMS_PER_EVENT: u64 = 2_000;
 
 /// What a call adds, and what was there when it looked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -155,7 +155,7 @@ struct Moment<S> {
 struct Trouble {
     position: usize,
     attempts: u32,
-    /// The calls that found no place there.
+    /// The calls that found no place, there or before.
     calls: FxHashSet<u32>,
 }
 
@@ -222,10 +222,7 @@ impl<M: Model> Orders<'_, M> {
     fn go_back(&mut self, call: u32) -> Option<()> {
         let trouble = &mut self.trouble;
         if self.now.position > trouble.position {
-            *trouble = Trouble {
-                position: self.now.position,
-                ..Trouble::default()
-            };
+            (trouble.position, trouble.attempts) = (self.now.position, 0);
         }
         trouble.attempts += 1;
         if trouble.attempts > ATTEMPTS_MAX {
@@ -313,37 +310,22 @@ impl<M: Model> Orders<'_, M> {
             .filter(|&call| call != ending && !self.observers[call as usize])
             .collect();
         updates.sort_unstable_by_key(|&call| self.history[call as usize].ends);
-        let (open_looks, mut open): (Vec<u32>, Vec<u32>) = self
+        let (open_looks, open): (Vec<u32>, Vec<u32>) = self
             .open_left(way)
             .into_iter()
             .partition(|&call| self.sums[call as usize].finds.is_some());
         looks.extend(open_looks);
-        if self.trouble.attempts > ATTEMPTS_PLAIN {
-            updates.extend(open.drain(..open.len().min(OPEN_LATEST)));
-        }
-        if !looks.is_empty() {
-            let missing = Missing::new(&self.adds(&updates));
-            for look in looks.into_iter().rev() {
-                let found = self.sums[look as usize].finds.unwrap_or_default();
-                let with: &[u32] = match self.trouble.calls.contains(&look) {
-                    true => &open,
-                    false => &[],
-                };
-                let wanted = found.wrapping_sub(way.total);
-                let found = missing.find(wanted, self.adds(with).into_iter());
-                self.sums_left = self.sums_left.checked_sub(found.tried)?;
-                self.exact &= missing.complete && !found.truncated;
-                for choice in found.choices.into_iter().rev() {
-                    let mut chosen: Vec<u32> = choice.numbers().map(|at| updates[at]).collect();
-                    chosen.extend(choice.additional.map(|at| with[at]));
-                    let mut next = way.clone();
-                    if self.place_all(&mut next, chosen)
-                        && (next.has(look) || self.place(&mut next, look))
-                    {
-                        stack.push(next);
-                    }
-                }
-            }
+        let (hard, easy): (Vec<u32>, Vec<u32>) = looks
+            .into_iter()
+            .partition(|look| self.trouble.calls.contains(look));
+        self.look(way, &easy, &updates, &[], stack)?;
+        // Of several of unknown outcome any one more, or some of the last together.
+        if self.trouble.attempts > 1 {
+            let latest = open.len().min(OPEN_LATEST);
+            let with = [&updates[..], &open[..latest]].concat();
+            self.look(way, &hard, &with, &open[latest..], stack)?;
+        } else {
+            self.look(way, &hard, &updates, &open, stack)?;
         }
         updates.extend(open);
         let mut hindered: Vec<u32> = self.now.under_way.clone();
@@ -353,6 +335,41 @@ impl<M: Model> Orders<'_, M> {
         });
         for call in hindered {
             self.make_room(way, call, ending, &updates, stack);
+        }
+        Some(())
+    }
+
+    /// Ways on which one of these looks is next, after some of these updates and perhaps one that is
+    /// additional. `None` when it took too long.
+    fn look(
+        &mut self,
+        way: &Way<M::State>,
+        looks: &[u32],
+        updates: &[u32],
+        additional: &[u32],
+        stack: &mut Vec<Way<M::State>>,
+    ) -> Option<()> {
+        if looks.is_empty() {
+            return Some(());
+        }
+        let missing = Missing::new(&self.adds(updates));
+        self.sums_left = self.sums_left.checked_sub(missing.sums())?;
+        for &look in looks.iter().rev() {
+            let wanted = self.sums[look as usize].finds.unwrap_or_default();
+            let wanted = wanted.wrapping_sub(way.total);
+            let found = missing.find(wanted, self.adds(additional).into_iter());
+            self.sums_left = self.sums_left.checked_sub(found.tried)?;
+            self.exact &= missing.complete && !found.truncated;
+            for choice in found.choices.into_iter().rev() {
+                let mut chosen: Vec<u32> = choice.numbers().map(|at| updates[at]).collect();
+                chosen.extend(choice.additional.map(|at| additional[at]));
+                let mut next = way.clone();
+                if self.place_all(&mut next, chosen)
+                    && (next.has(look) || self.place(&mut next, look))
+                {
+                    stack.push(next);
+                }
+            }
         }
         Some(())
     }

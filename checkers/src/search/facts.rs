@@ -10,8 +10,8 @@ use std::sync::Arc;
 use histories::Value;
 use rustc_hash::FxHashMap;
 
-use super::Reductions;
 use super::window::UnderWay;
+use super::{Reductions, Timeline};
 use crate::Model;
 
 /// A value at a place.
@@ -63,6 +63,69 @@ impl Facts {
     fn finds(&self, class: u32, fact: Fact) -> bool {
         self.finds[class as usize].contains(&fact)
     }
+}
+
+/// Up to so many calls are named that bring the same fact.
+const SOURCES_NAMED_MAX: usize = 16;
+
+/// Calls that contradict each other, all others being of unknown outcome: one that finds a fact, one that
+/// certainly came before it, left something else at that place and certainly came after all that
+/// bring the fact, and these.
+pub(crate) fn stale(timeline: &Timeline) -> Option<Vec<u32>> {
+    let facts = timeline.facts.as_ref()?;
+    let spans = spans(timeline);
+    let mut sources: Vec<Vec<u32>> = vec![Vec::new(); facts.places.len()];
+    let places = facts.places.iter().max().map_or(0, |last| last + 1);
+    // For each place what is left there, in order of end; and each with the one of those up to it
+    // that began last.
+    let mut left: Vec<Vec<(u32, u32)>> = vec![Vec::new(); places as usize];
+    for (call, of) in (0..).zip(&timeline.calls) {
+        for &fact in &facts.leaves[of.class as usize] {
+            sources[fact as usize].push(call);
+            let place = facts.places[fact as usize] as usize;
+            left[place].push((spans[call as usize].1, call));
+        }
+    }
+    for left in &mut left {
+        left.sort_unstable();
+        let mut last = 0;
+        for (at, (_, call)) in left.iter_mut().enumerate() {
+            if at > 0 && spans[last as usize].0 > spans[*call as usize].0 {
+                *call = last;
+            }
+            last = *call;
+        }
+    }
+    (0..).zip(&timeline.calls).find_map(|(call, of)| {
+        let (begins, ends) = spans[call as usize];
+        let found = facts.finds[of.class as usize].iter().filter(|_| !of.open);
+        found.copied().find_map(|fact| {
+            let left = &left[facts.places[fact as usize] as usize];
+            let before = left.partition_point(|(ended, _)| *ended < begins);
+            let overwriter = left[before.checked_sub(1)?].1;
+            let sources = &sources[fact as usize];
+            // In order of beginning.
+            let begun = sources.partition_point(|&source| spans[source as usize].0 < ends);
+            let sources = &sources[..begun];
+            let over = |&source: &u32| spans[source as usize].1 < spans[overwriter as usize].0;
+            if sources.len() > SOURCES_NAMED_MAX || !sources.iter().all(over) {
+                return None;
+            }
+            Some([&[overwriter, call], sources].concat())
+        })
+    })
+}
+
+/// When each call begins and returns, by the numbers of moments; `u32::MAX` for never.
+fn spans(timeline: &Timeline) -> Vec<(u32, u32)> {
+    let mut spans = vec![(0, u32::MAX); timeline.calls.len()];
+    for (position, moment) in (0..).zip(&timeline.moments) {
+        match moment.returns {
+            true => spans[moment.call as usize].1 = position,
+            false => spans[moment.call as usize].0 = position,
+        }
+    }
+    spans
 }
 
 /// A condition that is left out, to show that a test notices.

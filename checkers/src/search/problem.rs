@@ -192,8 +192,12 @@ impl<'m, M: Model> Problem<'m, M> {
         let rest: Vec<&M::Op> = self
             .calls
             .iter()
-            .zip(&self.returns)
-            .filter(|(_, returns)| **returns as usize >= cut)
+            .zip(self.returns.iter().zip(&begun))
+            // Observers under way become open, and go.
+            .filter(|(call, (returns, begun))| {
+                let observes = self.observers[call.class as usize];
+                **returns as usize >= cut && !(observes && **begun)
+            })
             .map(|(call, _)| &self.classes[call.class as usize])
             .collect();
         let mut starts = self.starts.clone();

@@ -265,6 +265,38 @@ fn random_histories_of_deletes() {
     });
 }
 
+/// Goal: what is plain to see is so, and is seen often. Method: what is said to contradict each
+/// other, by itself, and the oracle.
+#[test]
+fn what_is_stale_by_facts_is_no_order() {
+    fn seen<M: Model>(model: &M, intervals: &[Interval<M::Op>]) -> u64 {
+        let problem = problem(model, intervals, false);
+        let Some(calls) = super::stale(&problem) else {
+            return 0;
+        };
+        let core = problem.weakened(problem.moments.len(), |call| calls.contains(&call));
+        for problem in [problem, core] {
+            let intervals = crate::explain::intervals(&problem);
+            assert!(!truth(model, &intervals), "{calls:?} {intervals:#?}");
+        }
+        1
+    }
+    let registers = MultiRegister::new(None, NilReads::Observe).unwrap();
+    let kv = Kv::new(None, NilReads::Observe).unwrap();
+    let found = (0..10_000_u64).into_par_iter().map(|seed| {
+        let intervals = transactions(&mut chance(seed), 3 + seed % 3);
+        (
+            seen(&registers, &intervals),
+            seen(&kv, &deletes(&mut chance(seed))),
+        )
+    });
+    let (of_registers, of_kv) = found.reduce(|| (0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
+    assert!(
+        of_registers > 1_000 && of_kv > 1_000,
+        "{of_registers} {of_kv}"
+    );
+}
+
 /// Goal: every condition of R6 is needed. Method: without it some good history is called bad.
 #[test]
 fn no_condition_of_what_is_to_come_can_be_left_out() {

@@ -75,6 +75,11 @@ impl Missing {
         }
     }
 
+    /// How many sums there are in the tables.
+    pub(super) fn sums(&self) -> u64 {
+        (self.first.len() + self.second.len()) as u64
+    }
+
     /// Choices that have this sum, with or without one of the additional numbers.
     pub(super) fn find(&self, wanted: u64, additional: impl Iterator<Item = u64>) -> Found {
         let mut found = Found::default();
