@@ -190,6 +190,7 @@ impl Run<'_> {
         let workload =
             workloads::by_name(&self.plan.workload.name).map_err(|error| error.to_string())?;
         let options = self.options(workload)?;
+        let lacking = self.lacking(workload)?;
         let ledger = File::create(self.folder.ledger_path())
             .map_err(|error| format!("failed to create the ledger of undos: {error}"))?;
         let mut injector = Injector::new(Ledger::new(ledger));
@@ -199,6 +200,7 @@ impl Run<'_> {
         let driving = Drive {
             workload,
             options,
+            lacking,
             seed: self.plan.seed,
             clients: u32::try_from(self.plan.workload.clients).unwrap_or(u32::MAX),
             rate_per_s: self.plan.workload.rate_per_s,
@@ -237,6 +239,21 @@ impl Run<'_> {
             clients.join().map_err(|_| bug("a client"))??;
             Ok(stopped)
         })
+    }
+
+    /// The operations of the workload that the client does not have.
+    fn lacking(&self, workload: &dyn Workload) -> Result<Vec<&'static str>, String> {
+        let client = self.plan.system.client();
+        let client = client.map_err(|error| error.to_string())?;
+        let mut lacking = workload.optional().to_vec();
+        lacking.retain(|f| client.speaks(workload.name()) && !client.does(f));
+        if !lacking.is_empty() {
+            let lacking = lacking.join(", ");
+            self.phase(&format!(
+                "the client has no {lacking}: left out of the workload"
+            ));
+        }
+        Ok(lacking)
     }
 
     fn options(&self, workload: &dyn Workload) -> Result<workloads::Options, String> {

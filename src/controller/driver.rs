@@ -22,12 +22,17 @@ const REST_LOOK_MS: u64 = 5;
 /// How often a final read is tried before it is given up.
 const FINAL_READ_ATTEMPTS_MAX: u32 = 5;
 
+/// How many operations in a row may be ones that the client does not have.
+const DRAWS_MAX: u32 = 10_000;
+
 /// What the clients do, and what they share.
 pub struct Drive {
     /// The workload.
     pub workload: &'static dyn Workload,
     /// Its options.
     pub options: Options,
+    /// The operations that the client does not have: left out of the workload.
+    pub lacking: Vec<&'static str>,
     /// The seed of every client's streams.
     pub seed: u64,
     /// How many clients.
@@ -131,7 +136,9 @@ impl ClientLoop {
                     {
                         continue;
                     }
-                    let invocation = self.generator.next(&self.context);
+                    let Some(invocation) = self.draw(drive) else {
+                        return Ok(());
+                    };
                     let recovering = drive.signal.phase() == Phase::Recover;
                     let outcome = self.operate(drive, &invocation).await?;
                     let update = Some(&*invocation.f) != drive.workload.read();
@@ -173,6 +180,13 @@ impl ClientLoop {
             drive.done_driving.fetch_add(1, Ordering::Relaxed);
         }
         drive.done_driving.load(Ordering::Relaxed) >= u64::from(drive.clients)
+    }
+
+    /// The next operation that the client has; none if there never is one.
+    fn draw(&mut self, drive: &Drive) -> Option<workloads::Invocation> {
+        let drawn = (0..DRAWS_MAX).map(|_| self.generator.next(&self.context));
+        let mut drawn = drawn.filter(|drawn| !drive.lacking.contains(&&*drawn.f));
+        drawn.next()
     }
 
     /// One operation, recorded before and after. A process whose operation has an unknown outcome is

@@ -32,6 +32,7 @@ pub fn make(args: &PlanArgs, time_ms: Option<u64>, fresh_seed: u64) -> Result<Pl
     overlay_system(&mut plan, args)?;
     overlay_workload(&mut plan, args)?;
     overlay_faults(&mut plan, args)?;
+    exclude_kinds(&mut plan)?;
     set(&mut plan.seed, args.seed);
     set(&mut plan.duration_ms, time_ms);
     set(&mut plan.check.time_limit_ms, args.limits.check_time);
@@ -286,6 +287,23 @@ fn overlay_faults(plan: &mut Plan, args: &PlanArgs) -> Result<(), PlanError> {
     set(&mut faults.duration_ms, args.fault_duration);
     set(&mut faults.overlap_max, args.fault_overlap);
     set(&mut faults.recovery_limit_ms, args.recovery_limit);
+    Ok(())
+}
+
+/// Leaves out the kinds of faults that the system cannot stand; those that were asked for by name are
+/// refused.
+fn exclude_kinds(plan: &mut Plan) -> Result<(), PlanError> {
+    let Ok(definition) = plan.system.definition() else {
+        // `validate` says so.
+        return Ok(());
+    };
+    for (kind, reason) in &definition.faults.exclude {
+        if plan.faults.kinds.remove(kind).is_some() && plan.faults.required {
+            let name = &definition.name;
+            let error = PlanError::new(format!("{name} takes no fault {kind}: {reason}"));
+            return Err(error.with_hint(format!("leave out {kind}")));
+        }
+    }
     Ok(())
 }
 

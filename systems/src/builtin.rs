@@ -6,7 +6,10 @@ use crate::definition::Definition;
 use crate::parse::Problem;
 
 /// Every definition that comes with Whitewater: its name and its text.
-pub const BUILTIN: [(&str, &str); 1] = [("raft-kv", include_str!("../raft-kv.toml"))];
+pub const BUILTIN: [(&str, &str); 2] = [
+    ("raft-kv", include_str!("../raft-kv.toml")),
+    ("etcd", include_str!("../etcd.toml")),
+];
 
 /// The definition of this name that comes with Whitewater.
 ///

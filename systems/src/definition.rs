@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use faults::Kind;
 use serde::{Deserialize, Serialize};
 use workloads::clients::ClientOptions;
 
 use crate::parse::{self, Problem, line_of_field};
-use crate::pattern::Pattern;
 use crate::probe::{Probe, client};
 use crate::roles::Roles;
+use workloads::Pattern;
 
 /// A system under test.
 ///
@@ -49,8 +50,26 @@ pub struct Definition {
     /// How members are added and removed; none where they cannot be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub members: Option<Members>,
+    /// The faults that it cannot stand.
+    #[serde(default, skip_serializing_if = "Faults::is_empty")]
+    pub faults: Faults,
     /// The client that speaks to it.
     pub client: ClientOptions,
+}
+
+/// What is known of a system and faults.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Faults {
+    /// Kinds that it cannot stand, or that mean nothing to it, each with the reason: they are never
+    /// drawn, and refused where they are asked for by name.
+    pub exclude: BTreeMap<Kind, String>,
+}
+
+impl Faults {
+    fn is_empty(&self) -> bool {
+        self.exclude.is_empty()
+    }
 }
 
 /// The program of a system, and what to do where it is missing.

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
+use workloads::template::{self, TemplateError};
+
 use crate::definition::Definition;
 use crate::parse::nearest;
 
@@ -143,32 +145,12 @@ impl Scope {
     /// # Errors
     /// In words: a placeholder of which nothing is known, or a brace without its partner.
     pub fn fill(&self, template: &str) -> Result<String, String> {
-        let mut filled = String::new();
-        let mut rest = template;
-        while let Some(at) = rest.find(['{', '}']) {
-            filled.push_str(&rest[..at]);
-            rest = &rest[at..];
-            if let Some(after) = rest.strip_prefix("{{") {
-                filled.push('{');
-                rest = after;
-            } else if let Some(after) = rest.strip_prefix("}}") {
-                filled.push('}');
-                rest = after;
-            } else {
-                let (name, after) = rest
-                    .strip_prefix('{')
-                    .and_then(|rest| rest.split_once('}'))
-                    .ok_or_else(|| {
-                        format!(
-                            "{template:?} has a brace without its partner (hint: {{{{ is a brace)"
-                        )
-                    })?;
-                filled.push_str(self.known.get(name).ok_or_else(|| self.unknown(name))?);
-                rest = after;
-            }
-        }
-        filled.push_str(rest);
-        Ok(filled)
+        template::fill(template, |name| self.known.get(name).cloned()).map_err(
+            |error| match error {
+                TemplateError::Unknown(name) => self.unknown(&name),
+                error => error.to_string(),
+            },
+        )
     }
 
     fn unknown(&self, name: &str) -> String {
@@ -193,33 +175,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn templates_are_filled_or_refused() {
-        let known = [("node.name", "n1"), ("x", "{node.name}")];
-        let known = known.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let scope = Scope {
-            known: known.into(),
-        };
-        let rows = [
-            ("", Ok("")),
-            ("plain", Ok("plain")),
-            ("{node.name}", Ok("n1")),
-            ("a{node.name}b{node.name}", Ok("an1bn1")),
-            ("{x}", Ok("{node.name}")),
-            ("{{node.name}}", Ok("{node.name}")),
-            ("{{{node.name}}}", Ok("{n1}")),
-            ("{nod.name}", Err("did you mean {node.name}?")),
-            ("{node", Err("without its partner")),
-            ("node}", Err("without its partner")),
-        ];
-        for (template, expected) in rows {
-            match (scope.fill(template), expected) {
-                (Ok(filled), Ok(expected)) => assert_eq!(filled, expected, "{template}"),
-                (Err(problem), Err(expected)) => {
-                    assert!(problem.contains(expected), "{template}: {problem}");
-                }
-                (filled, expected) => panic!("{template}: {filled:?}, not {expected:?}"),
-            }
-        }
+    fn an_unknown_placeholder_is_refused_with_the_nearest() {
+        let known = [("node.name".to_owned(), "n1".to_owned())].into();
+        let problem = Scope { known }.fill("{nod.name}").expect_err("unknown");
+        assert!(problem.contains("did you mean {node.name}?"), "{problem}");
     }
 
     fn places() -> Vec<Place> {

@@ -13,17 +13,15 @@ mod builtin;
 mod definition;
 mod fill;
 pub mod parse;
-mod pattern;
 mod probe;
 mod roles;
 mod validate;
 
 pub use builtin::{BUILTIN, builtin};
 pub use definition::{
-    Definition, List, Members, Node, Program, RaftKvMembers, Ready, SystemOption, Version,
+    Definition, Faults, List, Members, Node, Program, RaftKvMembers, Ready, SystemOption, Version,
 };
 pub use fill::{Layout, Place, Scope};
 pub use parse::Problem;
-pub use pattern::Pattern;
 pub use probe::{HttpProbe, Probe, TcpProbe};
 pub use roles::{Extract, Roles, Standing, Test};

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use crate::pattern::Pattern;
 use crate::probe::Probe;
+use workloads::Pattern;
 
 /// How nodes are asked who leads: `[roles]`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

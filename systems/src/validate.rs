@@ -35,6 +35,29 @@ impl Definition {
         if let Some(roles) = &self.roles {
             validate_test("roles.leads", &roles.leads)?;
         }
+        self.validate_client()
+    }
+
+    /// The client's options are sound, and it can read and change in every workload.
+    fn validate_client(&self) -> Check {
+        let client = &self.client;
+        let table = format!("client.{}", client.name());
+        let checked = client.validate();
+        checked.map_err(|(field, why)| invalid(format!("{table}.{field}"), why))?;
+        for (at, name) in self.workloads.iter().enumerate() {
+            let Ok(workload) = workloads::by_name(name) else {
+                continue;
+            };
+            if !client.serves(name) {
+                let mut needed = workload.operations();
+                needed.retain(|f| !workload.optional().contains(f));
+                let why = format!(
+                    "the client has to do {} for the workload {name}",
+                    needed.join(" and ")
+                );
+                return Err(invalid(format!("workloads.{at}"), why));
+            }
+        }
         Ok(())
     }
 
@@ -307,6 +330,27 @@ args = ["{data}"]
             "",
             "[ready]\nask = { command = [] }",
             "11: `ready.ask.command`|a program",
+        );
+        check(
+            "[client.raft-kv]",
+            "[client.http.operations.read]\npath = \"/{ke}\"",
+            "9: `client.http.operations.read.answers`|no answer is a success",
+        );
+        let reads = "[client.http.operations.read]\npath = \"/{key}\"\nanswers = [{ status = 200, ok = \"body\" }]";
+        check(
+            "[client.raft-kv]",
+            reads,
+            "2: `workloads.0`|has to do read and write for the workload register",
+        );
+        check(
+            "[client.raft-kv]",
+            &reads.replace("{key}", "{ke}"),
+            "10: `client.http.operations.read.path`|unknown placeholder {ke}",
+        );
+        check(
+            "[client.raft-kv]",
+            &reads.replace("ok =", "okay ="),
+            "11: |did you mean `ok`?",
         );
         let roles = "[roles]\nask = { http = { path = \"status\" } }\nleads = { pointer = \"/a\" }";
         check("", roles, "11: `roles.ask.http.path`|begins with a slash");

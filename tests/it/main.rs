@@ -22,5 +22,6 @@ mod runs;
 mod schema;
 mod stops;
 mod support;
+mod systems;
 mod workloads;
 mod zoo;

@@ -59,6 +59,10 @@ impl Workload for Bank {
         Some("read")
     }
 
+    fn operations(&self) -> Vec<&'static str> {
+        MIX.names()
+    }
+
     fn defaults(&self) -> Options {
         Options {
             keys: 2,

@@ -19,6 +19,13 @@ pub(crate) struct Mix {
     pub has_keys: bool,
 }
 
+impl Mix {
+    /// The names of the operations.
+    pub fn names(&self) -> Vec<&'static str> {
+        self.operations.iter().map(|(name, _)| *name).collect()
+    }
+}
+
 /// Where arguments come from.
 pub(crate) struct Draw<'a> {
     pub stream: &'a mut Stream,

@@ -19,6 +19,13 @@ pub(crate) struct Recipe {
     pub value: fn(Fresh) -> Value,
 }
 
+impl Recipe {
+    /// Every operation.
+    pub fn operations(&self) -> Vec<&'static str> {
+        self.mix.iter().map(|(name, _)| *name).collect()
+    }
+}
+
 /// A value about to be written, before it is put into a workload's form.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Fresh {

@@ -48,6 +48,14 @@ impl Workload for Kv {
         Some(RECIPE.read)
     }
 
+    fn operations(&self) -> Vec<&'static str> {
+        RECIPE.operations()
+    }
+
+    fn optional(&self) -> &'static [&'static str] {
+        &["append", "cas", "delete"]
+    }
+
     fn defaults(&self) -> Options {
         Options {
             keys: 5,

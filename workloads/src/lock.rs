@@ -51,6 +51,10 @@ impl Workload for Lock {
         None
     }
 
+    fn operations(&self) -> Vec<&'static str> {
+        vec!["acquire", "release"]
+    }
+
     fn defaults(&self) -> Options {
         defaults()
     }
@@ -75,6 +79,10 @@ impl Workload for FencedLock {
 
     fn read(&self) -> Option<&'static str> {
         None
+    }
+
+    fn operations(&self) -> Vec<&'static str> {
+        vec!["acquire", "release"]
     }
 
     fn defaults(&self) -> Options {

@@ -42,6 +42,10 @@ impl Workload for Queue {
         Some("dequeue")
     }
 
+    fn operations(&self) -> Vec<&'static str> {
+        MIX.names()
+    }
+
     fn defaults(&self) -> Options {
         Options {
             keys: 3,

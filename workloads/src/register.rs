@@ -47,6 +47,14 @@ impl Workload for Register {
         Some(RECIPE.read)
     }
 
+    fn operations(&self) -> Vec<&'static str> {
+        RECIPE.operations()
+    }
+
+    fn optional(&self) -> &'static [&'static str] {
+        &["cas"]
+    }
+
     fn defaults(&self) -> Options {
         Options {
             keys: 5,

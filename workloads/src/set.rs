@@ -40,6 +40,10 @@ impl Workload for Set {
         Some("read")
     }
 
+    fn operations(&self) -> Vec<&'static str> {
+        MIX.names()
+    }
+
     fn defaults(&self) -> Options {
         Options {
             keys: 3,

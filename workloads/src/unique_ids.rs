@@ -36,6 +36,10 @@ impl Workload for UniqueIds {
         None
     }
 
+    fn operations(&self) -> Vec<&'static str> {
+        MIX.names()
+    }
+
     fn defaults(&self) -> Options {
         Options {
             keys: 1,

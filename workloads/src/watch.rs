@@ -41,6 +41,10 @@ impl Workload for Watch {
         Some("watch")
     }
 
+    fn operations(&self) -> Vec<&'static str> {
+        vec!["put", "watch"]
+    }
+
     fn defaults(&self) -> Options {
         Options {
             keys: 2,

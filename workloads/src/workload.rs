@@ -32,6 +32,14 @@ pub trait Workload: Sync + std::fmt::Debug {
     /// The operation that looks at a key; none where every operation changes something.
     fn read(&self) -> Option<&'static str>;
 
+    /// Every operation it has.
+    fn operations(&self) -> Vec<&'static str>;
+
+    /// Those of its operations that it can do without: where a client lacks one, the others are drawn.
+    fn optional(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// How it is run unless something else is asked for.
     fn defaults(&self) -> Options;
 

@@ -1,5 +1,14 @@
-//! HTTP as every client that speaks it needs it: one request, one answer, nothing in secret.
+//! HTTP, as every client that speaks it needs it ([`Line`]), and a client for any system that does
+//! ([`Http`]), by what its definition says of requests and answers ([`HttpOptions`]).
 
+mod answer;
+mod client;
 mod line;
+mod options;
+mod request;
+#[cfg(test)]
+mod tests;
 
+pub use client::Http;
 pub use line::{Line, Reply, Request};
+pub use options::{Answer, HttpOptions, Meaning, NodeChoice, Operation, ResultKind, Source};

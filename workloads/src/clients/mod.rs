@@ -25,6 +25,8 @@ pub mod over_kv;
 pub mod raft_kv;
 
 mod options;
+#[cfg(test)]
+mod scripted;
 
 pub use options::{ClientError, ClientOptions, Factory, Setting};
 

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::Node;
+use super::http::{Http, HttpOptions};
+use super::over_kv;
 use super::raft_kv::{RaftKv, RaftKvOptions};
-use crate::Client;
+use crate::{Client, by_name};
 
 /// A client and its options: the `[client.NAME]` table of a system's definition.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,6 +16,8 @@ use crate::Client;
 pub enum ClientOptions {
     /// The client of the embedded system.
     RaftKv(RaftKvOptions),
+    /// Any system that speaks HTTP.
+    Http(HttpOptions),
 }
 
 /// What every client of one run has in common.
@@ -51,6 +55,32 @@ impl ClientOptions {
     pub fn name(&self) -> &'static str {
         match self {
             ClientOptions::RaftKv(_) => "raft-kv",
+            ClientOptions::Http(_) => "http",
+        }
+    }
+
+    /// Whether it can do this workload, itself or on keys and values.
+    pub fn serves(&self, workload: &str) -> bool {
+        let is_store = || ["get", "append", "cas"].into_iter().all(|f| self.does(f));
+        self.speaks(workload) || (over_kv::WORKLOADS.contains(&workload) && is_store())
+    }
+
+    /// Whether it can do an operation.
+    pub fn does(&self, f: &str) -> bool {
+        match self {
+            ClientOptions::RaftKv(_) => true,
+            ClientOptions::Http(options) => options.operations.contains_key(f),
+        }
+    }
+
+    /// Refuses options that do not do: the field below the client's table, and what is wrong with it.
+    ///
+    /// # Errors
+    /// The first that is found.
+    pub fn validate(&self) -> Result<(), (String, String)> {
+        match self {
+            ClientOptions::RaftKv(_) => Ok(()),
+            ClientOptions::Http(options) => options.validate(),
         }
     }
 
@@ -59,6 +89,11 @@ impl ClientOptions {
     pub fn speaks(&self, workload: &str) -> bool {
         match self {
             ClientOptions::RaftKv(_) => matches!(workload, "register" | "kv"),
+            ClientOptions::Http(_) => by_name(workload).is_ok_and(|workload| {
+                let needed = workload.operations().into_iter();
+                let mut needed = needed.filter(|f| !workload.optional().contains(f));
+                needed.all(|f| self.does(f))
+            }),
         }
     }
 
@@ -67,19 +102,21 @@ impl ClientOptions {
     /// # Errors
     /// The options do not do for these nodes.
     pub fn factory(&self, setting: Setting) -> Result<Box<dyn Factory>, ClientError> {
-        let Setting {
-            seed,
-            nodes,
-            timeout_ms,
-        } = setting;
         Ok(match self {
             ClientOptions::RaftKv(options) => {
                 let options = RaftKvOptions {
-                    timeout_ms,
+                    timeout_ms: setting.timeout_ms,
                     ..options.clone()
                 };
                 Box::new(move |number| -> Box<dyn Client> {
-                    Box::new(RaftKv::new(seed, number, nodes.clone(), options.clone()))
+                    let nodes = setting.nodes.clone();
+                    Box::new(RaftKv::new(setting.seed, number, nodes, options.clone()))
+                })
+            }
+            ClientOptions::Http(options) => {
+                let options = Arc::new(options.clone());
+                Box::new(move |number| -> Box<dyn Client> {
+                    Box::new(Http::new(number, &setting, options.clone()))
                 })
             }
         })

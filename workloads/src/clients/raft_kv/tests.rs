@@ -1,13 +1,11 @@
 //! The client against servers that do what they should not.
 
-mod scripted;
-
 use histories::Value;
 use std::net::SocketAddr;
 use tokio::net::TcpListener;
 
 use super::*;
-use scripted::{Act, Scripted, answer, http, redirect};
+use crate::clients::scripted::{Act, Scripted, answer, http, redirect};
 
 /// Longer than any test runs: nothing ends by it.
 const NEVER_MS: u64 = 60_000;

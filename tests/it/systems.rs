@@ -1,0 +1,248 @@
+//! Systems by their definitions: those that come with Whitewater, the tutorial's, and ones that cannot
+//! run.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::support::{
+    Output, assert_nothing_left, cluster_lock, command, only_run, run_in, skip, store, text,
+    whitewater,
+};
+
+/// Whether there is this program; else says what is skipped, and fails where everything must be there.
+fn there_is(program: &str, arg: &str) -> bool {
+    let there = Command::new(program).arg(arg).output().is_ok();
+    if !there {
+        skip(&format!("there is no {program}"));
+    }
+    there
+}
+
+fn example(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("examples")
+        .join(name)
+}
+
+#[test]
+fn the_tutorials_server_is_correct_alone_though_it_is_killed_and_paused() {
+    if !there_is("python3", "--version") {
+        return;
+    }
+    let (_lock, store) = (cluster_lock(), store());
+    let definition = example("python-kv/single.toml");
+    let args = ["--system", text(&definition), "--time", "4s", "--seed", "3"];
+    let faults = ["--fault-interval", "900ms", "--fault-duration", "300ms"];
+    run_in(store.path(), &[&args[..], &faults].concat())
+        .expect(0)
+        .says(&["VALID", "1 nodes of python-kv", "kill", "pause"]);
+    let plan = fs::read_to_string(only_run(store.path()).join("plan.toml")).unwrap();
+    assert!(plan.contains("[system.definition.client.http"), "{plan}");
+    assert!(
+        !plan.contains("partition"),
+        "excluded by the definition: {plan}"
+    );
+    assert_nothing_left(store.path());
+}
+
+#[test]
+fn the_tutorials_replication_loses_freshness_and_the_replay_needs_no_definition() {
+    if !there_is("python3", "--version") {
+        return;
+    }
+    let (_lock, folder) = (cluster_lock(), store());
+    // Somewhere else, so that it can be gone when the run is made again.
+    let here = folder.path().join("mine");
+    fs::create_dir(&here).unwrap();
+    for file in ["replicated.toml", "server.py"] {
+        fs::copy(example("python-kv").join(file), here.join(file)).unwrap();
+    }
+    let (definition, runs) = (here.join("replicated.toml"), folder.path().join("runs"));
+    let args = [
+        "--system",
+        text(&definition),
+        "--time",
+        "20s",
+        "--seed",
+        "5",
+    ];
+    run_in(&runs, &[&args[..], &["--faults", "partition"]].concat())
+        .expect(1)
+        .says(&["INVALID", "linearizability"]);
+    fs::remove_file(&definition).unwrap();
+    let again = folder.path().join("again");
+    let run = only_run(&runs);
+    whitewater(&["replay", text(&run), "--store", text(&again)])
+        .expect(1)
+        .says(&["INVALID"]);
+    assert_nothing_left(folder.path());
+}
+
+#[test]
+fn etcd_is_linearizable_under_kills_pauses_and_partitions() {
+    if !there_is("etcd", "--version") {
+        return;
+    }
+    let (_lock, store) = (cluster_lock(), store());
+    let args = [
+        "--system", "etcd", "--nodes", "3", "--time", "8s", "--seed", "34",
+    ];
+    let faults = [
+        "--fault-interval",
+        "1s",
+        "--fault-duration",
+        "400ms",
+        "--recovery-limit",
+        "30s",
+    ];
+    let output = run_in(store.path(), &[&args[..], &faults].concat());
+    let output = output.expect(0).says(&["VALID", "3 nodes of etcd"]);
+    assert!(
+        !output.stderr.contains("left out of the workload"),
+        "{output}"
+    );
+    assert_nothing_left(store.path());
+}
+
+/// A system whose node is this shell script.
+fn shell(script: &str, more: &str) -> String {
+    format!(
+        "name = \"mine\"\nworkloads = [\"register\"]\nnodes = 2\nports = {{ client = 8123 }}\n\
+         client = {{ raft-kv = {{}} }}\n{more}\n[node]\nargs = [\"-c\", {script:?}]\n"
+    )
+}
+
+const SHELL: &str = "program = { candidates = [\"sh\"] }";
+
+/// Runs a definition, which must be refused or fail.
+#[track_caller]
+fn check(definition: &str, args: &[&str], code: i32, said: &[&str]) -> Output {
+    let folder = store();
+    let file = folder.path().join("mine.toml");
+    fs::write(&file, definition).unwrap();
+    let args = [&["--system", text(&file), "--time", "1s"], args].concat();
+    let output = run_in(&folder.path().join("runs"), &args)
+        .expect(code)
+        .says(said);
+    assert_nothing_left(folder.path());
+    output
+}
+
+#[test]
+fn what_cannot_run_says_why_and_leaves_nothing() {
+    let _lock = cluster_lock();
+    let missing =
+        "program = { candidates = [\"no-such-server\"], install = \"apt-get install it\" }";
+    check(
+        &shell("", missing),
+        &[],
+        4,
+        &["no program no-such-server", "hint: apt-get install it"],
+    );
+    let old = "program = { candidates = [\"sh\"], version = { args = [\"-c\", \"echo v1.2\"], \
+               pattern = 'v([0-9.]+)', minimum = \"1.10\" } }";
+    check(
+        &shell("", old),
+        &[],
+        4,
+        &["has version 1.2, and at least 1.10 is needed"],
+    );
+    let dies = shell("echo no disk >&2; exit 3", SHELL);
+    check(
+        &dies,
+        &[],
+        4,
+        &["node n1 ended unexpectedly with exit status 3", "no disk"],
+    );
+    let hangs = shell(
+        "sleep 600",
+        &format!("{SHELL}\nready = {{ limit_ms = 300 }}"),
+    );
+    check(&hangs, &[], 4, &["node n1 was not ready within 300 ms"]);
+}
+
+#[test]
+fn a_port_in_use_is_named() {
+    let _lock = cluster_lock();
+    let taken = TcpListener::bind("127.77.0.1:8123");
+    let _taken = taken.expect("nobody else is there");
+    let said = ["127.77.0.1:8123 is in use by another program"];
+    check(&shell("sleep 600", SHELL), &["--plain"], 4, &said);
+}
+
+#[test]
+fn a_definition_that_is_wrong_is_refused_with_file_line_and_field() {
+    let wrong = shell("", SHELL).replace("[node]", "[node]\nargz = 1");
+    check(
+        &wrong,
+        &[],
+        2,
+        &["mine.toml:8: ", "`argz`", "did you mean `args`?"],
+    );
+    let wrong = shell("{node.nam}", SHELL);
+    check(
+        &wrong,
+        &[],
+        2,
+        &["mine.toml:8: `node.args.1`", "did you mean {node.name}?"],
+    );
+    check(
+        &shell("", SHELL),
+        &["--workload", "kv"],
+        2,
+        &["no workload `kv`"],
+    );
+    check(
+        &shell("", SHELL),
+        &["--bug", "stale-read"],
+        2,
+        &["has no bugs"],
+    );
+    let option = ["--system-option", "size=3"];
+    check(
+        &shell("", SHELL),
+        &option,
+        2,
+        &["unknown option of mine `size`"],
+    );
+    let option = ["--client-option", "attempt=3"];
+    check(
+        &shell("", SHELL),
+        &option,
+        2,
+        &["`attempt`", "did you mean `attempts`?"],
+    );
+    let excluded = shell(
+        "",
+        &format!("{SHELL}\nfaults.exclude = {{ kill = \"it must not\" }}"),
+    );
+    check(
+        &excluded,
+        &["--faults", "kill"],
+        2,
+        &["takes no fault kill: it must not"],
+    );
+}
+
+#[test]
+fn systems_lists_what_can_run_and_what_is_missing() {
+    whitewater(&["systems"])
+        .expect(0)
+        .says(&["yes  raft-kv", "etcd"]);
+    let folder = store();
+    let file = folder.path().join("mine.toml");
+    let missing =
+        "program = { candidates = [\"no-such-server\"], install = \"apt-get install it\" }";
+    fs::write(&file, shell("", missing)).unwrap();
+    let output = whitewater(&["systems", "--json", "raft-kv", text(&file)]).expect(0);
+    let listed = output.json();
+    assert_eq!(listed[0]["available"], true, "{listed}");
+    assert_eq!(listed[1]["available"], false, "{listed}");
+    assert_eq!(listed[1]["remedy"], "apt-get install it", "{listed}");
+    let mut unknown = command(&["systems", "etdc"]);
+    let output = unknown.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("did you mean `etcd`?"), "{said}");
+}
