@@ -119,7 +119,8 @@ fn run_program(folder: &Path, disk_faults: bool) -> Vec<f64> {
     let cluster = Cluster::start(ClusterSpec {
         nodes: vec![NodeSpec {
             name: "n1".into(),
-            command: NodeCommand::own(vec!["program".into()]),
+            commands: vec![NodeCommand::own(vec!["program".into()])],
+            prepare: Vec::new(),
             data_dir: folder.join("data"),
             log_dir: folder.to_owned(),
             readiness: Readiness::Started,
@@ -127,6 +128,7 @@ fn run_program(folder: &Path, disk_faults: bool) -> Vec<f64> {
         addresses,
         network: NetworkSpec::default(),
         disk_faults,
+        one_by_one: false,
         ready_limit_ms: 10_000,
         on_exit: Arc::new(|_| {}),
     })

@@ -42,6 +42,8 @@ pub struct ClusterSpec {
     /// Where this machine cannot have one, the nodes run without, and
     /// [`disks`](faults::Target::disks) says why.
     pub disk_faults: bool,
+    /// Whether each node must be ready before the next is prepared and started.
+    pub one_by_one: bool,
     /// Within how long every node must be ready after the start.
     pub ready_limit_ms: u64,
     /// Told of every unexpected end of a node, during the start too.
@@ -125,10 +127,15 @@ impl Cluster {
             _janitor: janitor,
         };
         await_crashes(&cluster.nodes, crashes)?;
+        let limit = Duration::from_millis(spec.ready_limit_ms);
         for node in cluster.nodes.iter() {
+            node.prepare()?;
             node.start()?;
+            if spec.one_by_one {
+                cluster.await_node(node, Instant::now() + limit, spec.ready_limit_ms)?;
+            }
         }
-        let deadline = Instant::now() + Duration::from_millis(spec.ready_limit_ms);
+        let deadline = Instant::now() + limit;
         for node in cluster.nodes.iter() {
             cluster.await_node(node, deadline, spec.ready_limit_ms)?;
         }

@@ -60,6 +60,18 @@ pub enum ClusterError {
         /// Why not.
         error: io::Error,
     },
+    /// What is to be run before a node's first start failed.
+    #[error("cannot prepare node {node}: {command}: {how}{tail}")]
+    NotPrepared {
+        /// Which node.
+        node: String,
+        /// What was run.
+        command: String,
+        /// How it ended, or that it did not.
+        how: String,
+        /// The last lines it wrote, each on a line of its own.
+        tail: String,
+    },
     /// A node ended before it was ready.
     #[error("before it was ready, {0}")]
     ExitedEarly(NodeExit),

@@ -29,12 +29,14 @@ pub(crate) enum Begin {
     Stopped,
 }
 
-/// Runs `command` as the only own child and returns its exit code, 128 + the signal's number if a
-/// signal ended it. `on_request` says what to do when a signal asks something of the init.
+/// Runs these programs as the only own children until the first of them ends, or, once they are asked
+/// to, until all have. Returns the exit code of the first that ended, 128 + the signal's number if a
+/// signal ended it. `on_request` says what to do, with those that run, when a signal asks something of
+/// the init.
 pub(crate) fn run(
-    command: &mut Command,
+    programs: &mut [Command],
     begin: Begin,
-    on_request: impl Fn(Request, Pid),
+    on_request: impl Fn(Request, &[Pid]),
 ) -> io::Result<u8> {
     // Blocked before the child exists, so that none of its signals is missed.
     let mut signals = SigSet::empty();
@@ -43,33 +45,50 @@ pub(crate) fn run(
     signals.add(Signal::SIGHUP);
     sigprocmask(SigmaskHow::SIG_BLOCK, Some(&signals), None)?;
     let unblock = || Ok(SigSet::empty().thread_set_mask()?);
-    // SAFETY: between fork and exec the closure makes one system call (rt_sigprocmask), which is
-    // async-signal-safe; it allocates nothing and takes no lock.
-    unsafe { command.pre_exec(unblock) };
-    if begin == Begin::Stopped {
-        clock::stop_at_exec(command);
+    let mut running = Vec::new();
+    for program in programs {
+        // SAFETY: between fork and exec the closure makes one system call (rt_sigprocmask), which is
+        // async-signal-safe; it allocates nothing and takes no lock.
+        unsafe { program.pre_exec(unblock) };
+        if begin == Begin::Stopped {
+            clock::stop_at_exec(program);
+        }
+        let name = program.get_program().display().to_string();
+        let cannot_run = |error| io::Error::other(format!("cannot run {name}: {error}"));
+        let pid = pid_of(&program.spawn().map_err(cannot_run)?);
+        if begin == Begin::Stopped {
+            clock::leave_stopped(pid)?;
+        }
+        running.push(pid);
     }
-    let program = pid_of(&command.spawn()?);
-    if begin == Begin::Stopped {
-        clock::leave_stopped(program)?;
-    }
+    let (mut first_code, mut is_end_asked) = (None, false);
     loop {
-        if let Some(code) = reap(program)? {
+        if let Some(code) = reap(&mut running)? {
+            first_code.get_or_insert(code);
+        }
+        if let Some(code) = first_code
+            && (running.is_empty() || !is_end_asked)
+        {
             return Ok(code);
         }
         match signals.wait()? {
-            Signal::SIGTERM => on_request(Request::Terminate, program),
-            Signal::SIGHUP => on_request(Request::HangUp, program),
+            Signal::SIGTERM => {
+                is_end_asked = true;
+                on_request(Request::Terminate, &running);
+            }
+            Signal::SIGHUP => on_request(Request::HangUp, &running),
             _ => {}
         }
     }
 }
 
-/// Passes a request for the end on to the program.
-pub(crate) fn forward_terminate(request: Request, program: Pid) {
+/// Passes a request for the end on to the programs.
+pub(crate) fn forward_terminate(request: Request, running: &[Pid]) {
     if request == Request::Terminate {
-        // A program that is gone already needs no signal.
-        let _ = kill(program, Signal::SIGTERM);
+        for program in running {
+            // A program that is gone already needs no signal.
+            let _ = kill(*program, Signal::SIGTERM);
+        }
     }
 }
 
@@ -82,17 +101,23 @@ pub(crate) fn exit_code(status: WaitStatus) -> Option<u8> {
     }
 }
 
-/// Takes every process that has ended off the kernel's hands; the program's exit code if it was
-/// among them.
-fn reap(program: Pid) -> nix::Result<Option<u8>> {
-    let mut program_code = None;
+/// Takes every process that has ended off the kernel's hands; the exit code of the first program that
+/// was among them.
+fn reap(running: &mut Vec<Pid>) -> nix::Result<Option<u8>> {
+    let mut first_code = None;
     loop {
         match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-            Ok(WaitStatus::StillAlive) | Err(nix::errno::Errno::ECHILD) => return Ok(program_code),
-            Ok(status) if status.pid() == Some(program) => {
-                program_code = exit_code(status).or(program_code);
+            Ok(WaitStatus::StillAlive) | Err(nix::errno::Errno::ECHILD) => return Ok(first_code),
+            Ok(status) => {
+                let (Some(pid), Some(code)) = (status.pid(), exit_code(status)) else {
+                    continue;
+                };
+                if let Some(at) = running.iter().position(|program| *program == pid) {
+                    running.remove(at);
+                    first_code.get_or_insert(code);
+                }
             }
-            Ok(_) | Err(nix::errno::Errno::EINTR) => {}
+            Err(nix::errno::Errno::EINTR) => {}
             Err(error) => return Err(error),
         }
     }

@@ -145,6 +145,7 @@ fn interpreter(program: &str, version: &str, arguments: &[&Path]) -> Option<Node
             .map(|argument| argument.as_os_str().to_owned())
             .collect(),
         env: Vec::new(),
+        user: None,
     })
 }
 
@@ -153,6 +154,7 @@ fn plain_command(program: &Path, arguments: &[&str]) -> NodeCommand {
         program: program.to_owned(),
         args: arguments.iter().map(Into::into).collect(),
         env: Vec::new(),
+        user: None,
     }
 }
 

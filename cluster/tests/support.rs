@@ -131,7 +131,8 @@ impl Started {
             command.env.push(("GREETING".into(), "hello".into()));
             NodeSpec {
                 name: name.clone(),
-                command,
+                commands: vec![command],
+                prepare: Vec::new(),
                 data_dir: folder.path().join(&**name).join("data"),
                 log_dir: folder.path().join(&**name),
                 readiness: readiness.clone(),
@@ -142,6 +143,7 @@ impl Started {
             addresses,
             network,
             disk_faults,
+            one_by_one: false,
             ready_limit_ms: limit.as_millis() as u64,
             // A test that does not care may have gone on.
             on_exit: Arc::new(move |exit| drop(sender.lock().unwrap().send(exit))),

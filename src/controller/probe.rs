@@ -22,7 +22,10 @@ const ANSWER_BYTES_MAX: u64 = 1 << 20;
 
 /// One question to one node, filled in. Asked on a thread in a network that reaches the node.
 #[derive(Debug, Clone)]
-pub(super) struct Asker(Question);
+pub(super) struct Asker {
+    question: Question,
+    limit_ms: u64,
+}
 
 #[derive(Debug, Clone)]
 enum Question {
@@ -62,7 +65,16 @@ impl Asker {
                 Question::Command(words)
             }
         };
-        Ok(Asker(question))
+        let limit_ms = match question {
+            Question::Command(_) => COMMAND_LIMIT_MS,
+            _ => ANSWER_LIMIT_MS,
+        };
+        Ok(Asker { question, limit_ms })
+    }
+
+    /// The same, with so much time for the answer.
+    pub fn within(self, limit_ms: u64) -> Self {
+        Asker { limit_ms, ..self }
     }
 
     /// Asks, on a runtime of its own.
@@ -76,13 +88,10 @@ impl Asker {
 
     /// What the node answers; in words why it does not.
     pub async fn ask(&self) -> Result<String, String> {
-        let limit_ms = match self.0 {
-            Question::Command(_) => COMMAND_LIMIT_MS,
-            _ => ANSWER_LIMIT_MS,
-        };
+        let limit_ms = self.limit_ms;
         let until = Instant::now() + Duration::from_millis(limit_ms);
         let late = |_| format!("no answer within {limit_ms} ms");
-        match &self.0 {
+        match &self.question {
             Question::Http(address, http, request) => {
                 match Line::default().exchange(*address, request, until).await {
                     Reply::Answer { status, body, .. } if http.accepts(status) => {

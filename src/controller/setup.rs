@@ -29,6 +29,7 @@ pub(super) fn start_cluster(
     let addresses = Addresses::plan(mode, &plan.system.nodes).map_err(|error| error.to_string())?;
     let system = System::new(plan, folder, &addresses)?;
     let nodes = system.nodes()?;
+    system.write_files()?;
     let exits = exits.clone();
     let capture = plan.network.pcap.then(|| CaptureSpec {
         path: folder.capture_path(),
@@ -50,11 +51,14 @@ pub(super) fn start_cluster(
             capture,
         },
         disk_faults: plan.disk_faults,
+        one_by_one: system.definition.start.one_by_one,
         ready_limit_ms: system.definition.ready.limit_ms,
         on_exit: Arc::new(move |exit| exits.tell(&exit)),
     };
     let cluster = Cluster::start(spec);
     let cluster = cluster.map_err(|error| format!("failed to start the cluster: {error}"))?;
+    let bootstrapped = cluster.control_entrance().run(|| system.bootstrap());
+    bootstrapped.map_err(|error| error.to_string())??;
     Ok((system, Driven::Here(Box::new(cluster))))
 }
 

@@ -1,18 +1,22 @@
 //! The system under test as one run has it: its definition, filled in for the run's nodes.
 
+use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use cluster::remote::NodePlace;
 use cluster::{Addresses, NodeCommand, NodeSpec, Readiness};
-use systems::{Definition, Layout, Place, Scope};
+use systems::{Definition, Layout, Place, Probe, Scope, Step};
 use workloads::clients::{Factory, Node, Setting, over_kv};
 
 use super::probe::Asker;
 use crate::plan::{Plan, SystemPlan};
 use crate::programs::{self, Found};
 use crate::store::RunFolder;
+
+/// How long one command that starts the cluster as a whole may take, in milliseconds.
+const BOOTSTRAP_LIMIT_MS: u64 = 60_000;
 
 /// The system under test.
 pub(super) struct System {
@@ -51,6 +55,13 @@ impl System {
     pub fn on_hosts(plan: &Plan, places: &[NodePlace]) -> Result<(Self, Vec<String>), String> {
         let plan = plan.system.clone();
         let definition = plan.definition().map_err(|error| error.to_string())?;
+        if let Some(part) = more_than_a_program(&definition) {
+            let name = &definition.name;
+            return Err(format!(
+                "{name} cannot run on hosts: its definition has {part}, which is only done on this \
+                 machine"
+            ));
+        }
         let found = programs::on_hosts(&definition, plan.binary.as_deref());
         let (program, programs) = found.map_err(|error| error.to_string())?;
         let places = places.iter().map(|place| Place {
@@ -108,12 +119,20 @@ impl System {
             args.extend(bugs.flat_map(|bug| ["--bug".to_owned(), bug.clone()]));
         }
         let args = subcommand.iter().chain(&args).map(Into::into);
-        let mut command = NodeCommand::own(args);
+        let mut main = NodeCommand::own(args);
         if let Some(path) = path {
-            command.program.clone_from(path);
+            main.program.clone_from(path);
         }
         for (name, value) in &self.definition.node.env {
-            command.env.push((name.into(), scope.fill(value)?.into()));
+            main.env.push((name.into(), scope.fill(value)?.into()));
+        }
+        let mut commands = vec![main];
+        commands.extend(self.steps(&self.definition.beside, at)?);
+        let mut prepare = self.steps(&self.definition.prepare, at)?;
+        if let Some(user) = &self.definition.node.user {
+            let user = user_number(user)?;
+            let all = commands.iter_mut().chain(&mut prepare);
+            all.for_each(|command| command.user = Some(user));
         }
         let port = self.definition.port(&self.definition.ready.port);
         let readiness = match &self.definition.ready.ask {
@@ -125,11 +144,56 @@ impl System {
         };
         Ok(NodeSpec {
             name: place.name.as_str().into(),
-            command,
+            commands,
+            prepare,
             readiness,
             data_dir: place.data.clone(),
             log_dir: place.folder.clone(),
         })
+    }
+
+    /// Those of these commands that are for the node at this place.
+    fn steps(&self, steps: &[Step], at: usize) -> Result<Vec<NodeCommand>, String> {
+        let scope = self.scope(at)?;
+        let steps = steps.iter().filter(|step| step.on.has(at));
+        let commands = steps.map(|step| {
+            let words = step.command.iter().map(|word| scope.fill(word));
+            let words = words.collect::<Result<Vec<_>, _>>()?;
+            let (program, args) = words.split_first().ok_or("there is no command")?;
+            let mut command = NodeCommand::own(args.iter().map(Into::into));
+            command.program = self.program_named(program);
+            Ok(command)
+        });
+        commands.collect()
+    }
+
+    /// Writes the files that the definition gives every node.
+    pub fn write_files(&self) -> Result<(), String> {
+        for (at, place) in self.places.iter().enumerate() {
+            let scope = self.scope(at)?;
+            for folder in [&place.folder, &place.data] {
+                fs::create_dir_all(folder)
+                    .map_err(|error| format!("failed to create {}: {error}", folder.display()))?;
+            }
+            for file in self.definition.files.iter().filter(|file| file.on.has(at)) {
+                let path = PathBuf::from(scope.fill(&file.path)?);
+                let folder = path.parent().unwrap_or(&place.folder);
+                let written = fs::create_dir_all(folder)
+                    .and_then(|()| fs::write(&path, scope.fill(&file.text).unwrap_or_default()));
+                written.map_err(|error| format!("failed to write {}: {error}", path.display()))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs what the definition runs once, on a thread in a network that reaches every node.
+    pub fn bootstrap(&self) -> Result<(), String> {
+        for words in &self.definition.start.bootstrap {
+            let asker = Asker::new(&Probe::Command(words.clone()), self, 0)?;
+            let done = asker.within(BOOTSTRAP_LIMIT_MS).ask_blocking();
+            done.map_err(|why| format!("failed to start the cluster as a whole: {why}"))?;
+        }
+        Ok(())
     }
 
     /// Where clients reach the nodes.
@@ -206,5 +270,30 @@ impl System {
             "cannot use the definition of {}: {why}",
             self.definition.name
         )
+    }
+}
+
+/// What a definition has besides one program for each node.
+fn more_than_a_program(definition: &Definition) -> Option<&'static str> {
+    let parts = [
+        ("[[files]]", !definition.files.is_empty()),
+        ("[[prepare]]", !definition.prepare.is_empty()),
+        ("[[beside]]", !definition.beside.is_empty()),
+        ("`node.user`", definition.node.user.is_some()),
+        ("[start]", definition.start != Default::default()),
+    ];
+    let mut there = parts.into_iter().filter(|(_, there)| *there);
+    there.next().map(|(part, _)| part)
+}
+
+/// The number of a user that is given by name or number.
+fn user_number(user: &str) -> Result<u32, String> {
+    if let Ok(number) = user.parse() {
+        return Ok(number);
+    }
+    match nix::unistd::User::from_name(user) {
+        Ok(Some(user)) => Ok(user.uid.as_raw()),
+        Ok(None) => Err(format!("there is no user {user} on this machine")),
+        Err(error) => Err(format!("cannot look up the user {user}: {error}")),
     }
 }

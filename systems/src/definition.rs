@@ -39,8 +39,20 @@ pub struct Definition {
     /// Lists of nodes, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub lists: BTreeMap<String, List>,
+    /// Files that are written into every node's folder before its first start.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<File>,
+    /// What is run on a node before its first start, one after the other.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub prepare: Vec<Step>,
     /// What runs as a node.
     pub node: Node,
+    /// What runs beside it on the same node: killed, paused and cut off together with it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub beside: Vec<Step>,
+    /// How the cluster is started.
+    #[serde(default)]
+    pub start: Start,
     /// How to know that a node serves.
     #[serde(default)]
     pub ready: Ready,
@@ -146,10 +158,75 @@ pub struct Node {
     /// What is added to the environment, templates.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,
+    /// The user, by name or number, that the node's programs take themselves for: for those that refuse
+    /// to run as root. Files stay whose they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
     /// The arguments that stand for an option of the user's that `[options]` does not declare:
     /// templates with `{option.name}` and `{option.value}`. Empty where there can be none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub pass_option: Vec<String>,
+}
+
+/// A file of a node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct File {
+    /// Where, a template: `{folder}/redis.conf`, `{data}/myid`.
+    pub path: String,
+    /// What is in it, a template.
+    pub text: String,
+    /// On which nodes.
+    #[serde(default)]
+    pub on: On,
+}
+
+/// A command on a node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Step {
+    /// The program and its arguments, templates. The program is looked for as those of `[program]` are,
+    /// a `*` included.
+    pub command: Vec<String>,
+    /// On which nodes.
+    #[serde(default)]
+    pub on: On,
+}
+
+/// Some of the nodes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum On {
+    /// Every node.
+    #[default]
+    All,
+    /// The first.
+    First,
+    /// All but the first.
+    Others,
+}
+
+impl On {
+    /// Whether the node at this place, from 0, is meant.
+    pub fn has(self, at: usize) -> bool {
+        match self {
+            On::All => true,
+            On::First => at == 0,
+            On::Others => at > 0,
+        }
+    }
+}
+
+/// How the cluster is started.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Start {
+    /// Whether each node must serve before the next is prepared and started.
+    pub one_by_one: bool,
+    /// What is run once, from a host that reaches every node, when all of them serve; templates about
+    /// the first node. Each must end with status 0.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub bootstrap: Vec<Vec<String>>,
 }
 
 /// How to know that a node serves: it accepts connections, and answers.

@@ -186,6 +186,30 @@ impl Definition {
         for (name, template) in &node.env {
             fill(&format!("node.env.{name}"), template)?;
         }
+        for (at, file) in self.files.iter().enumerate() {
+            fill(&format!("files.{at}.path"), &file.path)?;
+            fill(&format!("files.{at}.text"), &file.text)?;
+            let path = scope.fill(&file.path).unwrap_or_default();
+            if !path.starts_with("/nodes/") || path.contains("/../") {
+                let why = "expected a path that begins with {folder} or {data}";
+                return Err(invalid(format!("files.{at}.path"), why));
+            }
+        }
+        let prepare = self.prepare.iter().map(|step| &step.command);
+        let beside = self.beside.iter().map(|step| &step.command);
+        for (field, commands) in [
+            ("prepare", prepare.collect::<Vec<_>>()),
+            ("beside", beside.collect()),
+            ("start.bootstrap", self.start.bootstrap.iter().collect()),
+        ] {
+            for (at, words) in commands.into_iter().enumerate() {
+                let field = match field {
+                    "start.bootstrap" => format!("{field}.{at}"),
+                    _ => format!("{field}.{at}.command"),
+                };
+                validate_words(&field, words, &fill)?;
+            }
+        }
         let mut passing = scope.clone();
         passing.set("option.name".to_owned(), "name".to_owned());
         passing.set("option.value".to_owned(), "value".to_owned());
@@ -224,16 +248,18 @@ impl Definition {
                 self.validate_port(&format!("{field}.tcp.port"), &tcp.port)?;
                 fill(&format!("{field}.tcp.send"), &tcp.send)
             }
-            Probe::Command(words) => {
-                let field = format!("{field}.command");
-                if words.is_empty() {
-                    return Err(invalid(field, "expected a program and its arguments"));
-                }
-                let mut templates = words.iter().enumerate();
-                templates.try_for_each(|(at, template)| fill(&format!("{field}.{at}"), template))
-            }
+            Probe::Command(words) => validate_words(&format!("{field}.command"), words, fill),
         }
     }
+}
+
+/// A command has a program, and its templates can be filled in.
+fn validate_words(field: &str, words: &[String], fill: &dyn Fn(&str, &str) -> Check) -> Check {
+    if words.is_empty() {
+        return Err(invalid(field, "expected a program and its arguments"));
+    }
+    let mut templates = words.iter().enumerate();
+    templates.try_for_each(|(at, template)| fill(&format!("{field}.{at}"), template))
 }
 
 fn validate_test(field: &str, test: &Test) -> Check {

@@ -34,7 +34,8 @@ fn the_tutorials_server_is_correct_alone_though_it_is_killed_and_paused() {
     let (_lock, store) = (cluster_lock(), store());
     let definition = example("python-kv/single.toml");
     let args = ["--system", text(&definition), "--time", "4s", "--seed", "3"];
-    let faults = ["--fault-interval", "900ms", "--fault-duration", "300ms"];
+    let rhythm = ["--fault-interval", "900ms", "--fault-duration", "300ms"];
+    let faults = [&rhythm[..], &["--fault-overlap", "1"]].concat();
     run_in(store.path(), &[&args[..], &faults].concat())
         .expect(0)
         .says(&["VALID", "1 nodes of python-kv", "kill", "pause"]);
@@ -106,6 +107,80 @@ fn etcd_is_linearizable_under_kills_pauses_and_partitions() {
     assert_nothing_left(store.path());
 }
 
+#[test]
+fn nodes_are_prepared_once_as_the_user_they_ask_for_and_started_in_order() {
+    if !there_is("python3", "--version") {
+        return;
+    }
+    let (_lock, folder) = (cluster_lock(), store());
+    let here = folder.path();
+    fs::copy(example("python-kv/server.py"), here.join("server.py")).unwrap();
+    let single = fs::read_to_string(example("python-kv/single.toml")).unwrap();
+    let more = r#"
+[[files]]
+path = "{data}/id"
+text = "{node.id} of {list.all}\n"
+[[prepare]]
+command = ["sh", "-c", "id -u >> {data}/prepared"]
+[[prepare]]
+command = ["sh", "-c", "test -e {data}/../../n1/data/log.jsonl || exit 9"]
+on = "others"
+[[beside]]
+command = ["sh", "-c", "echo $$ >> {data}/beside; exec sleep 600"]
+on = "first"
+[start]
+one_by_one = true
+bootstrap = [["sh", "-c", "echo {first.ip} >> {data}/bootstrapped"]]
+[lists.all]
+each = "{node.name}"
+"#;
+    let single = single.replace("[node]", "[node]\nuser = \"1234\"");
+    let definition = here.join("mine.toml");
+    fs::write(&definition, format!("{single}{more}")).unwrap();
+    let args = [
+        "--system",
+        text(&definition),
+        "--nodes",
+        "2",
+        "--time",
+        "3s",
+        "--seed",
+        "3",
+    ];
+    let faults = [
+        "--faults",
+        "kill",
+        "--fault-interval",
+        "700ms",
+        "--fault-duration",
+        "200ms",
+    ];
+    // Two servers that know nothing of each other: never linearizable, which is not the point.
+    run_in(
+        &here.join("runs"),
+        &[&args[..], &faults, &["--keep-going"]].concat(),
+    )
+    .expect(1);
+    let nodes = only_run(&here.join("runs")).join("nodes");
+    let read = |path: &str| fs::read_to_string(nodes.join(path)).unwrap();
+    assert_eq!(
+        (read("n1/data/id"), read("n2/data/id")),
+        ("1 of n1,n2\n".into(), "2 of n1,n2\n".into())
+    );
+    assert_eq!(
+        (read("n1/data/prepared"), read("n2/data/prepared")),
+        ("1234\n".into(), "1234\n".into())
+    );
+    assert!(read("n1/data/bootstrapped").starts_with("1"), "once");
+    assert_eq!(read("n1/data/bootstrapped").lines().count(), 1);
+    assert!(
+        read("n1/data/beside").lines().count() >= 2,
+        "at every start"
+    );
+    assert!(!nodes.join("n2/data/beside").exists());
+    assert_nothing_left(here);
+}
+
 /// A system whose node is this shell script.
 fn shell(script: &str, more: &str) -> String {
     format!(
@@ -156,6 +231,16 @@ fn what_cannot_run_says_why_and_leaves_nothing() {
         4,
         &["node n1 ended unexpectedly with exit status 3", "no disk"],
     );
+    let prepare =
+        format!("{SHELL}\nprepare = [{{ command = [\"sh\", \"-c\", \"echo why; exit 9\"] }}]");
+    check(
+        &shell("", &prepare),
+        &[],
+        4,
+        &["cannot prepare node n1", "exit status: 9", "why"],
+    );
+    let user = shell("", SHELL).replace("[node]", "[node]\nuser = \"no-such-user\"");
+    check(&user, &[], 4, &["there is no user no-such-user"]);
     let hangs = shell(
         "sleep 600",
         &format!("{SHELL}\nready = {{ limit_ms = 300 }}"),

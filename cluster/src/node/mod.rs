@@ -26,8 +26,11 @@ pub(crate) mod uptime;
 pub struct NodeSpec {
     /// The node's name; it must have an address.
     pub name: Name,
-    /// What runs.
-    pub command: NodeCommand,
+    /// What runs, one beside the other, at least one. A node whose first program to end was not asked
+    /// to has ended, and the others with it.
+    pub commands: Vec<NodeCommand>,
+    /// What is run before its first start, one after the other, each to its end with status 0.
+    pub prepare: Vec<NodeCommand>,
     /// Where its data survive from one start to the next. Its working directory too.
     pub data_dir: PathBuf,
     /// Where `stdout.log` and `stderr.log` are written; every start appends.
@@ -44,8 +47,11 @@ pub struct NodeCommand {
     pub program: PathBuf,
     /// Its arguments, without a program name.
     pub args: Vec<OsString>,
-    /// What is added to the environment.
+    /// What is added to the environment, of all programs of the node.
     pub env: Vec<(OsString, OsString)>,
+    /// The user that it takes itself for, where it refuses to run as root: it gets a user namespace of
+    /// its own, in which this user is whoever starts it. Files stay whose they are.
+    pub user: Option<u32>,
 }
 
 /// How to know that a node serves. Asked from the control host, until it is true.
@@ -83,7 +89,16 @@ impl NodeCommand {
             program: PathBuf::from(stage::OWN_EXECUTABLE),
             args: args.into_iter().collect(),
             env: Vec::new(),
+            user: None,
         }
+    }
+}
+
+impl fmt::Display for NodeCommand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.program.display())?;
+        let mut args = self.args.iter();
+        args.try_for_each(|arg| write!(f, " {}", arg.display()))
     }
 }
 

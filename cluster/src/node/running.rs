@@ -22,7 +22,7 @@ use super::limits::{Gate, Governor, Limited, NodeLimits};
 use super::log::Logs;
 use super::processes::{Process, Scope, is_alive};
 use super::uptime::Uptime;
-use super::{ExitCallback, NodeExit, NodeSpec, stage};
+use super::{ExitCallback, NodeCommand, NodeExit, NodeSpec, stage, tail_text};
 use crate::clock::NodeClocks;
 use crate::disk::{Loss, NodeDisk};
 use crate::error::ClusterError;
@@ -31,6 +31,9 @@ use crate::lifeline::Lifeline;
 use crate::mode::Mode;
 use crate::network::Entrance;
 use crate::watched::Watched;
+
+/// How long one command that prepares a node may take.
+const PREPARE_LIMIT: Duration = Duration::from_secs(60);
 
 /// Within how long all processes of a killed node must be gone.
 const KILL_LIMIT: Duration = Duration::from_secs(10);
@@ -78,6 +81,8 @@ pub(crate) struct Killed {
 /// One process of the node, from its start to its end.
 struct Life {
     init: Watched,
+    /// How many programs there are besides what they start.
+    programs: usize,
     scope: Scope,
     logs: Logs,
     is_end_expected: Arc<AtomicBool>,
@@ -112,8 +117,10 @@ impl Node {
         // The node gets a working directory of its own, so no path may depend on ours. A program
         // without a folder is searched for in PATH.
         let mut paths = vec![&mut spec.data_dir, &mut spec.log_dir];
-        if spec.command.program.components().count() > 1 {
-            paths.push(&mut spec.command.program);
+        for command in spec.commands.iter_mut().chain(&mut spec.prepare) {
+            if command.program.components().count() > 1 {
+                paths.push(&mut command.program);
+            }
         }
         for path in paths {
             if let Ok(whole) = absolute(&*path) {
@@ -175,7 +182,7 @@ impl Node {
         };
         let failed = |error| self.failed("start", error);
         let life = current.insert(
-            self.launch(begin, &limits, clocks.uptime())
+            self.launch(&self.spec.commands, begin, &limits, clocks.uptime())
                 .map_err(failed)?,
         );
         if begin == Begin::Stopped {
@@ -185,6 +192,34 @@ impl Node {
         // Not before, lest it lets the program go on that waits for its clocks.
         life.govern(&limits).map_err(failed)?;
         Ok(life.init.pid())
+    }
+
+    /// Runs what is to be run before the first start, where the node will run.
+    pub fn prepare(&self) -> Result<(), ClusterError> {
+        let failed = |error| self.failed("prepare", error);
+        for command in &self.spec.prepare {
+            let uptime = self.clocks().uptime();
+            let programs = std::slice::from_ref(command);
+            let life = self.launch(programs, Begin::Running, &self.limits(), uptime);
+            let life = life.map_err(failed)?;
+            life.is_end_expected.store(true, Ordering::SeqCst);
+            let status = life.init.wait_within(PREPARE_LIMIT);
+            if status.is_none() {
+                life.end(self.disk.as_ref()).map_err(failed)?;
+            }
+            let how = match status {
+                Some(status) if status.success() => continue,
+                Some(status) => status.to_string(),
+                None => format!("it did not end within {} s", PREPARE_LIMIT.as_secs()),
+            };
+            return Err(ClusterError::NotPrepared {
+                node: self.spec.name.to_string(),
+                command: command.to_string(),
+                how,
+                tail: tail_text(&life.logs.last_lines()),
+            });
+        }
+        Ok(())
     }
 
     /// From now on this clock is distorted in these ways, in every process of the node.
@@ -411,7 +446,13 @@ impl Node {
             .map_or_else(Vec::new, |life| life.logs.last_lines())
     }
 
-    fn launch(&self, begin: Begin, limits: &NodeLimits, uptime: Uptime) -> io::Result<Life> {
+    fn launch(
+        &self,
+        programs: &[NodeCommand],
+        begin: Begin,
+        limits: &NodeLimits,
+        uptime: Uptime,
+    ) -> io::Result<Life> {
         fs::create_dir_all(&self.spec.data_dir)?;
         fs::create_dir_all(&self.spec.log_dir)?;
         let (logs, stdout, stderr) = Logs::open(&self.spec.log_dir)?;
@@ -420,7 +461,7 @@ impl Node {
             Some(disk) => Some(disk.mount().map_err(io::Error::other)?),
             None => None,
         };
-        let mut command = self.command(&lifeline, begin, mount.as_ref(), uptime)?;
+        let mut command = self.command(&lifeline, begin, mount.as_ref(), uptime, programs)?;
         limits.attach(&mut command)?;
         command.stdin(Stdio::null()).stdout(stdout).stderr(stderr);
 
@@ -455,6 +496,7 @@ impl Node {
         let (init, scope) = Watched::spawn(thread_name, start, on_end)?;
         Ok(Life {
             init,
+            programs: programs.len(),
             scope,
             logs,
             is_end_expected,
@@ -471,15 +513,15 @@ impl Node {
         begin: Begin,
         mount: Option<&OwnedFd>,
         uptime: Uptime,
+        programs: &[NodeCommand],
     ) -> io::Result<Command> {
         let spec = &self.spec;
-        let program = &spec.command.program;
         let mut command = stage::command(
-            self.mode, lifeline, begin, &spec.name, mount, uptime, program,
+            self.mode, lifeline, begin, &spec.name, mount, uptime, programs,
         )?;
+        let env = programs.iter().flat_map(|program| &program.env);
         command
-            .args(&spec.command.args)
-            .envs(spec.command.env.iter().map(|(name, value)| (name, value)))
+            .envs(env.map(|(name, value)| (name, value)))
             .env_remove(TOKEN)
             .current_dir(&spec.data_dir);
         Ok(command)
@@ -541,7 +583,8 @@ impl Life {
         let deadline = Instant::now() + BEGIN_LIMIT;
         while self.init.status().is_none() {
             let processes = self.scope.processes()?;
-            if processes.iter().any(|process| process.state == 'T') {
+            let stopped = processes.iter().filter(|process| process.state == 'T');
+            if stopped.count() >= self.programs {
                 break;
             }
             if Instant::now() > deadline {

@@ -4,14 +4,15 @@ use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
-use std::path::Path;
 use std::process::Command;
 
+use nix::fcntl::{OFlag, open};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::prctl;
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::Signal;
+use nix::sys::stat;
 use nix::sys::wait::waitpid;
-use nix::unistd::{Pid, chdir, getcwd, getpid, sethostname, setsid};
+use nix::unistd::{chdir, getcwd, geteuid, getpid, sethostname, setsid, write};
 
 use crate::disk::mount::attach;
 use crate::error::{For, SystemCall};
@@ -19,6 +20,7 @@ use crate::hidden::{StageError, parse_fd, stage_command};
 use crate::init::{self, Begin, Request};
 use crate::lifeline::{ChildEnd, Lifeline, inherit, inherited};
 use crate::mode::Mode;
+use crate::node::NodeCommand;
 use crate::node::processes::Scope;
 use crate::node::uptime::Uptime;
 use crate::sandbox::namespaces::{make_mounts_private, mount_proc};
@@ -33,10 +35,12 @@ const SANDBOX: &str = "sandbox";
 const PLAIN: &str = "plain";
 const RUNNING: &str = "running";
 const STOPPED: &str = "stopped";
+/// In the place of a user.
+const OWN_USER: &str = "-";
 /// In the place of the mount of a disk of ours.
 const NO_DISK: &str = "-";
 
-/// The command that starts the init of a node with this program below it.
+/// The command that starts the init of a node with these programs below it.
 pub(super) fn command(
     mode: Mode,
     lifeline: &Lifeline,
@@ -44,7 +48,7 @@ pub(super) fn command(
     name: &str,
     disk: Option<&OwnedFd>,
     uptime: Uptime,
-    program: &Path,
+    programs: &[NodeCommand],
 ) -> io::Result<Command> {
     let mut command = stage_command("node")?;
     let mount = disk.map_or(NO_DISK.into(), |mount| mount.as_raw_fd().to_string());
@@ -60,8 +64,17 @@ pub(super) fn command(
         })
         .arg(name)
         .arg(mount)
-        .arg(uptime.to_arg())
-        .arg(program);
+        .arg(uptime.to_arg());
+    for program in programs {
+        let user = program
+            .user
+            .map_or(OWN_USER.into(), |user| user.to_string());
+        command
+            .arg(user)
+            .arg((program.args.len() + 1).to_string())
+            .arg(&program.program)
+            .args(&program.args);
+    }
     lifeline.attach(&mut command);
     if let Some(mount) = disk {
         inherit(&mut command, mount);
@@ -71,21 +84,14 @@ pub(super) fn command(
 
 /// Runs the node's program, reaps orphans below it, and ends as the program ends.
 pub(crate) fn run(args: &[OsString]) -> Result<u8, StageError> {
-    let [
-        fd,
-        mode,
-        begin,
-        name,
-        disk,
-        uptime,
-        program,
-        program_args @ ..,
-    ] = args
-    else {
+    let [fd, mode, begin, name, disk, uptime, programs @ ..] = args else {
         return Err(StageError::usage(
-            "a pipe, a mode, a beginning, a name, a disk, an uptime and a program",
+            "a pipe, a mode, a beginning, a name, a disk, an uptime and programs",
         ));
     };
+    let mut programs = read_programs(programs).ok_or_else(|| {
+        StageError::usage("programs, each after its user and the count of its words")
+    })?;
     let uptime = Uptime::from_arg(uptime)
         .ok_or_else(|| StageError::usage("an uptime as two numbers, MONOTONIC,BOOTTIME"))?;
     let begin = match begin == STOPPED {
@@ -100,8 +106,6 @@ pub(crate) fn run(args: &[OsString]) -> Result<u8, StageError> {
     close_at_exec_from(3);
     // Out of the terminal's reach: Ctrl-C is the controller's business.
     setsid().call("begin a session")?;
-    let mut command = Command::new(program);
-    command.args(program_args);
     let outcome = if mode == SANDBOX {
         parent.tie(Signal::SIGKILL)?;
         drop(parent);
@@ -110,17 +114,60 @@ pub(crate) fn run(args: &[OsString]) -> Result<u8, StageError> {
         if let Some(disk) = disk {
             enter_disk(disk)?;
         }
-        init::run(&mut command, begin, init::forward_terminate)
+        init::run(&mut programs, begin, init::forward_terminate)
     } else {
         prctl::set_child_subreaper(true).call("adopt orphans")?;
         parent.tie(Signal::SIGHUP)?;
         drop(parent);
-        run_plain(&mut command, begin)
+        run_plain(&mut programs, begin)
     };
     outcome.map_err(|error| StageError {
-        message: format!("cannot run {}: {error}", Path::new(program).display()),
+        message: error.to_string(),
         code: CANNOT_RUN,
     })
+}
+
+/// The commands that the arguments stand for: for each a user, how many words, and the words.
+fn read_programs(mut words: &[OsString]) -> Option<Vec<Command>> {
+    let mut programs = Vec::new();
+    while let [user, count, rest @ ..] = words {
+        let count: usize = count.to_str()?.parse().ok()?;
+        let (program, rest) = rest.split_at_checked(count)?;
+        let (name, args) = program.split_first()?;
+        let mut command = Command::new(name);
+        command.args(args);
+        if user != OWN_USER {
+            let user = user.to_str()?.parse().ok()?;
+            become_user(&mut command, user);
+        }
+        programs.push(command);
+        words = rest;
+    }
+    (words.is_empty() && !programs.is_empty()).then_some(programs)
+}
+
+/// Has the program take itself for this user: it gets a user namespace of its own, in which the user
+/// is whoever starts it, so that all files stay whose they are. Nothing to do for who is not root.
+fn become_user(command: &mut Command, user: u32) {
+    if !geteuid().is_root() {
+        return;
+    }
+    let map = format!("{user} 0 1");
+    let enter = move || {
+        unshare(CloneFlags::CLONE_NEWUSER)?;
+        for (file, text) in [
+            (c"/proc/self/setgroups", "deny"),
+            (c"/proc/self/gid_map", &map),
+            (c"/proc/self/uid_map", &map),
+        ] {
+            let fd = open(file, OFlag::O_WRONLY, stat::Mode::empty())?;
+            write(&fd, text.as_bytes())?;
+        }
+        Ok(())
+    };
+    // SAFETY: between fork and exec the closure makes system calls only (unshare, open, write, close),
+    // which are async-signal-safe; it allocates nothing and takes no lock.
+    unsafe { command.pre_exec(enter) };
 }
 
 /// As PID 1 of the node's own namespace: a host name and a /proc of its own. Everything below ends
@@ -143,17 +190,17 @@ fn enter_disk(mount: OwnedFd) -> Result<(), SystemCall> {
 
 /// Without a PID namespace this process must end everything below it itself: when its program has
 /// ended, and when the controller asks for it or dies.
-fn run_plain(command: &mut Command, begin: Begin) -> io::Result<u8> {
+fn run_plain(programs: &mut [Command], begin: Begin) -> io::Result<u8> {
     let tie = || prctl::set_pdeathsig(Signal::SIGKILL).map_err(io::Error::from);
-    // SAFETY: between fork and exec the closure makes one system call (prctl), which is
-    // async-signal-safe; it allocates nothing and takes no lock.
-    unsafe { command.pre_exec(tie) };
+    for command in &mut *programs {
+        // SAFETY: between fork and exec the closure makes one system call (prctl), which is
+        // async-signal-safe; it allocates nothing and takes no lock.
+        unsafe { command.pre_exec(tie) };
+    }
     let below = Scope::Descendants { init: getpid() };
-    let code = init::run(command, begin, |request, program: Pid| {
-        let _ = match request {
-            Request::Terminate => kill(program, Signal::SIGTERM).map_err(io::Error::from),
-            Request::HangUp => below.kill_all(),
-        };
+    let code = init::run(programs, begin, |request, running| match request {
+        Request::Terminate => init::forward_terminate(request, running),
+        Request::HangUp => drop(below.kill_all()),
     })?;
     below.kill_all()?;
     // Everything below is killed and adopted, so this ends when all of it is gone.

@@ -273,13 +273,15 @@ impl Agent {
             addresses,
             nodes: vec![NodeSpec {
                 name,
-                command,
+                commands: vec![command],
+                prepare: Vec::new(),
                 data_dir: launch.data_dir,
                 log_dir: launch.log_dir,
                 readiness: launch.port.map_or(Readiness::Started, Readiness::TcpPort),
             }],
             network: NetworkSpec::default(),
             disk_faults: false,
+            one_by_one: false,
             ready_limit_ms: launch.ready_limit_ms,
             on_exit: Arc::new(|exit: NodeExit| say(&Said::Exit(Exit::of(&exit)))),
         };

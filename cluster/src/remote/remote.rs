@@ -340,7 +340,11 @@ fn launch_node(
         let text = part.to_str().map(str::to_owned);
         text.ok_or_else(|| RemoteError::Here(format!("an argument of node {name} is not text")))
     };
-    let command = &node.command;
+    let [command] = &node.commands[..] else {
+        let name = &node.name;
+        let why = format!("node {name} is not one program, which is all that runs on a host");
+        return Err(RemoteError::Here(why));
+    };
     let (port, check) = match &node.readiness {
         Readiness::Started => (None, None),
         Readiness::TcpPort(port) => (Some(*port), None),

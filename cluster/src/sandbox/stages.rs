@@ -54,8 +54,12 @@ pub(crate) fn init(name: &OsStr, args: &[OsString]) -> Result<u8, StageError> {
 
     let mut controller = own_command(name);
     controller.args(args.get(1..).unwrap_or_default());
-    init::run(&mut controller, Begin::Running, init::forward_terminate)
-        .map_err(|error| failed(&format!("cannot run the controller: {error}")))
+    init::run(
+        std::slice::from_mut(&mut controller),
+        Begin::Running,
+        init::forward_terminate,
+    )
+    .map_err(|error| failed(&format!("cannot run the controller: {error}")))
 }
 
 fn spawn(command: &mut Command, name: &OsStr) -> Result<nix::unistd::Pid, StageError> {
