@@ -9,6 +9,7 @@ mod check;
 mod convert;
 mod doctor;
 mod heal;
+mod init;
 mod input;
 mod replay;
 mod run;
@@ -78,6 +79,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> End {
         Command::Campaign(args) => campaign::campaign(&args),
         Command::Zoo(args) => zoo::zoo(&args),
         Command::Systems(args) => systems::systems(&args),
+        Command::Init(args) => init::init(&args),
         Command::Doctor(args) => doctor::doctor(&args),
         Command::Heal(args) => heal::heal(&args),
         Command::RaftKv(args) => return End::Stage(raft_kv::cli::run(args)),

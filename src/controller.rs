@@ -11,6 +11,7 @@ mod conductor;
 mod driven;
 mod driver;
 mod exits;
+mod logs;
 mod membership;
 mod probe;
 mod setup;

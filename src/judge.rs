@@ -16,6 +16,9 @@ use crate::units::ms;
 pub const NODE_EXIT: &str = "node-exit";
 /// The nemesis' event for a change of leader: value `{leader, term}`.
 pub const LEADER: &str = "leader";
+/// The nemesis' event for failures that the nodes' logs tell of: value `{count, lines, unread}`. There
+/// is one where the system's definition knows failures.
+pub const LOG_FAILURES: &str = "log-failures";
 /// The nemesis' event for how the cluster came back: value `{limit_ms, took_ms}`.
 pub const RECOVERY: &str = "recovery";
 
@@ -54,6 +57,7 @@ pub fn judge(
     if run.is_some() {
         let nemesis: Vec<Event> = history.events.nemesis().collect();
         checks.push(node_exits(&nemesis, &history.faults()));
+        checks.extend(logs(&nemesis));
         checks.push(checkers::recovery(&nemesis).unwrap_or_else(|| {
             Check::unknown(
                 "recovery",
@@ -128,6 +132,39 @@ pub fn judge_by_plan(history: &History, plan: &Plan) -> Result<Judged, String> {
 fn distinct_keys(operations: &Operations<'_>) -> u64 {
     let keys = (0..operations.len()).map(|number| operations.packed(number).key);
     keys.collect::<HashSet<_>>().len() as u64
+}
+
+/// Whether the nodes' logs tell of a failure of the system; none where nobody looked for one.
+fn logs(nemesis: &[Event]) -> Option<Check> {
+    let event = nemesis.iter().find(|event| &*event.f == LOG_FAILURES)?;
+    let list = |name: &str| {
+        let items = event.value.get(name).and_then(Value::as_list);
+        let items = items.unwrap_or_default().iter();
+        let texts = items.filter_map(|item| item.as_text().map(str::to_owned));
+        texts.collect::<Vec<String>>()
+    };
+    let count = event.value.get("count").and_then(Value::as_u64);
+    let (lines, unread) = (list("lines"), list("unread"));
+    let check = match (count, lines.first(), unread.first()) {
+        (Some(0), _, None) => Check::valid("logs"),
+        (Some(0), _, Some(unread)) => {
+            Check::unknown("logs", format!("a log could not be read: {unread}"))
+        }
+        (count, Some(first), _) => {
+            let more = count.unwrap_or(1).saturating_sub(1);
+            let more = match more {
+                0 => String::new(),
+                more => format!(" (and {more} more)"),
+            };
+            let check = Check::invalid("logs", format!("{first}{more}"));
+            check.with_hint("the node's logs are in the run folder, under nodes")
+        }
+        (_, None, _) => Check::unknown("logs", "what was found in the logs is not told"),
+    };
+    Some(Check {
+        details: lines.into_iter().chain(unread).collect(),
+        ..check
+    })
 }
 
 /// Whether every node lived until it was killed, or had a fault that it had better end of. One that

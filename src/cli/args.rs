@@ -40,6 +40,8 @@ pub enum Command {
     Zoo(ZooArgs),
     /// List the systems there are definitions of, and say which can run here
     Systems(SystemsArgs),
+    /// Write a definition of a new system, with comments
+    Init(InitArgs),
     /// Say what this machine allows, what not, why, and how to change it
     Doctor(DoctorArgs),
     /// Undo on other hosts what runs that are over have left there
@@ -400,6 +402,32 @@ pub struct SystemsArgs {
     /// Print the findings as JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// `init`. On a terminal, what is not said is asked for.
+#[derive(Debug, Clone, Args)]
+pub struct InitArgs {
+    /// The system's name [default: mine]
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
+    /// How a node is started, e.g. "python3 server.py --listen {node.ip}:{port.client}"
+    #[arg(long, value_name = "COMMAND")]
+    pub command: Option<String>,
+    /// The port where clients are served [default: 8080]
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub port: Option<u16>,
+    /// How many nodes it usually has [default: 3]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=31))]
+    pub nodes: Option<u64>,
+    /// What the clients do
+    #[arg(long, value_name = "NAME", default_value = "register")]
+    pub workload: String,
+    /// The folder to write into
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub dir: PathBuf,
+    /// Write over files that are there
+    #[arg(long)]
+    pub force: bool,
 }
 
 /// `doctor`.

@@ -17,6 +17,7 @@ use workloads::{KeyRing, Workload};
 use super::driven::Driven;
 use super::driver::{Drive, Tally, drive};
 use super::exits::Exits;
+use super::logs;
 use super::membership::RaftKvMembers;
 use super::notice::{Notice, Progress};
 use super::probe::Asker;
@@ -26,7 +27,7 @@ use super::system::System;
 use super::view::{Leader, View, Watch};
 use super::walker::{self, Walk};
 use crate::interrupt::STOP_FILE;
-use crate::judge::{LEADER, RECOVERY};
+use crate::judge::{LEADER, LOG_FAILURES, RECOVERY};
 use crate::plan::Plan;
 use crate::store::RunFolder;
 use crate::units::ms;
@@ -120,16 +121,22 @@ fn conduct_run(
         .conduct()
         // What failed then failed because of that.
         .map_err(|why| cluster.lost().unwrap_or(why))?;
-    let recorded = run.recorder.finish().map_err(|error| error.to_string())?;
+    let recorder = run.recorder.clone();
+    drop(run);
     let missed = cluster.missed_packets();
     if missed > 0 {
         let text =
             format!("{missed} packets were lost that no fault dropped: the switch did not keep up");
         let _ = tell.send(Notice::Phase { text });
     }
-    cluster
-        .stop()
-        .map_err(|error| format!("failed to end the nodes: {error}"))?;
+    let ended = cluster.stop();
+    // Only now are the logs complete.
+    if let Some(failures) = logs::failures(&system, folder) {
+        let noted = recorder.note(LOG_FAILURES, failures);
+        noted.map_err(|error| error.to_string())?;
+    }
+    let recorded = recorder.finish().map_err(|error| error.to_string())?;
+    ended.map_err(|error| format!("failed to end the nodes: {error}"))?;
     Ok(Notice::Finished {
         stopped,
         events: recorded.events,

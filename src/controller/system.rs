@@ -240,6 +240,11 @@ impl System {
             .collect()
     }
 
+    /// How many nodes there are.
+    pub fn nodes_count(&self) -> usize {
+        self.places.len()
+    }
+
     /// A node's place.
     pub fn place(&self, at: usize) -> &Place {
         &self.places[at]
@@ -280,6 +285,7 @@ fn more_than_a_program(definition: &Definition) -> Option<&'static str> {
         ("[[prepare]]", !definition.prepare.is_empty()),
         ("[[beside]]", !definition.beside.is_empty()),
         ("`node.user`", definition.node.user.is_some()),
+        ("`logs.files`", !definition.logs.files.is_empty()),
         ("[start]", definition.start != Default::default()),
     ];
     let mut there = parts.into_iter().filter(|(_, there)| *there);

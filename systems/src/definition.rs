@@ -56,6 +56,9 @@ pub struct Definition {
     /// How to know that a node serves.
     #[serde(default)]
     pub ready: Ready,
+    /// What in the nodes' logs is a failure.
+    #[serde(default, skip_serializing_if = "Logs::is_empty")]
+    pub logs: Logs,
     /// Who leads; none for a system without leaders.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub roles: Option<Roles>,
@@ -240,6 +243,38 @@ pub struct Ready {
     pub ask: Option<Probe>,
     /// Within how long after its start, in milliseconds.
     pub limit_ms: u64,
+}
+
+/// The nodes' logs.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Logs {
+    /// Log files besides what the programs print, templates. What they print is in `stdout.log` and
+    /// `stderr.log` of the node's folder.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<String>,
+    /// Lines that are a failure of the system, such as `panic: `.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub failures: Vec<Pattern>,
+    /// Lines that are none, though they look like it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub except: Vec<Pattern>,
+}
+
+impl Logs {
+    fn is_empty(&self) -> bool {
+        *self == Logs::default()
+    }
+
+    /// Whether a line is a failure.
+    pub fn is_failure(&self, line: &str) -> bool {
+        let any = |patterns: &[Pattern]| {
+            patterns
+                .iter()
+                .any(|pattern| pattern.regex().is_match(line))
+        };
+        any(&self.failures) && !any(&self.except)
+    }
 }
 
 /// How members are added and removed.

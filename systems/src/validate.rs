@@ -195,6 +195,9 @@ impl Definition {
                 return Err(invalid(format!("files.{at}.path"), why));
             }
         }
+        for (at, file) in self.logs.files.iter().enumerate() {
+            fill(&format!("logs.files.{at}"), file)?;
+        }
         let prepare = self.prepare.iter().map(|step| &step.command);
         let beside = self.beside.iter().map(|step| &step.command);
         for (field, commands) in [

@@ -41,10 +41,8 @@ fn the_tutorials_server_is_correct_alone_though_it_is_killed_and_paused() {
         .says(&["VALID", "1 nodes of python-kv", "kill", "pause"]);
     let plan = fs::read_to_string(only_run(store.path()).join("plan.toml")).unwrap();
     assert!(plan.contains("[system.definition.client.http"), "{plan}");
-    assert!(
-        !plan.contains("partition"),
-        "excluded by the definition: {plan}"
-    );
+    let drawn = plan.contains("[faults.kinds]\nkill = 1\npause = 1\n");
+    assert!(drawn, "partitions are excluded by the definition: {plan}");
     assert_nothing_left(store.path());
 }
 
@@ -179,6 +177,85 @@ each = "{node.name}"
     );
     assert!(!nodes.join("n2/data/beside").exists());
     assert_nothing_left(here);
+}
+
+#[test]
+fn a_failure_in_a_log_is_a_violation_with_its_file_and_line() {
+    if !there_is("python3", "--version") {
+        return;
+    }
+    let (_lock, folder) = (cluster_lock(), store());
+    let here = folder.path();
+    fs::copy(example("python-kv/server.py"), here.join("server.py")).unwrap();
+    let single = fs::read_to_string(example("python-kv/single.toml")).unwrap();
+    let more = r#"
+[[prepare]]
+command = ["sh", "-c", "echo 'panic: only a test'; echo 'panic: oh no' >&2; echo fine >&2"]
+[logs]
+failures = ["^panic: "]
+except = ["only a test"]
+"#;
+    let definition = here.join("mine.toml");
+    fs::write(&definition, format!("{single}{more}")).unwrap();
+    let args = [
+        "--system",
+        text(&definition),
+        "--time",
+        "1s",
+        "--faults",
+        "none",
+        "--seed",
+        "3",
+    ];
+    let output = run_in(&here.join("runs"), &args).expect(1);
+    output.says(&["INVALID", "logs", "n1/stderr.log:1: panic: oh no"]);
+    // Once more from the run folder alone.
+    let output = whitewater(&["check", text(&only_run(&here.join("runs")))]).expect(1);
+    output.says(&["n1/stderr.log:1: panic: oh no"]);
+}
+
+#[test]
+fn what_init_writes_runs() {
+    if !there_is("python3", "--version") {
+        return;
+    }
+    let (_lock, folder) = (cluster_lock(), store());
+    let here = folder.path();
+    fs::copy(example("python-kv/server.py"), here.join("server.py")).unwrap();
+    let command = "python3 server.py --listen {node.ip}:{port.client} --data {data}";
+    let args = [
+        "init",
+        "my-kv",
+        "--dir",
+        text(here),
+        "--command",
+        command,
+        "--port",
+        "8000",
+    ];
+    let init = [&args[..], &["--nodes", "1"]].concat();
+    whitewater(&init)
+        .expect(0)
+        .says(&["wrote", "my-kv.toml", "whitewater run --system"]);
+    whitewater(&init)
+        .expect(2)
+        .says(&["my-kv.toml is there already", "--force"]);
+    let definition = here.join("my-kv.toml");
+    let args = [
+        "--system",
+        text(&definition),
+        "--time",
+        "2s",
+        "--faults",
+        "none",
+        "--seed",
+        "3",
+    ];
+    run_in(&here.join("runs"), &args).expect(0).says(&["VALID"]);
+    let wrong = ["init", "my kv", "--dir", text(here)];
+    whitewater(&wrong)
+        .expect(2)
+        .says(&["`name`", "letters, digits or dashes"]);
 }
 
 /// A system whose node is this shell script.

@@ -1,0 +1,154 @@
+//! `whitewater init`: a definition of a new system, with comments.
+
+use std::fs::File;
+use std::io::{BufRead, ErrorKind, IsTerminal, Write};
+use std::path::Path;
+
+use systems::Definition;
+
+use super::args::InitArgs;
+use super::exit::Exit;
+use super::{fail, print};
+use crate::reports::progress::say;
+
+const HEAD: &str = include_str!("init/head.toml");
+const ALONE: &str = "\
+[faults.exclude]
+partition = \"there is one node, and nobody it could be cut off from\"
+
+";
+const HTTP: &str = include_str!("init/http.toml");
+
+/// A server as it could be, where nobody says how it is started.
+const USUAL_COMMAND: &str = "./server --listen {node.ip}:{port.client} --data {data}";
+
+/// What the file is made of.
+struct Answers {
+    name: String,
+    command: String,
+    port: u16,
+    nodes: u64,
+    workload: String,
+}
+
+/// Writes the file; asks on a terminal for what no option says.
+pub fn init(args: &InitArgs) -> Exit {
+    let answers = match ask(args) {
+        Ok(answers) => answers,
+        Err(error) => return fail(Exit::Usage, format!("failed to read an answer: {error}")),
+    };
+    let text = definition(&answers, &args.dir);
+    if let Err(problem) = Definition::parse(&text) {
+        return fail(Exit::Usage, problem);
+    }
+    let path = args.dir.join(format!("{}.toml", answers.name));
+    let file = match args.force {
+        true => File::create(&path),
+        false => File::create_new(&path),
+    };
+    match file.and_then(|mut file| file.write_all(text.as_bytes())) {
+        Ok(()) => print(&format!("wrote {}\n", path.display())),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            let problem = format!(
+                "{} is there already (hint: --force writes over it)",
+                path.display()
+            );
+            return fail(Exit::Usage, problem);
+        }
+        Err(error) => {
+            let problem = format!("failed to write {}: {error}", path.display());
+            return fail(Exit::Usage, problem);
+        }
+    }
+    let shown = match path.has_root() || path.components().count() > 1 {
+        true => path.display().to_string(),
+        false => format!("./{}", path.display()),
+    };
+    print(&format!(
+        "Look through what the comments say, then:\n  whitewater systems {shown}\n  whitewater run --system {shown}\n"
+    ));
+    Exit::Valid
+}
+
+fn ask(args: &InitArgs) -> std::io::Result<Answers> {
+    let name = args.name.clone();
+    let name = name.map_or_else(|| question("What is the system's name?", "mine"), Ok)?;
+    let command = args.command.clone();
+    let command = command.map_or_else(
+        || question("How is a node started? ({node.ip}, {node.id}, {data}, {port.client} and {list.peers} are filled in)", USUAL_COMMAND),
+        Ok,
+    )?;
+    let port = match args.port {
+        Some(port) => port,
+        None => typed("On which port are clients served?", 8080)?,
+    };
+    let nodes = match args.nodes {
+        Some(nodes) => nodes,
+        None => typed("How many nodes?", 3)?,
+    };
+    Ok(Answers {
+        name,
+        command,
+        port,
+        nodes,
+        workload: args.workload.clone(),
+    })
+}
+
+/// What is typed at a question; without a terminal, or for an empty line, what is usual.
+fn question(text: &str, usual: &str) -> std::io::Result<String> {
+    if !std::io::stdin().is_terminal() {
+        return Ok(usual.to_owned());
+    }
+    say(format_args!("{text} [{usual}]"));
+    let mut line = String::new();
+    std::io::stdin().lock().read_line(&mut line)?;
+    Ok(match line.trim() {
+        "" => usual.to_owned(),
+        line => line.to_owned(),
+    })
+}
+
+/// The same for a number; asked again until it is one.
+fn typed<N: std::str::FromStr + ToString + Copy>(text: &str, usual: N) -> std::io::Result<N> {
+    loop {
+        match question(text, &usual.to_string())?.parse() {
+            Ok(number) => return Ok(number),
+            Err(_) => say(format_args!("that is no number that will do")),
+        }
+    }
+}
+
+fn definition(answers: &Answers, dir: &Path) -> String {
+    let alone = if answers.nodes == 1 { ALONE } else { "" };
+    filled(&format!("{HEAD}{alone}{HTTP}"), answers)
+        .replace("PROGRAM", &quoted(words(answers, dir).take(1)))
+        .replace("ARGS", &quoted(words(answers, dir).skip(1)))
+}
+
+fn filled(text: &str, answers: &Answers) -> String {
+    text.replace("NAME", &answers.name)
+        .replace("WORKLOAD", &answers.workload)
+        .replace("NODES", &answers.nodes.to_string())
+        .replace("PORT", &answers.port.to_string())
+}
+
+/// The words of the command. Those that name a file beside the definition are made independent of
+/// where Whitewater is started.
+fn words(answers: &Answers, dir: &Path) -> impl Iterator<Item = String> {
+    let here = |word: &str| {
+        let path = word.strip_prefix("./").unwrap_or(word);
+        let is_beside = !word.starts_with(['/', '-', '{']) && dir.join(path).is_file();
+        match is_beside || word.starts_with("./") {
+            true => format!("{{here}}/{path}"),
+            false => word.to_owned(),
+        }
+    };
+    answers.command.split_whitespace().map(here)
+}
+
+/// Strings of TOML, separated by commas.
+fn quoted(words: impl Iterator<Item = String>) -> String {
+    let quoted = words.map(|word| toml::Value::String(word).to_string());
+    quoted.collect::<Vec<_>>().join(", ")
+}
