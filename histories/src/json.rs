@@ -5,10 +5,11 @@
 //! `{"$map":[[key,value],…]}`, and read back from that.
 
 use std::borrow::Cow;
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::io::Write;
 
-use serde::{Serialize, Serializer};
+use serde::de::{self, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::Value;
 use crate::scanner::{Scanner, SyntaxError};
@@ -173,6 +174,61 @@ impl Serialize for Value {
     }
 }
 
+/// From the same JSON as in a history. A number that does not fit is refused: whoever needs it as
+/// it was written reads the history.
+impl<'de> Deserialize<'de> for Value {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ValueVisitor)
+    }
+}
+
+struct ValueVisitor;
+
+impl<'de> Visitor<'de> for ValueVisitor {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("null, a truth value, a whole number of 64 bits, a string, a list or an object")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Nil)
+    }
+
+    fn visit_bool<E>(self, truth: bool) -> Result<Value, E> {
+        Ok(Value::Bool(truth))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Value, E> {
+        Ok(Value::Int(number))
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Value, E> {
+        let refused = |_| E::invalid_value(de::Unexpected::Unsigned(number), &self);
+        i64::try_from(number).map(Value::Int).map_err(refused)
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Value, E> {
+        Ok(text.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Value, A::Error> {
+        let mut values = Vec::new();
+        while let Some(value) = elements.next_element()? {
+            values.push(value);
+        }
+        Ok(Value::List(values))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
+        let mut entries = Vec::new();
+        while let Some((name, value)) = members.next_entry::<String, Value>()? {
+            entries.push((name.as_str().into(), value));
+        }
+        Ok(map_of(entries))
+    }
+}
+
 fn value(scanner: &mut Scanner<'_>, depth: usize) -> Result<Value, SyntaxError> {
     if depth > DEPTH_MAX {
         return Err(scanner.error(format!("at most {DEPTH_MAX} levels of nesting")));
@@ -260,13 +316,18 @@ fn object(scanner: &mut Scanner<'_>, depth: usize) -> Result<Value, SyntaxError>
     members(scanner, depth, |name, value| {
         entries.push((Value::Text(name.into()), value))
     })?;
-    Ok(match entries.as_slice() {
+    Ok(map_of(entries))
+}
+
+/// The map that the members of an object stand for.
+fn map_of(entries: Vec<(Value, Value)>) -> Value {
+    match entries.as_slice() {
         [(Value::Text(name), Value::List(pairs))] if **name == *MAP => match pairs_of(pairs) {
             Some(pairs) => Value::Map(pairs),
             None => Value::Map(entries),
         },
         _ => Value::Map(entries),
-    })
+    }
 }
 
 fn pairs_of(pairs: &[Value]) -> Option<Vec<(Value, Value)>> {
@@ -350,4 +411,31 @@ fn end(scanner: &mut Scanner<'_>) -> Result<(), SyntaxError> {
 /// Passes over space.
 pub(crate) fn skip_space(scanner: &mut Scanner<'_>) {
     scanner.take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n'));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn others_read_values_as_a_history_does() {
+        for text in [
+            "null",
+            "true",
+            "-9223372036854775808",
+            r#""a \"b\" \u00e9""#,
+            r#"[1,[],{"a":null,"b":[true]}]"#,
+            r#"{"$map":[[1,"a"],[[2],"b"]]}"#,
+            r#"{"$map":[[1]]}"#,
+        ] {
+            let expected = parse(text).expect(text);
+            let found: Value = serde_json::from_str(text).expect(text);
+            assert_eq!(found, expected, "{text}");
+            let written = serde_json::to_string(&found).expect(text);
+            assert_eq!(parse(&written), Ok(expected), "{text}");
+        }
+        for odd in ["1.5", "9223372036854775808", "", "[1"] {
+            assert!(serde_json::from_str::<Value>(odd).is_err(), "{odd}");
+        }
+    }
 }

@@ -11,7 +11,7 @@ use cluster::Mode;
 use faults::{Injector, Kind, Ledger, Observed};
 use histories::{Fault, FaultPhase, Recorder, Value};
 use systems::Members;
-use workloads::clients::{Factory, Node};
+use workloads::clients::{Complaints, Factory, Node};
 use workloads::{KeyRing, Workload};
 
 use super::driven::Driven;
@@ -80,7 +80,7 @@ fn conduct_run(
             entrance: cluster.control_entrance(),
         })),
     }
-    let clients = system.clients(plan)?;
+    let (clients, complaints) = system.clients(plan, folder)?;
     let (available, unavailable) = sort_kinds(plan, cluster.target())?;
     let _ = tell.send(Notice::Phase {
         text: system.told(),
@@ -103,6 +103,7 @@ fn conduct_run(
         cluster: &cluster,
         system: &system,
         clients,
+        complaints,
         askers,
         nodes,
         available,
@@ -176,6 +177,8 @@ struct Run<'a> {
     system: &'a System,
     cluster: &'a Driven,
     clients: Box<dyn Factory>,
+    /// What is wrong with the clients themselves.
+    complaints: Complaints,
     /// How each node is asked who leads.
     askers: Vec<Asker>,
     nodes: Arc<[Node]>,
@@ -232,7 +235,10 @@ impl Run<'_> {
             self.signal.advance(Phase::Heal);
             let mut injector = walker.join().map_err(|_| bug("the walker"))?;
             self.heal(&mut injector)?;
-            self.signal.advance(Phase::Recover);
+            self.signal.advance(match self.complaints.first() {
+                Some(_) => Phase::Over,
+                None => Phase::Recover,
+            });
             if self.signal.phase() < Phase::Over {
                 self.await_recovery(&recoveries);
                 let reads = workload.final_reads(&keys);
@@ -244,7 +250,8 @@ impl Run<'_> {
             }
             self.signal.advance(Phase::Over);
             clients.join().map_err(|_| bug("a client"))??;
-            Ok(stopped)
+            // What a broken client saw says nothing about the system.
+            self.complaints.first().map_or(Ok(stopped), Err)
         })
     }
 
@@ -384,6 +391,9 @@ impl Run<'_> {
             }
             if stop.exists() {
                 return true;
+            }
+            if self.complaints.first().is_some() {
+                return false;
             }
             if self.cluster.lost().is_some() {
                 return false;

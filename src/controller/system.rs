@@ -8,7 +8,7 @@ use std::sync::Arc;
 use cluster::remote::NodePlace;
 use cluster::{Addresses, NodeCommand, NodeSpec, Readiness};
 use systems::{Definition, Layout, Place, Probe, Scope, Step};
-use workloads::clients::{Factory, Node, Setting, over_kv};
+use workloads::clients::{ClientOptions, Complaints, Factory, Node, Setting, over_kv};
 
 use super::probe::Asker;
 use crate::plan::{Plan, SystemPlan};
@@ -206,27 +206,41 @@ impl System {
         nodes.collect()
     }
 
-    /// What makes the clients.
-    pub fn clients(&self, plan: &Plan) -> Result<Box<dyn Factory>, String> {
+    /// What makes the clients, and where they add what is wrong with themselves.
+    pub fn clients(
+        &self,
+        plan: &Plan,
+        folder: &RunFolder,
+    ) -> Result<(Box<dyn Factory>, Complaints), String> {
         let client = self.plan.client().map_err(|error| error.to_string())?;
+        let complaints = Complaints::default();
+        let log_folder = folder.path().join("clients");
+        if matches!(client, ClientOptions::Program(_)) {
+            std::fs::create_dir_all(&log_folder)
+                .map_err(|error| format!("failed to create {}: {error}", log_folder.display()))?;
+        }
         let setting = Setting {
             seed: plan.seed,
             nodes: self.client_nodes(),
+            workload: plan.workload.name.as_str().into(),
             timeout_ms: plan.workload.timeout_ms,
+            complaints: complaints.clone(),
+            log_folder,
         };
         let stores = client
             .factory(setting)
             .map_err(|error| self.problem(&error.to_string()))?;
         let workload = plan.workload.name.as_str();
         if client.speaks(workload) {
-            return Ok(stores);
+            return Ok((stores, complaints));
         }
-        over_kv::factory(workload, stores).ok_or_else(|| {
+        let factory = over_kv::factory(workload, stores).ok_or_else(|| {
             let client = client.name();
             self.problem(&format!(
                 "the client {client} cannot do the workload {workload}"
             ))
-        })
+        })?;
+        Ok((factory, complaints))
     }
 
     /// How each node is asked who leads; none where the system has no leaders.

@@ -20,14 +20,28 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+mod class;
+mod complaints;
+mod data;
+pub mod etcd;
 pub mod http;
-pub mod over_kv;
-pub mod raft_kv;
-
 mod options;
+pub mod over_kv;
+pub mod postgres;
+pub mod program;
+pub mod raft_kv;
+pub mod redis;
+mod route;
 #[cfg(test)]
 mod scripted;
+mod tcp;
+#[cfg(test)]
+mod testing;
+pub mod zookeeper;
 
+pub(crate) use class::Class;
+pub use complaints::Complaints;
+pub use data::{Data, UnservedWorkload};
 pub use options::{ClientError, ClientOptions, Factory, Setting};
 
 /// A node and where clients reach it.

@@ -29,10 +29,10 @@ use seeds::{Purpose, Stream};
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep_until};
 
-use crate::clients::Node;
 use crate::clients::http::Line;
+use crate::clients::{Class, Node};
 use crate::{Client, Completion, Invocation, Outcome};
-use answer::{Class, Request, Session, Verdict};
+use answer::{Request, Session, Verdict};
 
 pub use members::{ChangeAnswer, Members, MembersError, change_members, members};
 

@@ -44,6 +44,9 @@ fn client(addresses: &[SocketAddr], timeout_ms: u64) -> Http {
         seed: 1,
         nodes: addresses.iter().enumerate().map(node).collect(),
         timeout_ms,
+        workload: "kv".into(),
+        complaints: Default::default(),
+        log_folder: Default::default(),
     };
     let mut client = Http::new(0, &setting, Arc::new(options));
     client.open(40);

@@ -9,6 +9,7 @@ use hyper::Method;
 use serde_json::{Value as Json, json};
 
 use crate::Invocation;
+use crate::clients::Class;
 use crate::clients::http::{self, Reply};
 
 /// An operation as HTTP says it.
@@ -150,28 +151,6 @@ pub(super) enum Verdict {
     Redirect(SocketAddr),
     /// Nobody else is to be asked.
     Final(Class),
-}
-
-/// What is known of a request that was sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Class {
-    /// It took effect, with this result.
-    Done(Value),
-    /// It did not take effect and never will.
-    NotDone(String),
-    /// Nobody knows.
-    Unknown(String),
-}
-
-impl Class {
-    /// The same, with the node named in what went wrong.
-    pub fn about(self, node: &str) -> Class {
-        match self {
-            Class::Done(value) => Class::Done(value),
-            Class::NotDone(why) => Class::NotDone(format!("{node}: {why}")),
-            Class::Unknown(why) => Class::Unknown(format!("{node}: {why}")),
-        }
-    }
 }
 
 /// Decides what a reply to a request means. Certain that nothing happened is only a request that

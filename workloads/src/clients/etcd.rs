@@ -1,0 +1,371 @@
+//! The client of etcd, version 3, over its HTTP/JSON gateway (`/v3/…`, from etcd 3.4 on).
+//!
+//! | data | operation | requests |
+//! |---|---|---|
+//! | register, kv | `read`, `get` | `kv/range` of the key, linearizable unless [`EtcdOptions::serializable`] |
+//! | | `write`, `put` | `kv/put` |
+//! | | `cas` | `kv/txn`: put if the value is the expected one (nil: if the key is missing) |
+//! | | `delete` | `kv/deleterange` |
+//! | kv, list | `append` | `kv/range`, then `kv/txn`: put if the key's revision is still that one |
+//! | set | `add` | `kv/put` of a key of the element's own below the set's |
+//! | | `read` | `kv/range` of all keys below the set's |
+//! | counter | `add` | as `append` |
+//! | lock, fenced lock | `acquire` | `lease/grant`, then `kv/txn`: put under the lease if the key is missing; its revision is the fencing token |
+//! | | `release` | `kv/txn`: delete if the key was made at that revision |
+//!
+//! One operation goes to one node. A transaction whose condition did not hold has changed nothing,
+//! so an `append` or counter's `add` reads and tries again, a few times. Nothing else is sent
+//! twice. Which of etcd's errors say that nothing happened and never will is the table in `answer`.
+
+mod answer;
+mod keeper;
+mod request;
+#[cfg(test)]
+mod tests;
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use histories::Value;
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+use tokio::time::Instant;
+
+use crate::clients::data::{element_in, element_text, number_in, text_of};
+use crate::clients::http::Line;
+use crate::clients::route::{FAIL_PAUSE_MS, Route};
+use crate::clients::{Class, Data, Node};
+use crate::{Client, Completion, Invocation};
+use keeper::Keeper;
+use request::Condition;
+
+/// How a client of etcd behaves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EtcdOptions {
+    /// What the keys hold: the workload's business.
+    #[serde(skip)]
+    pub data: Data,
+    /// How long an operation may take before its outcome is unknown, in milliseconds: the plan's
+    /// business.
+    #[serde(skip)]
+    pub timeout_ms: u64,
+    /// Whether reads are answered from a node's own state, which may be old.
+    pub serializable: bool,
+    /// For how long a lock is granted, in seconds.
+    pub lease_ttl_s: u64,
+    /// Whether the lease of a lock is prolonged for as long as it is held. Without that its holder
+    /// is as one that stands still.
+    pub keep_leases: bool,
+    /// How long the client waits before it returns after an operation that failed, in milliseconds.
+    pub fail_pause_ms: u64,
+}
+
+impl Default for EtcdOptions {
+    fn default() -> Self {
+        EtcdOptions {
+            data: Data::default(),
+            timeout_ms: 1_000,
+            serializable: false,
+            lease_ttl_s: 10,
+            keep_leases: true,
+            fail_pause_ms: FAIL_PAUSE_MS,
+        }
+    }
+}
+
+/// How often a change that depends on what was read is tried before it is given up: others were
+/// always quicker, and nothing was done.
+const CHANGES_MAX: u32 = 5;
+
+/// A client of etcd.
+#[derive(Debug)]
+pub struct Etcd {
+    options: EtcdOptions,
+    route: Route,
+    line: Line,
+    /// The locks this client holds as far as it knows.
+    held: Vec<Held>,
+}
+
+/// Why an operation ends early.
+type Step<T> = Result<T, Class>;
+
+impl Etcd {
+    /// Client number `client` of the run with this seed, for the cluster of these nodes.
+    pub fn new(seed: u64, client: u32, nodes: Arc<[Node]>, options: EtcdOptions) -> Self {
+        Etcd {
+            route: Route::new(seed, client, nodes, options.fail_pause_ms),
+            options,
+            line: Line::default(),
+            held: Vec::new(),
+        }
+    }
+
+    async fn operate(&mut self, invocation: &Invocation) -> Completion {
+        let Some((place, node)) = self.route.next() else {
+            return self.route.refuse("no nodes".to_owned()).await;
+        };
+        let until = Instant::now() + Duration::from_millis(self.options.timeout_ms);
+        let mut call = Call {
+            line: &mut self.line,
+            node: &node,
+            until,
+        };
+        let done = perform(&mut call, &self.options, &mut self.held, invocation).await;
+        let class = done.map_or_else(|class| class, Class::Done);
+        self.route.complete(place, class).await
+    }
+}
+
+impl Client for Etcd {
+    fn open(&mut self, _process: u64) {
+        self.line = Line::default();
+        self.held.clear();
+    }
+
+    fn invoke<'a>(
+        &'a mut self,
+        invocation: &'a Invocation,
+    ) -> Pin<Box<dyn Future<Output = Completion> + Send + 'a>> {
+        Box::pin(self.operate(invocation))
+    }
+}
+
+/// The requests of one operation: to one node, until one moment.
+struct Call<'a> {
+    line: &'a mut Line,
+    node: &'a Node,
+    until: Instant,
+}
+
+impl Call<'_> {
+    /// Sends one request and understands its answer.
+    async fn ask(&mut self, path: &str, body: &Json) -> Step<Json> {
+        let request = request::post(path, body);
+        let reply = self
+            .line
+            .exchange(self.node.address, &request, self.until)
+            .await;
+        answer::understand(reply)
+    }
+
+    /// The same for a request that changes nothing: without an answer the operation has certainly
+    /// done nothing.
+    async fn look(&mut self, path: &str, body: &Json) -> Step<Json> {
+        self.ask(path, body).await.map_err(Class::of_a_read)
+    }
+
+    async fn read(&mut self, key: &str, serializable: bool) -> Step<Option<answer::Found>> {
+        let answer = self
+            .look("kv/range", &request::range(key, serializable))
+            .await?;
+        let mut found = answer::found(&answer)?;
+        Ok(found.pop())
+    }
+
+    async fn put(&mut self, key: &str, value: &str) -> Step<Value> {
+        let answer = self.ask("kv/put", &request::put(key, value, 0)).await?;
+        answer::revision(&answer).map(|_| Value::Nil)
+    }
+
+    /// Puts the value if the condition holds; whether it did, and at which revision.
+    async fn put_if(&mut self, condition: &Condition<'_>, then: Json) -> Step<(bool, i64)> {
+        let answer = self
+            .ask("kv/txn", &request::transaction(condition, &then))
+            .await?;
+        Ok((answer::succeeded(&answer)?, answer::revision(&answer)?))
+    }
+
+    /// Changes a value that depends on the one before.
+    async fn change(
+        &mut self,
+        key: &str,
+        change: impl Fn(Option<&str>) -> Result<String, String>,
+    ) -> Step<()> {
+        for _ in 0..CHANGES_MAX {
+            let found = self.read(key, false).await?;
+            let (text, revision) = match &found {
+                Some(found) => (Some(found.text()?), found.revision),
+                None => (None, 0),
+            };
+            let new = change(text).map_err(Class::NotDone)?;
+            let condition = Condition::Revision(key, revision);
+            if self.put_if(&condition, request::put(key, &new, 0)).await?.0 {
+                return Ok(());
+            }
+        }
+        let why = format!("others changed it each of {CHANGES_MAX} times");
+        Err(Class::NotDone(why))
+    }
+}
+
+async fn perform(
+    call: &mut Call<'_>,
+    options: &EtcdOptions,
+    held: &mut Vec<Held>,
+    invocation: &Invocation,
+) -> Step<Value> {
+    let Invocation { f, key, value } = invocation;
+    let key = key.as_ref().map_or("", |key| key.as_text().unwrap_or(""));
+    if key.is_empty() {
+        return Err(Class::NotDone("the key is no text".to_owned()));
+    }
+    let refusal = || Class::NotDone(format!("a {f} of the value {value}"));
+    let text = |value: &Value| text_of(value).ok_or_else(refusal);
+    let serializable = options.serializable;
+    match (options.data, &**f) {
+        (Data::Register, "read") | (Data::Kv, "get") => {
+            let found = call.read(key, serializable).await?;
+            let Some(found) = found else {
+                return Ok(Value::Nil);
+            };
+            let text = found.text()?;
+            match options.data {
+                Data::Register => number_in(text).ok_or_else(|| odd(text)),
+                _ => Ok(text.into()),
+            }
+        }
+        (Data::Register, "write") | (Data::Kv, "put") => call.put(key, &text(value)?).await,
+        (Data::Register | Data::Kv, "cas") => {
+            let Some([old, new]) = value.as_list() else {
+                return Err(refusal());
+            };
+            let expected;
+            let condition = match old {
+                Value::Nil => Condition::Revision(key, 0),
+                old => {
+                    expected = text(old)?;
+                    Condition::Value(key, &expected)
+                }
+            };
+            let put = request::put(key, &text(new)?, 0);
+            Ok(call.put_if(&condition, put).await?.0.into())
+        }
+        (Data::Kv, "delete") => {
+            let answer = call.ask("kv/deleterange", &request::delete(key)).await?;
+            Ok((answer::deleted(&answer)? > 0).into())
+        }
+        (Data::Kv, "append") => {
+            let more = text(value)?;
+            let change = |text: Option<&str>| Ok(text.unwrap_or_default().to_owned() + &more);
+            call.change(key, change).await.map(|()| Value::Nil)
+        }
+        (Data::List, "append") => {
+            let element = element_text(value).ok_or_else(refusal)?;
+            // One element a line.
+            let change =
+                |text: Option<&str>| Ok(format!("{}{element}\n", text.unwrap_or_default()));
+            call.change(key, change).await.map(|()| Value::Nil)
+        }
+        (Data::List, "read") => {
+            let found = call.read(key, serializable).await?;
+            let text = found.as_ref().map_or(Ok(""), answer::Found::text)?;
+            elements(text.lines())
+        }
+        (Data::Set, "add") => {
+            let element = element_text(value).ok_or_else(refusal)?;
+            call.put(&format!("{key}/{element}"), "").await
+        }
+        (Data::Set, "read") => {
+            let below = format!("{key}/");
+            let range = request::range_below(&below, serializable);
+            let found = answer::found(&call.look("kv/range", &range).await?)?;
+            let names: Vec<&str> = found
+                .iter()
+                .map(|found| found.name_below(&below))
+                .collect::<Step<_>>()?;
+            elements(names.into_iter())
+        }
+        (Data::Counter, "add" | "increment") => {
+            let amount = match value {
+                Value::Nil => 1,
+                value => value.as_int().ok_or_else(refusal)?,
+            };
+            let change = |text: Option<&str>| {
+                let held = number_in(text.unwrap_or("0")).and_then(|held| held.as_int());
+                let sum = held.and_then(|held| held.checked_add(amount));
+                sum.map(|sum| sum.to_string())
+                    .ok_or_else(|| "the counter holds no number that can grow".to_owned())
+            };
+            call.change(key, change).await.map(|()| Value::Nil)
+        }
+        (Data::Counter, "read") => {
+            let found = call.read(key, serializable).await?;
+            let text = found.as_ref().map_or(Ok("0"), answer::Found::text)?;
+            number_in(text).ok_or_else(|| odd(text))
+        }
+        (Data::Lock | Data::FencedLock, "acquire") => acquire(call, key, options, held).await,
+        (Data::Lock | Data::FencedLock, "release") => release(call, key, held).await,
+        (data, f) => {
+            let workload = data.workload();
+            let why =
+                format!("the client of etcd has no operation {f} for the workload {workload}");
+            Err(Class::NotDone(why))
+        }
+    }
+}
+
+/// A lock, as far as its holder knows.
+#[derive(Debug)]
+struct Held {
+    key: String,
+    /// The revision at which the key was made.
+    revision: i64,
+    /// Prolongs the lease for as long as this is there.
+    _keeper: Option<Keeper>,
+}
+
+/// Takes the lock under a lease of its own.
+async fn acquire(
+    call: &mut Call<'_>,
+    key: &str,
+    options: &EtcdOptions,
+    held: &mut Vec<Held>,
+) -> Step<Value> {
+    let ttl_s = options.lease_ttl_s;
+    // A lease without a lock is nobody's harm: it ends by itself.
+    let granted = call.look("lease/grant", &request::grant(ttl_s)).await?;
+    let lease = answer::lease(&granted)?;
+    let put = request::put(key, "held", lease);
+    let (taken, revision) = call.put_if(&Condition::Revision(key, 0), put).await?;
+    if !taken {
+        // Only to leave nothing behind: whether it works changes nothing.
+        let _ = call.look("lease/revoke", &request::lease(lease)).await;
+        return Ok(false.into());
+    }
+    held.retain(|held| held.key != key);
+    held.push(Held {
+        key: key.to_owned(),
+        revision,
+        _keeper: options
+            .keep_leases
+            .then(|| Keeper::start(call.node.address, lease, ttl_s)),
+    });
+    Ok(match options.data {
+        Data::FencedLock => Value::Int(revision),
+        _ => true.into(),
+    })
+}
+
+/// Gives the lock back if it is still the one that was taken.
+async fn release(call: &mut Call<'_>, key: &str, held: &mut Vec<Held>) -> Step<Value> {
+    let Some(place) = held.iter().position(|held| held.key == key) else {
+        return Ok(false.into());
+    };
+    let held = held.swap_remove(place);
+    let condition = Condition::Created(key, held.revision);
+    let (released, _) = call.put_if(&condition, request::delete_op(key)).await?;
+    Ok(released.into())
+}
+
+fn elements<'a>(texts: impl Iterator<Item = &'a str>) -> Step<Value> {
+    let elements = texts.map(|text| element_in(text).ok_or_else(|| odd(text)));
+    elements.collect::<Step<Vec<_>>>().map(Value::List)
+}
+
+/// What a node holds is not what any client of this run writes.
+fn odd(text: &str) -> Class {
+    Class::Unknown(format!("unexpected value {}", answer::quoted(text)))
+}
