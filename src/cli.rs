@@ -11,6 +11,7 @@ mod doctor;
 mod heal;
 mod init;
 mod input;
+pub mod maelstrom;
 mod replay;
 mod run;
 mod runs;
@@ -77,6 +78,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> End {
         Command::Replay(args) => replay::replay(&args),
         Command::Runs(args) => runs::runs(&args),
         Command::Campaign(args) => campaign::campaign(&args),
+        Command::Maelstrom(args) => maelstrom::maelstrom(&args),
         Command::Zoo(args) => zoo::zoo(&args),
         Command::Systems(args) => systems::systems(&args),
         Command::Init(args) => init::init(&args),

@@ -3,7 +3,8 @@
 //! Outside is the command the user started, with the terminal. It starts itself again inside a
 //! sandbox ([`cluster::Sandbox`]), where the conductor starts the nodes, the clients and the walker of
 //! the faults, and tells outside what happens by [`notice`]s. In plain mode there is no sandbox, and
-//! the conductor runs in the command's own process.
+//! the conductor runs in the command's own process; so does the one of runs of Maelstrom's protocol,
+//! whose nodes have no network but ours.
 
 pub mod notice;
 
@@ -12,6 +13,7 @@ mod driven;
 mod driver;
 mod exits;
 mod logs;
+mod maelstrom;
 mod membership;
 mod probe;
 mod setup;
@@ -72,18 +74,21 @@ pub fn conduct(
         watch(notice);
     };
     interrupt.set_run(Some(folder.path()));
-    let mode = match plan.sandbox {
-        // Nodes on hosts are in no sandbox, and this machine is not touched.
-        _ if !plan.system.hosts.is_empty() => Mode::Plain,
-        SandboxMode::Plain => Mode::Plain,
-        SandboxMode::Auto => Mode::detect().0,
-    };
-    let ended = match mode {
-        Mode::Plain => {
-            conductor::conduct(plan, folder, mode, &mut watch);
+    let ended = match (&plan.maelstrom, plan.sandbox) {
+        (Some(options), _) => {
+            maelstrom::conduct(plan, options, folder, &mut watch);
             None
         }
-        Mode::Sandbox => conduct_in_sandbox(folder, &mut watch),
+        // Nodes on hosts are in no sandbox, and this machine is not touched.
+        (None, SandboxMode::Auto)
+            if plan.system.hosts.is_empty() && Mode::detect().0 == Mode::Sandbox =>
+        {
+            conduct_in_sandbox(folder, &mut watch)
+        }
+        (None, _) => {
+            conductor::conduct(plan, folder, Mode::Plain, &mut watch);
+            None
+        }
     };
     interrupt.set_run(None);
     let (status, said) = ended.unwrap_or_default();

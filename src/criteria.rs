@@ -1,9 +1,10 @@
 //! What a history is held against: a consistency model, checks of their own, or both.
 
-use checkers::{Analysis, ModelKind, ModelOptions};
+use checkers::{Analysis, Consistency, ModelKind, ModelOptions};
 use histories::Value;
 
 use crate::plan::Plan;
+use crate::plan::of_maelstrom::SYSTEM;
 
 /// What a history is held against.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -14,6 +15,8 @@ pub struct Criteria {
     pub analyses: Vec<Analysis>,
     /// The value at the start, for those of the checks that need one.
     pub initial: Option<Value>,
+    /// What transactions must be; what the history says where there is none.
+    pub consistency: Vec<Consistency>,
 }
 
 impl Criteria {
@@ -24,6 +27,14 @@ impl Criteria {
             model: Some(model),
             ..Criteria::default()
         }
+    }
+
+    /// Whether any of its checks is about transactions.
+    pub fn has_transactions(&self) -> bool {
+        let of_transactions = [Analysis::ListAppend, Analysis::RwRegister];
+        self.analyses
+            .iter()
+            .any(|one| of_transactions.contains(one))
     }
 
     /// What judges a workload, by the model of this name; none where the name is empty. A workload
@@ -53,6 +64,30 @@ impl Criteria {
             model,
             analyses: analyses.map_err(|error| error.to_string())?,
             initial,
+            ..Criteria::default()
+        })
+    }
+
+    /// What judges a run of this system. The workloads of Maelstrom's protocol have checks of
+    /// their own, although some have the names of others.
+    ///
+    /// # Errors
+    /// As [`Criteria::of_workload`].
+    pub fn of_run(system: &str, workload: &str, model: &str) -> Result<Self, String> {
+        if system != SYSTEM {
+            return Criteria::of_workload(workload, model);
+        }
+        let workload = maelstrom::workloads::by_name(workload);
+        let names = workload.map_or(&[][..], |workload| workload.checks());
+        let analyses: Result<Vec<Analysis>, _> = names.iter().map(|name| name.parse()).collect();
+        let kind: Option<ModelKind> = match model {
+            "" => None,
+            name => Some(name.parse().map_err(|error| format!("{error}"))?),
+        };
+        Ok(Criteria {
+            model: kind.map(ModelOptions::new),
+            analyses: analyses.map_err(|error| error.to_string())?,
+            ..Criteria::default()
         })
     }
 
@@ -61,7 +96,7 @@ impl Criteria {
     /// # Errors
     /// In words: no model has the name that the plan says.
     pub fn of_plan(plan: &Plan) -> Result<Self, String> {
-        Criteria::of_workload(&plan.workload.name, &plan.check.model)
+        Criteria::of_run(&plan.system.name, &plan.workload.name, &plan.check.model)
     }
 }
 
@@ -81,6 +116,11 @@ mod tests {
         }
         let unknown = Criteria::of_workload("register", "regster").expect_err("no model");
         assert!(unknown.contains("no model is named"), "{unknown}");
+        for workload in maelstrom::workloads::ALL {
+            let model = workload.model().unwrap_or_default();
+            let criteria = Criteria::of_run(SYSTEM, workload.name(), model).expect("known");
+            assert!(criteria.model.is_some() || !criteria.analyses.is_empty());
+        }
         let foreign = Criteria::of_workload("somebody's", "").expect("nothing is wrong");
         assert_eq!(foreign, Criteria::default());
     }

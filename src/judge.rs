@@ -3,14 +3,19 @@
 use std::collections::HashSet;
 use std::time::Instant;
 
-use checkers::{AnalysisContext, Cancel, Check, JudgeError, Limits, ModelKind, Report, Verdict};
+use checkers::{
+    AnalysisContext, Cancel, Check, Contention, JudgeError, Limits, ModelKind, Report, Verdict,
+};
 use faults::Kind;
 use histories::{Event, FaultSpan, History, Operations, Value};
 
 use crate::coverage::{KindCoverage, coverage};
 use crate::criteria::Criteria;
 use crate::plan::Plan;
+use crate::plan::of_maelstrom::SYSTEM;
 use crate::units::ms;
+
+pub mod of_maelstrom;
 
 /// The nemesis' event for a node that ended by itself: value `{node, text}`.
 pub const NODE_EXIT: &str = "node-exit";
@@ -32,6 +37,8 @@ pub struct Judged {
     pub report: Report,
     /// What each kind of fault exercised; empty where the history is not ours, or had none.
     pub coverage: Vec<KindCoverage>,
+    /// How many messages there were, in a run of Maelstrom's protocol.
+    pub messages: Option<Value>,
     /// How long the checks took, in milliseconds.
     pub elapsed_ms: u64,
 }
@@ -53,9 +60,14 @@ pub fn judge(
     let operations = history.operations();
     let run = history.header.run.as_ref();
     let faults = history.faults();
-    let mut checks = vec![checkers::assumptions(&operations, &faults, run)];
+    let is_maelstrom = run.is_some_and(|run| run.system == SYSTEM);
+    let contention = match is_maelstrom {
+        true => Contention::InTurn,
+        false => Contention::Together,
+    };
+    let mut checks = vec![checkers::assumptions(&operations, &faults, run, contention)];
+    let nemesis: Vec<Event> = history.events.nemesis().collect();
     if run.is_some() {
-        let nemesis: Vec<Event> = history.events.nemesis().collect();
         checks.push(node_exits(&nemesis, &history.faults()));
         checks.extend(logs(&nemesis));
         checks.push(checkers::recovery(&nemesis).unwrap_or_else(|| {
@@ -65,6 +77,11 @@ pub fn judge(
             )
         }));
     }
+    checks.extend(of_maelstrom::availability(&nemesis, &operations));
+    let consistency = match criteria.consistency.is_empty() {
+        true => of_maelstrom::consistency(&nemesis),
+        false => criteria.consistency.clone(),
+    };
     let judgement = match &criteria.model {
         Some(model) => Some(checkers::linearizability(
             &operations,
@@ -85,6 +102,8 @@ pub fn judge(
             .as_ref()
             .filter(|_| of_bank.is_some())
             .map(|one| one.check.verdict),
+        settled_index: of_maelstrom::settled_index(&nemesis),
+        consistency: &consistency,
         limits,
         cancel,
     };
@@ -110,6 +129,7 @@ pub fn judge(
     Ok(Judged {
         report,
         coverage: coverage(history),
+        messages: of_maelstrom::messages(&nemesis),
         elapsed_ms,
     })
 }

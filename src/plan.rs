@@ -9,13 +9,16 @@ use std::sync::Arc;
 
 use cluster::remote::Host;
 use faults::{Kind, Name, Profile, Rhythm, Schedule};
+use maelstrom::MaelstromOptions;
 use serde::{Deserialize, Serialize};
 use systems::{Definition, parse};
 use workloads::clients::ClientOptions;
 
+pub(crate) use make::draw;
 pub use make::{make, reseed, set_schedule};
 
 mod make;
+pub mod of_maelstrom;
 
 /// The version of the plan's format, raised when its meaning changes.
 pub const PLAN_VERSION: u32 = 1;
@@ -47,6 +50,9 @@ pub struct Plan {
     pub faults: FaultPlan,
     /// How the history is judged.
     pub check: CheckPlan,
+    /// What is particular to a run of Maelstrom's protocol; none for other runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub maelstrom: Option<MaelstromOptions>,
     /// What goes wrong, in particular: when, what, to whom, for how long.
     pub schedule: Schedule,
 }
@@ -285,6 +291,7 @@ impl Default for Plan {
             workload: WorkloadPlan::default(),
             faults: FaultPlan::default(),
             check: CheckPlan::default(),
+            maelstrom: None,
             schedule: Schedule::default(),
         }
     }
@@ -404,7 +411,7 @@ impl Plan {
         Ok(plan)
     }
 
-    fn parse(text: &str) -> Result<Self, PlanError> {
+    pub(crate) fn parse(text: &str) -> Result<Self, PlanError> {
         parse::toml(text)
     }
 

@@ -5,6 +5,7 @@ pub mod context;
 pub mod html;
 pub mod json;
 pub mod junit;
+pub mod messages;
 pub mod progress;
 pub mod text;
 

@@ -9,13 +9,16 @@
 
 mod bank;
 mod counter;
+mod echo;
 mod elements;
+mod eventual;
 mod leader_election;
 mod lock;
 mod log;
 mod queue;
 mod set;
 mod tally;
+mod transactions;
 mod unique_ids;
 mod watch;
 
@@ -27,6 +30,8 @@ use histories::{Operation, Operations, Outcome, Value};
 use thiserror::Error;
 
 use crate::{Cancel, Check, Limits, Verdict};
+use transactions::Objects;
+pub use transactions::{Consistency, UnknownConsistency};
 
 /// A check of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +58,14 @@ pub enum Analysis {
     Watch,
     /// No money is made, lost or overdrawn, and one order explains all reads.
     Bank,
+    /// What anybody knows of a set is known to all in the end.
+    EventualSet,
+    /// Every answer is what was sent.
+    Echo,
+    /// Transactions on lists are as isolated as they should be.
+    ListAppend,
+    /// Transactions on registers are as isolated as they should be.
+    RwRegister,
 }
 
 /// What an analysis goes by besides the history.
@@ -62,6 +75,11 @@ pub struct AnalysisContext<'a> {
     pub initial: Option<&'a Value>,
     /// What the check for linearizability by the workload's model said, where it was made.
     pub linearizable: Option<Verdict>,
+    /// The event from which on what one node knew had had time to become known to all, where the
+    /// history says so.
+    pub settled_index: Option<u64>,
+    /// What transactions must be: each of these; strictly serializable where there is none.
+    pub consistency: &'a [Consistency],
     /// What an analysis that searches may use.
     pub limits: &'a Limits,
     /// Ends a search early.
@@ -70,7 +88,7 @@ pub struct AnalysisContext<'a> {
 
 impl Analysis {
     /// All of them.
-    pub const ALL: [Analysis; 11] = [
+    pub const ALL: [Analysis; 15] = [
         Analysis::Set,
         Analysis::Queue,
         Analysis::UnorderedQueue,
@@ -82,6 +100,10 @@ impl Analysis {
         Analysis::Log,
         Analysis::Watch,
         Analysis::Bank,
+        Analysis::EventualSet,
+        Analysis::Echo,
+        Analysis::ListAppend,
+        Analysis::RwRegister,
     ];
 
     /// Its name on the command line and in reports.
@@ -98,6 +120,10 @@ impl Analysis {
             Analysis::Log => "log",
             Analysis::Watch => "watch",
             Analysis::Bank => "bank",
+            Analysis::EventualSet => "eventual-set",
+            Analysis::Echo => "echo",
+            Analysis::ListAppend => "list-append",
+            Analysis::RwRegister => "rw-register",
         }
     }
 
@@ -111,11 +137,15 @@ impl Analysis {
             Analysis::Lock => lock::check(&all),
             Analysis::LeaderElection => leader_election::check(&all),
             Analysis::Counter => counter::check(&all, context.initial),
-            Analysis::FinalCounter => counter::check_final(&all, context.initial),
+            Analysis::FinalCounter => counter::check_final(&all, context),
             Analysis::UniqueIds => unique_ids::check(&all),
             Analysis::Log => log::check(&all),
             Analysis::Watch => watch::check(&all),
             Analysis::Bank => bank::check(&all, context),
+            Analysis::EventualSet => eventual::check(&all, context.settled_index),
+            Analysis::Echo => echo::check(&all),
+            Analysis::ListAppend => transactions::check(&all, Objects::Lists, context),
+            Analysis::RwRegister => transactions::check(&all, Objects::Registers, context),
         }
     }
 }

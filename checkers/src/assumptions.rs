@@ -7,16 +7,29 @@ use crate::Check;
 
 const NAME: &str = "assumptions";
 
+/// How clients must have met for a history to show anything.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Contention {
+    /// Two of them had operations on one key under way together, one an update.
+    #[default]
+    Together,
+    /// Two of them had operations on one key, one an update, where there were two: for runs of few
+    /// operations a second, in which hardly any two meet, and what one sees of the other's earlier
+    /// ones is judged.
+    InTurn,
+}
+
 /// Checks that the history could have shown a violation.
 ///
 /// For every history: some operation was acknowledged. For one that Whitewater recorded (`run` is
-/// there), besides: some update was acknowledged, two processes contended for a key, and of every
+/// there), besides: some update was acknowledged, clients met on a key as asked for, and of every
 /// kind of fault that was scheduled one took effect, by its evidence, while an operation was under
 /// way. Foreign histories say nothing of faults, so nothing is asked of them.
 pub fn assumptions(
     operations: &Operations<'_>,
     faults: &[FaultSpan],
     run: Option<&RunInfo>,
+    contention: Contention,
 ) -> Check {
     if operations.is_empty() {
         return Check::unknown(NAME, "the history has no operations");
@@ -44,12 +57,16 @@ pub fn assumptions(
             "of {count} acknowledged operations none was an update"
         ));
     }
-    if !is_contended(operations) {
-        problems.push(
-            "no two processes had operations on one key under way together, one an update"
-                .to_owned(),
-        );
-    }
+    let uncontended = match contention {
+        Contention::Together if !is_contended(operations) => {
+            Some("no two processes had operations on one key under way together, one an update")
+        }
+        Contention::InTurn if run.clients > 1 && !is_shared(operations) => {
+            Some("no two processes had operations on one key, one an update")
+        }
+        _ => None,
+    };
+    problems.extend(uncontended.map(str::to_owned));
     problems.extend(
         run.faults
             .iter()
@@ -193,6 +210,21 @@ fn is_contended(operations: &Operations<'_>) -> bool {
         }
     }
     false
+}
+
+/// Whether two processes had operations on one key, one an update.
+fn is_shared(operations: &Operations<'_>) -> bool {
+    // For each key: one of the processes, and whether there was an update.
+    let mut seen: FxHashMap<Option<Value>, (u64, bool, bool)> = FxHashMap::default();
+    operations.iter().any(|operation| {
+        let updates = is_update(&operation);
+        let (process, is_shared, is_updated) =
+            seen.entry(operation.key)
+                .or_insert((operation.process, false, false));
+        *is_shared |= *process != operation.process;
+        *is_updated |= updates;
+        *is_shared && *is_updated
+    })
 }
 
 /// A process, and the index at which its operation ended.

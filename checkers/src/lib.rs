@@ -55,8 +55,8 @@ mod testing;
 mod verdict;
 mod weaker;
 
-pub use analyses::{Analysis, AnalysisContext, UnknownAnalysis};
-pub use assumptions::assumptions;
+pub use analyses::{Analysis, AnalysisContext, Consistency, UnknownAnalysis, UnknownConsistency};
+pub use assumptions::{Contention, assumptions};
 pub use counterexample::{CoreOperation, Counterexample};
 pub use explain::lanes;
 pub use findings::{Anomaly, Findings, Latency, Witness};

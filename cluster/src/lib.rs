@@ -9,6 +9,7 @@
 //! * [`node`]: node processes: started, killed, paused, watched, with logs and data folders kept.
 //! * [`remote`]: nodes on hosts beyond this machine, by SSH.
 //! * [`Cluster`]: all of them together, as [`faults::Target`].
+//! * [`Program`]: a program spoken to through its standard input and output, ended with all it starts.
 //! * [`doctor`]: what this machine allows, tried for real, and [`Mode::detect`] that follows.
 //!
 //! A program that uses this crate must call [`hidden::run`] first thing in `main`: the crate
@@ -31,6 +32,7 @@ mod error;
 mod init;
 mod lifeline;
 mod mode;
+mod program;
 mod watched;
 
 pub use cluster::{Cluster, ClusterSpec};
@@ -39,5 +41,6 @@ pub use lifeline::end_with_parent;
 pub use mode::Mode;
 pub use network::{Addresses, Backend, Entrance, NetworkSpec};
 pub use node::{ExitCallback, NodeCommand, NodeExit, NodeSpec, Readiness};
+pub use program::{Pipes, Program, ProgramSpec};
 pub use sandbox::{SETUP_FAILED, Sandbox, SandboxChild};
 pub use switch::CaptureSpec;

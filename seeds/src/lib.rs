@@ -19,6 +19,10 @@ pub enum Purpose {
     Arrivals = 3,
     /// The seeds of a campaign's runs.
     Campaign = 4,
+    /// What becomes of the messages of directed link number N.
+    Messages = 5,
+    /// What a service in the network's place does, such as which of its replicas answers.
+    Services = 6,
 }
 
 /// A stream of chance.

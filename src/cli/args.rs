@@ -36,6 +36,8 @@ pub enum Command {
     Runs(RunsArgs),
     /// Run one seed after another within a time: what a nightly job calls
     Campaign(CampaignArgs),
+    /// Run node programs written for Maelstrom, which speak JSON messages on standard input and output
+    Maelstrom(Box<super::maelstrom::MaelstromArgs>),
     /// Look for every bug of raft-kv, and say which were found and how soon
     Zoo(ZooArgs),
     /// List the systems there are definitions of, and say which can run here
@@ -216,9 +218,15 @@ pub struct CheckArgs {
     #[arg(long, value_name = "WORKLOAD", conflicts_with_all = ["model", "checks"])]
     pub workload: Option<String>,
     /// A check of its own, with or without a model: set, log, queue, unordered-queue, lock,
-    /// leader-election, counter, final-counter, unique-ids, watch or bank; may be given again
+    /// leader-election, counter, final-counter, unique-ids, watch, bank, echo,
+    /// eventual-set, list-append or rw-register; may be given again
     #[arg(long = "check", value_name = "CHECK")]
     pub checks: Vec<String>,
+    /// What the checks list-append and rw-register hold transactions to (may be given again):
+    /// read-uncommitted, read-committed, snapshot-isolation, repeatable-read, serializable or
+    /// strict-serializable [default: what the run was made for, else strict-serializable]
+    #[arg(long = "consistency-model", value_name = "MODEL")]
+    pub consistency_models: Vec<String>,
     /// Go on after the first key that is not linearizable, and name every one
     #[arg(long, conflicts_with = "verify")]
     pub all: bool,
@@ -461,7 +469,7 @@ pub struct HostsArgs {
 }
 
 /// A time such as `30s`, `1500ms` or `15m`, in milliseconds.
-fn time_ms(text: &str) -> Result<u64, String> {
+pub(super) fn time_ms(text: &str) -> Result<u64, String> {
     let time = humantime::parse_duration(text).map_err(|error| {
         format!("{error} (hint: a number with a unit, e.g. 30s, 1500ms or 15m)")
     })?;

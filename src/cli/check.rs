@@ -4,7 +4,7 @@ use std::path::Path;
 use std::str::FromStr;
 
 use checkers::certificate::{self, CertifyError, VerifyError};
-use checkers::{Analysis, Cancel, Limits, ModelKind, ModelOptions, NilReads};
+use checkers::{Analysis, Cancel, Consistency, Limits, ModelKind, ModelOptions, NilReads};
 use histories::{Format, History, Value};
 use serde::Serialize;
 use workloads::Workload;
@@ -208,6 +208,17 @@ fn prepare(args: &CheckArgs) -> Result<(History, Criteria), String> {
     };
     let (history, format) = source.read()?;
     let mut criteria = criteria(args, &history)?;
+    let models = args.consistency_models.iter().map(|name| {
+        let model = Consistency::from_str(name);
+        model.map_err(|error| suggest(&error, name, Consistency::ALL.map(Consistency::as_str)))
+    });
+    criteria.consistency = models.collect::<Result<_, _>>()?;
+    if !criteria.consistency.is_empty() && !criteria.has_transactions() {
+        return Err(
+            "--consistency-model does nothing without the check list-append or rw-register"
+                .to_owned(),
+        );
+    }
     if let Some(initial) = args.initial.as_deref().map(initial_value).transpose()? {
         criteria.initial = Some(initial);
     }
@@ -239,11 +250,11 @@ fn criteria(args: &CheckArgs, history: &History) -> Result<Criteria, String> {
     let asked = Criteria {
         model: model.transpose()?.map(ModelOptions::new),
         analyses: checks.collect::<Result<_, _>>()?,
-        initial: None,
+        ..Criteria::default()
     };
     match &history.header.run {
         _ if asked != Criteria::default() => Ok(asked),
-        Some(run) => Criteria::of_workload(&run.workload, &run.model),
+        Some(run) => Criteria::of_run(&run.system, &run.workload, &run.model),
         None => Err(format!(
             "{} does not say which model it is to be judged by (hint: --model with one of {}; or \
              --workload, or --check)",

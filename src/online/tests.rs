@@ -95,6 +95,7 @@ fn what_cannot_be_read_is_said() {
 #[test]
 fn a_violation_that_is_not_confirmed_leaves_the_verdict_open() {
     let judged = |check: Check| Judged {
+        messages: None,
         report: Report::new(4, 1, vec![Check::valid("assumptions"), check], None),
         coverage: Vec::new(),
         elapsed_ms: 5,

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use systems::{Definition, parse};
 use workloads::{Values, by_name};
 
-use super::{FaultPlan, Plan, PlanError, SandboxMode, node_names};
+use super::{FaultPlan, Plan, PlanError, SandboxMode, node_names, of_maelstrom};
 use crate::cli::args::PlanArgs;
 
 /// The plan that the options describe, with every default filled in and the schedule drawn.
@@ -44,7 +44,9 @@ pub fn make(args: &PlanArgs, time_ms: Option<u64>, fresh_seed: u64) -> Result<Pl
     set(&mut plan.history_format, args.history_format);
     set(&mut plan.network.backend, args.network);
     plan.network.pcap |= args.pcap;
-    if let Ok(workload) = by_name(&plan.workload.name) {
+    if plan.maelstrom.is_none()
+        && let Ok(workload) = by_name(&plan.workload.name)
+    {
         plan.check.model = workload.model().unwrap_or_default().to_owned();
     }
     if let Some(file) = &args.schedule {
@@ -68,6 +70,10 @@ pub fn make(args: &PlanArgs, time_ms: Option<u64>, fresh_seed: u64) -> Result<Pl
 
 /// Finds the system that a plan's file names, and fills in what the file leaves to it.
 pub(super) fn follow_system(plan: &mut Plan, text: &str, file: &Path) -> Result<(), PlanError> {
+    if plan.maelstrom.is_some() {
+        // Any program is the system.
+        return Ok(());
+    }
     if plan.system.definition.is_none() {
         let name = plan.system.name.clone();
         let base = file.parent().unwrap_or(Path::new(""));
@@ -173,7 +179,8 @@ fn drawn_for(plan: &Plan) -> impl PartialEq + use<> {
     )
 }
 
-fn draw(plan: &mut Plan) -> Result<(), PlanError> {
+/// Draws the schedule that the plan asks for.
+pub(crate) fn draw(plan: &mut Plan) -> Result<(), PlanError> {
     plan.schedule = Schedule::draw(&Draw {
         seed: plan.seed,
         kinds: &plan.faults.kinds,
@@ -182,6 +189,9 @@ fn draw(plan: &mut Plan) -> Result<(), PlanError> {
         rhythm: plan.faults.rhythm(),
     })
     .map_err(|error| PlanError::new(error.to_string()))?;
+    if let Some(options) = &plan.maelstrom {
+        of_maelstrom::shape_partitions(&mut plan.schedule, options.partitions);
+    }
     plan.faults.explicit = false;
     Ok(())
 }
@@ -337,6 +347,21 @@ fn kinds_of(text: &str) -> Result<BTreeMap<Kind, u32>, PlanError> {
 
 /// Refuses names that nothing is known by, suggesting the nearest one.
 pub(super) fn validate_names(plan: &Plan) -> Result<(), PlanError> {
+    match &plan.maelstrom {
+        Some(options) => of_maelstrom::validate(plan, options)?,
+        None => validate_system_and_workload(plan)?,
+    }
+    if !plan.check.model.is_empty() {
+        ModelKind::from_str(&plan.check.model)
+            .map_err(|error| PlanError::new(error.to_string()))?;
+    }
+    validate_nodes(plan)?;
+    plan.schedule
+        .validate(&plan.system.nodes, plan.duration_ms)
+        .map_err(|error| PlanError::new(error.to_string()))
+}
+
+fn validate_system_and_workload(plan: &Plan) -> Result<(), PlanError> {
     let definition = plan.system.definition()?;
     validate_system(plan, &definition)?;
     let workloads = workloads::ALL.map(|workload| workload.name());
@@ -355,11 +380,12 @@ pub(super) fn validate_names(plan: &Plan) -> Result<(), PlanError> {
             definition.workloads.join(", ")
         )));
     }
-    Values::from_str(&plan.workload.values).map_err(|error| PlanError::new(error.to_string()))?;
-    if !plan.check.model.is_empty() {
-        ModelKind::from_str(&plan.check.model)
-            .map_err(|error| PlanError::new(error.to_string()))?;
-    }
+    Values::from_str(&plan.workload.values)
+        .map(drop)
+        .map_err(|error| PlanError::new(error.to_string()))
+}
+
+fn validate_nodes(plan: &Plan) -> Result<(), PlanError> {
     let mut names: Vec<&Name> = plan.system.nodes.iter().collect();
     names.sort_unstable();
     names.dedup();
@@ -371,9 +397,7 @@ pub(super) fn validate_names(plan: &Plan) -> Result<(), PlanError> {
             "`system.nodes` has the name {name:?}, expected 1 to 32 letters, digits or dashes"
         )));
     }
-    plan.schedule
-        .validate(&plan.system.nodes, plan.duration_ms)
-        .map_err(|error| PlanError::new(error.to_string()))
+    Ok(())
 }
 
 /// Refuses bugs and options that the system does not have.

@@ -25,6 +25,9 @@ pub struct Document<'a> {
     pub checks: &'a [Check],
     /// What each kind of fault exercised.
     pub faults: &'a [KindCoverage],
+    /// How many messages there were, for a run of Maelstrom's protocol.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub messages: Option<serde_json::Value>,
     /// The operations that contradict each other.
     pub counterexample: Option<&'a Counterexample>,
     /// What is known of the run, for a run.
@@ -63,6 +66,7 @@ impl<'a> Document<'a> {
             elapsed_ms: judged.elapsed_ms,
             checks: &report.checks,
             faults: &judged.coverage,
+            messages: judged.messages.as_ref().map(super::messages::json),
             counterexample: report.counterexample.as_ref(),
             run: None,
         }
@@ -89,6 +93,7 @@ impl<'a> Document<'a> {
                 elapsed_ms: 0,
                 checks: &[],
                 faults: &[],
+                messages: None,
                 counterexample: None,
                 run: None,
             },

@@ -7,6 +7,7 @@ use checkers::{Check, Counterexample, Report, Verdict};
 use histories::{History, Operation, Outcome, Point, RunInfo};
 
 use super::context::{describe_fault, describe_operation, faults_between, leader_at, leaders};
+use super::messages;
 use crate::coverage::KindCoverage;
 use crate::judge::Judged;
 
@@ -46,6 +47,10 @@ pub fn render(judged: &Judged, history: &History, context: &Context<'_>) -> Stri
         text.push_str(&check_lines(check));
     }
     text.push_str(&coverage_lines(&judged.coverage));
+    let messages = messages::lines(judged.messages.as_ref());
+    if !messages.is_empty() {
+        let _ = write!(text, "\n{messages}");
+    }
     let _ = writeln!(
         text,
         "\n{} operations on {} {}, checked in {} ms",

@@ -15,6 +15,7 @@ mod hosts;
 mod input;
 mod lab;
 mod machine;
+mod maelstrom;
 mod network;
 mod online;
 mod processes;

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use histories::{Operation, Value};
 
 use super::tally::Tally;
-use super::{by_key, done_at, is_ok, may_have_happened, name_of};
+use super::{AnalysisContext, by_key, done_at, is_ok, may_have_happened, name_of};
 use crate::Check;
 
 /// Sums of amounts of unknown outcome that are kept; where there are more only the bounds count.
@@ -77,9 +77,9 @@ pub(super) fn check(operations: &[Operation], initial: Option<&Value>) -> Check 
     tally.finish()
 }
 
-/// Judges only the reads that began after every acknowledged add had ended: what is promised where
-/// adds take time to become visible.
-pub(super) fn check_final(operations: &[Operation], initial: Option<&Value>) -> Check {
+/// Judges only the reads that began after every acknowledged add had ended, and had had time to become
+/// visible where the history says when that was.
+pub(super) fn check_final(operations: &[Operation], context: &AnalysisContext<'_>) -> Check {
     let counts = [
         "adds",
         "acknowledged",
@@ -89,7 +89,10 @@ pub(super) fn check_final(operations: &[Operation], initial: Option<&Value>) -> 
         "strange",
     ];
     let mut tally = Tally::new("final-counter", &counts);
-    let start = initial.and_then(Value::as_int).map_or(0, i128::from);
+    let start = context
+        .initial
+        .and_then(Value::as_int)
+        .map_or(0, i128::from);
     for (key, operations) in by_key(operations) {
         let all = Changes::of(&operations, &mut tally);
         let certain = all.changes.iter().filter(|change| is_ok(change.operation));
@@ -112,7 +115,11 @@ pub(super) fn check_final(operations: &[Operation], initial: Option<&Value>) -> 
                 continue;
             };
             tally.add("reads", 1);
-            if settled.is_some_and(|settled| settled >= read.operation.invoked.index) {
+            let invoked = read.operation.invoked.index;
+            let is_early = context
+                .settled_index
+                .is_some_and(|settled| invoked < settled);
+            if is_early || settled.is_some_and(|settled| settled >= invoked) {
                 continue;
             }
             tally.add("final reads", 1);

@@ -21,6 +21,8 @@ fn judge(analysis: Analysis, mut operations: Vec<Operation>) -> Check {
     let history = History::from_operations(&operations);
     let initial = initial(analysis);
     let context = AnalysisContext {
+        settled_index: None,
+        consistency: &[],
         initial: initial.as_ref(),
         linearizable: None,
         limits: &Limits::default(),

@@ -39,6 +39,7 @@ fn check(row: &str, faults: &[FaultSpan], run: Option<&RunInfo>, expected: Optio
         &History::from_operations(&operations(row)).operations(),
         faults,
         run,
+        Contention::Together,
     );
     match expected {
         None => assert_eq!(check.verdict, Verdict::Valid, "{row}: {check:?}"),
@@ -156,7 +157,12 @@ fn a_fault_without_effect_is_named_even_beside_a_good_one() {
     idle.heal_evidence = "pid 7 was already gone".into();
     let faults = [idle, fault("kill", Some((1, Some(9))), Some(true))];
     let history = History::from_operations(&operations(CONTENDED));
-    let check = assumptions(&history.operations(), &faults, Some(&run(&["kill"])));
+    let check = assumptions(
+        &history.operations(),
+        &faults,
+        Some(&run(&["kill"])),
+        Contention::Together,
+    );
     assert_eq!(check.verdict, Verdict::Valid);
     assert_eq!(
         check.details,
@@ -196,4 +202,22 @@ fn a_fault_that_waited_for_what_never_came_proves_nothing() {
         ..never_begun
     };
     check(CONTENDED, &[effective, failed], Some(&run), None);
+}
+
+#[test]
+fn clients_may_meet_in_turn() {
+    let clients = |clients| RunInfo {
+        clients,
+        ..RunInfo::default()
+    };
+    let problem = |row: &str, run: &RunInfo| {
+        let history = History::from_operations(&operations(row));
+        let check = assumptions(&history.operations(), &[], Some(run), Contention::InTurn);
+        check.reason
+    };
+    let one_each = "0 w 1 0 1; 1 r 1 2 3";
+    assert_eq!(problem(one_each, &clients(2)), None);
+    let alone = "0 w 1 0 1; 0 r 1 2 3";
+    assert!(problem(alone, &clients(2)).is_some_and(|why| why.contains("no two processes")));
+    assert_eq!(problem(alone, &clients(1)), None);
 }

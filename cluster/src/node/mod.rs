@@ -16,7 +16,7 @@ pub(crate) use running::{Node, evidence};
 
 pub(crate) mod limits;
 mod log;
-mod processes;
+pub(crate) mod processes;
 mod running;
 pub(crate) mod stage;
 pub(crate) mod uptime;

@@ -41,7 +41,7 @@ const OWN_USER: &str = "-";
 const NO_DISK: &str = "-";
 
 /// The command that starts the init of a node with these programs below it.
-pub(super) fn command(
+pub(crate) fn command(
     mode: Mode,
     lifeline: &Lifeline,
     begin: Begin,

@@ -25,11 +25,11 @@ use crate::network::Placed;
 use capture::{Capture, Interface};
 use forwarder::Forwarder;
 use link::Dropped;
-use rules::LinkRule;
 use socket::PortSocket;
 use table::{Output, Table};
 
 pub use capture::CaptureSpec;
+pub use rules::{Decision, LinkRule};
 pub use table::LinkCounts;
 
 mod capture;

@@ -1,4 +1,4 @@
-//! A rule as one directed link obeys it.
+//! A rule as one directed link obeys it. Also for other networks of links than the switch's.
 
 use std::sync::Arc;
 
@@ -11,47 +11,60 @@ const NS_PER_MS: u64 = 1_000_000;
 
 /// One rule on one directed link: what it says, and where it stands.
 #[derive(Debug, Clone)]
-pub(super) struct LinkRule {
+pub struct LinkRule {
+    /// What it says.
     pub rule: Arc<Rule>,
     chance: Chance,
     /// When it came into force.
     since_ns: u64,
     /// When the speed limit will have let everything pass that came so far.
     free_at_ns: u64,
+    /// What it did so far.
     pub counts: RuleCounts,
 }
 
 /// What a rule does to one packet. Follows from the rule and the packet's number alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Decision {
+pub enum Decision {
     /// Nothing.
     Pass,
+    /// Drop it, as all others.
     Cut,
+    /// Answer it with a reset.
     Refuse,
+    /// Drop it.
     Lose,
     /// Invert the bit that this chance names.
     Corrupt {
+        /// Which bit.
         chance: u64,
+        /// Whether the checksum is made good again.
         repair: bool,
     },
     /// Send it again so much later.
     Duplicate {
+        /// How much, in microseconds.
         apart_us: u64,
     },
     /// Let it wait its turn.
     Limit {
+        /// The speed.
         kbit_per_s: u64,
+        /// Drop what would wait longer, in milliseconds.
         queue_ms: u64,
     },
     /// Hold it for as long as is drawn for each copy.
     Delay,
     /// Hold it and let others go ahead.
     Overtake {
+        /// How long, in microseconds.
         hold_us: u64,
     },
 }
 
 impl LinkRule {
+    /// A rule that comes into force now on the link between these ports, by numbers of their own,
+    /// with its chances drawn from the seed.
     pub fn new(rule: Arc<Rule>, seed: u64, from: u8, to: u8, now_ns: u64) -> Self {
         Self {
             chance: Chance::new(seed, from, to, rule.fault),
@@ -84,6 +97,7 @@ impl LinkRule {
         (stage, self.rule.fault)
     }
 
+    /// Whether it drops all packets.
     pub fn is_cut(&self) -> bool {
         matches!(self.rule.treatment, Treatment::Cut { .. })
     }
@@ -103,7 +117,7 @@ impl LinkRule {
     }
 
     /// Whether it is about this packet at this moment.
-    pub fn is_about(&self, packet: Option<&Packet>, frame: &[u8], now_ns: u64) -> bool {
+    pub(super) fn is_about(&self, packet: Option<&Packet>, frame: &[u8], now_ns: u64) -> bool {
         let ports = &self.rule.ports;
         if !ports.is_empty() && !packet.is_some_and(|packet| packet.is_of(ports)) {
             return false;
@@ -113,6 +127,11 @@ impl LinkRule {
             Treatment::Refuse { .. } => packet.is_some_and(|packet| packet.opens_connection(frame)),
             _ => true,
         }
+    }
+
+    /// Whether it does something at this moment, where packets have no ports.
+    pub fn is_in_force(&self, now_ns: u64) -> bool {
+        self.is_about(None, &[], now_ns)
     }
 
     /// Whether a flapping cut is in the first half of its period.

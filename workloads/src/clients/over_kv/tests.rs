@@ -236,6 +236,8 @@ fn judge(
     let own = initial.clone();
     let checks = workload.checks().iter().map(move |name| {
         let context = AnalysisContext {
+            settled_index: None,
+            consistency: &[],
             initial: own.as_ref(),
             linearizable: None,
             limits: &Limits::default(),

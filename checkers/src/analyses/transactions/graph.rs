@@ -1,0 +1,134 @@
+//! What transactions depend on.
+
+use histories::Value;
+
+use super::parse::Txn;
+use super::versions::Versions;
+
+/// Why one transaction is before another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Dependency {
+    /// The other overwrote what it wrote.
+    Ww = 1,
+    /// The other read what it wrote.
+    Wr = 2,
+    /// The other overwrote what it read.
+    Rw = 4,
+    /// It ended before the other began.
+    Realtime = 8,
+}
+
+/// One transaction is before another.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Edge<'a> {
+    pub to: u32,
+    pub dependency: Dependency,
+    /// The key, and the value read or overwritten with.
+    pub about: Option<(&'a Value, &'a Value)>,
+}
+
+/// The transactions by number, each with those that it is before.
+#[derive(Debug)]
+pub(super) struct Graph<'a> {
+    pub edges: Vec<Vec<Edge<'a>>>,
+}
+
+/// Edges that one version of a key gives, at most.
+const READERS_TIMES_WRITERS_MAX: usize = 1_000_000;
+
+impl<'a> Graph<'a> {
+    pub fn new(txns: &[Txn<'a>], versions: &Versions<'a>) -> Self {
+        let mut graph = Graph {
+            edges: vec![Vec::new(); txns.len()],
+        };
+        for (key, known) in versions {
+            for (before, successors) in &known.successors {
+                let Some(writer) = before.and_then(|value| known.writers.get(value)) else {
+                    continue;
+                };
+                for later in successors {
+                    if let Some(next) = known.writers.get(later) {
+                        graph.add(*writer, *next, Dependency::Ww, (key, later));
+                    }
+                }
+            }
+            let mut added = 0;
+            for (reader, read) in &known.readers {
+                if let Some(value) = read
+                    && let Some(writer) = known.writers.get(value)
+                {
+                    graph.add(*writer, *reader, Dependency::Wr, (key, value));
+                }
+                for later in known.successors.get(read).into_iter().flatten() {
+                    added += 1;
+                    if let Some(next) = known.writers.get(later)
+                        && added <= READERS_TIMES_WRITERS_MAX
+                    {
+                        graph.add(*reader, *next, Dependency::Rw, (key, later));
+                    }
+                }
+            }
+        }
+        // What did not happen, or may not have, is before nothing and after nothing.
+        graph.drop_aborted(txns);
+        graph.add_realtime(txns);
+        for edges in &mut graph.edges {
+            edges.sort_by_key(|edge| (edge.to, edge.dependency));
+            edges.dedup_by_key(|edge| (edge.to, edge.dependency));
+        }
+        graph
+    }
+
+    fn add(&mut self, from: u32, to: u32, dependency: Dependency, about: (&'a Value, &'a Value)) {
+        if from != to {
+            self.edges[from as usize].push(Edge {
+                to,
+                dependency,
+                about: Some(about),
+            });
+        }
+    }
+
+    fn drop_aborted(&mut self, txns: &[Txn<'_>]) {
+        for (edges, txn) in self.edges.iter_mut().zip(txns) {
+            if txn.is_aborted() {
+                edges.clear();
+            }
+            edges.retain(|edge| !txns[edge.to as usize].is_aborted());
+        }
+    }
+
+    /// From each transaction that ended to those that began after it, but for what follows from
+    /// others of these.
+    fn add_realtime(&mut self, txns: &[Txn<'_>]) {
+        // Index, whether it is an end, and of which.
+        let mut moments: Vec<(u64, bool, u32)> = Vec::new();
+        for (number, txn) in (0..).zip(txns).filter(|(_, txn)| !txn.is_aborted()) {
+            moments.push((txn.operation.invoked.index, false, number));
+            if let (true, Some(ended)) = (txn.is_ok(), txn.operation.ended) {
+                moments.push((ended.index, true, number));
+            }
+        }
+        moments.sort_unstable();
+        // Those that ended, and before none of which another of them began.
+        let mut latest: Vec<u32> = Vec::new();
+        for (_, is_end, number) in moments {
+            if !is_end {
+                for before in &latest {
+                    self.edges[*before as usize].push(Edge {
+                        to: number,
+                        dependency: Dependency::Realtime,
+                        about: None,
+                    });
+                }
+                continue;
+            }
+            let began = txns[number as usize].operation.invoked.index;
+            latest.retain(|before| {
+                let ended = txns[*before as usize].operation.ended;
+                ended.is_none_or(|ended| ended.index >= began)
+            });
+            latest.push(number);
+        }
+    }
+}
