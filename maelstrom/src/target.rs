@@ -41,16 +41,14 @@ impl Target for Cluster {
         let paused = self
             .nodes
             .with_program(node, false, |program| program.pause());
-        paused.unwrap_or_else(|| Ok(Value::Nil)).map_err(Into::into)
+        paused.unwrap_or(Ok(Value::Nil)).map_err(Into::into)
     }
 
     fn resume(&self, node: &str) -> Result<Value, TargetError> {
         let resumed = self
             .nodes
             .with_program(node, false, |program| program.resume());
-        resumed
-            .unwrap_or_else(|| Ok(Value::Nil))
-            .map_err(Into::into)
+        resumed.unwrap_or(Ok(Value::Nil)).map_err(Into::into)
     }
 
     fn network(&self) -> Result<&dyn Network, Unavailable> {

@@ -81,7 +81,7 @@ impl Topology {
             Topology::Line => second - first == 1,
             Topology::Grid => {
                 let side = (1..).find(|side| side * side >= count).unwrap_or(1);
-                second - first == side || (second - first == 1 && second % side != 0)
+                second - first == side || (second - first == 1 && !second.is_multiple_of(side))
             }
             Topology::Tree2 => below(2),
             Topology::Tree3 => below(3),
