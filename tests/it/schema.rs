@@ -1,4 +1,4 @@
-//! The documented schema of the JSON output, held against what is printed.
+//! The documented schemas: of the JSON output, held against what is printed, and of definitions.
 //!
 //! Understands the part of JSON Schema that the document uses; any other word in it fails.
 
@@ -10,7 +10,15 @@ use serde_json::Value;
 /// Requires that a document is as `docs/verdict.schema.json` says, and has no field besides.
 #[track_caller]
 pub fn assert_documented(document: &Value) {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/verdict.schema.json");
+    assert_fits(document, "verdict.schema.json");
+}
+
+/// Requires that a document is as this schema in `docs` says, and has no field besides.
+#[track_caller]
+pub fn assert_fits(document: &Value, schema: &str) {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("docs")
+        .join(schema);
     let schema: Value = serde_json::from_str(&fs::read_to_string(file).unwrap()).unwrap();
     if let Err(problem) = validate(document, &schema, &schema, "") {
         panic!("{problem}: {document:#}");
@@ -72,6 +80,8 @@ fn validate(value: &Value, schema: &Value, root: &Value, path: &str) -> Result<(
                 }
                 true
             }
+            // `properties` refuses others in any case.
+            "additionalProperties" if rule.as_bool() == Some(false) => true,
             // Of an object whose fields all have names of their own.
             "additionalProperties" => {
                 for (name, field) in value.as_object().into_iter().flatten() {

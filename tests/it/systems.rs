@@ -6,6 +6,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::schema::assert_fits;
 use crate::support::{
     Output, assert_nothing_left, cluster_lock, command, only_run, run_in, skip, store, text,
     whitewater,
@@ -256,6 +257,46 @@ fn what_init_writes_runs() {
     whitewater(&wrong)
         .expect(2)
         .says(&["`name`", "letters, digits or dashes"]);
+}
+
+#[test]
+fn definitions_are_as_their_schema_says() {
+    let folder = store();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files: Vec<PathBuf> = Vec::new();
+    for folder in [root.join("systems"), example("python-kv")] {
+        let entries = fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path());
+        files.extend(entries.filter(|path| {
+            let is_toml = path.extension().is_some_and(|end| end == "toml");
+            is_toml && path.file_name().is_some_and(|name| name != "Cargo.toml")
+        }));
+    }
+    whitewater(&["init", "--dir", text(folder.path())]).expect(0);
+    files.push(folder.path().join("mine.toml"));
+    assert!(files.len() >= 5, "{files:?}");
+    for file in files {
+        let definition: serde_json::Value =
+            toml::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+        assert_fits(&definition, "system.schema.json");
+    }
+    // All fields there are, as the page shows them.
+    let page = fs::read_to_string(root.join("docs/systems.md")).unwrap();
+    let whole = page
+        .split("```toml")
+        .nth(1)
+        .unwrap()
+        .split("```")
+        .next()
+        .unwrap();
+    let whole = whole.replace("[client.NAME]", "[client.raft-kv]");
+    let file = folder.path().join("whole.toml");
+    fs::write(&file, &whole).unwrap();
+    whitewater(&["systems", text(&file)])
+        .expect(0)
+        .says(&["no   mine"]);
+    assert_fits(&toml::from_str(&whole).unwrap(), "system.schema.json");
 }
 
 /// A system whose node is this shell script.

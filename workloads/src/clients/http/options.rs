@@ -168,6 +168,17 @@ impl HttpOptions {
     /// The first that is found.
     pub fn validate(&self) -> Result<(), (String, String)> {
         check_answers("answers", &self.answers)?;
+        for (field, found, max) in [
+            ("redirects_max", u64::from(self.redirects_max), 100),
+            ("fail_pause_ms", self.fail_pause_ms, 60_000),
+        ] {
+            if found > max {
+                return Err((
+                    field.to_owned(),
+                    format!("found {found}, expected at most {max}"),
+                ));
+            }
+        }
         if self.operations.is_empty() {
             let hint = "expected at least one (hint: `[client.http.operations.read]`)";
             return Err(("operations".to_owned(), hint.to_owned()));
