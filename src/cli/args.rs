@@ -102,7 +102,8 @@ pub struct PlanArgs {
     /// or HOST=ADDRESS, separated by commas (docs/hosts.md)
     #[arg(long, value_name = "HOSTS", value_delimiter = ',')]
     pub hosts: Vec<cluster::remote::Host>,
-    /// What the clients do: register or kv [default: register]
+    /// What the clients do, e.g. register, kv, set, queue, lock, bank (docs/workloads.md lists them)
+    /// [default: the first that the system's definition names, register for raft-kv]
     #[arg(long, value_name = "NAME")]
     pub workload: Option<String>,
     /// How many clients at once [default: 10]

@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::Value;
 
 use crate::schema::assert_documented;
-use crate::support::{store, text, whitewater};
+use crate::support::{cluster_lock, has_namespaces, run_in, store, text, whitewater};
 
 /// An EDN history of these calls, one after the other: name, argument, result.
 fn edn(calls: &[(&str, &str, &str)]) -> String {
@@ -163,4 +163,106 @@ fn a_workload_brings_its_model_and_its_checks() {
     whitewater(&args[..4]).expect(3);
     let args = ["check", text(&file), "--workload", "bnak"];
     whitewater(&args).expect(2).says(&["unknown workload"]);
+}
+
+/// A short run in which one node stands still for a while.
+const SHORT: [&str; 12] = [
+    "--nodes",
+    "3",
+    "--time",
+    "3s",
+    "--seed",
+    "34",
+    "--faults",
+    "pause",
+    "--fault-interval",
+    "900ms",
+    "--fault-duration",
+    "300ms",
+];
+
+/// Goal: a correct server passes every workload that is made of keys and values, and each check has
+/// had something to look at.
+#[test]
+fn every_workload_over_keys_and_values_ends_valid() {
+    let _alone = cluster_lock();
+    for (workload, check, counted) in [
+        ("set", "set", "read"),
+        ("append", "log", "read"),
+        ("broadcast", "log", "read"),
+        ("queue", "queue", "delivered"),
+        ("lock", "lock", "granted"),
+        ("fenced-lock", "lock", "granted"),
+        ("leader-election", "leader-election", "won"),
+        ("counter", "counter", "reads"),
+        ("unique-ids", "unique-ids", "acknowledged"),
+        ("bank", "bank", "reads"),
+    ] {
+        let store = store();
+        let args = [&SHORT[..], &["--workload", workload, "--json"]].concat();
+        let document = run_in(store.path(), &args).expect(0).json();
+        assert_documented(&document);
+        let findings = &check_named(&document, check)["findings"];
+        let count = findings["counts"][counted].as_u64().unwrap();
+        assert!(count >= 5, "{workload}: {document:#}");
+        assert_eq!(
+            findings["anomalies"].as_array().unwrap().len(),
+            0,
+            "{document:#}"
+        );
+        // Judged again from what was recorded, it is the same.
+        let folder = document["run"]["folder"].as_str().unwrap();
+        let again = whitewater(&["check", folder, "--json"]).expect(0).json();
+        let findings = &check_named(&again, check)["findings"];
+        assert_eq!(findings["counts"][counted], count, "{again:#}");
+    }
+}
+
+/// Goal: what breaks the server breaks what is made of it, and the workload's own check says so.
+#[test]
+fn bugs_are_found_by_the_checks_of_workloads() {
+    const SEEDS_MAX: u64 = 6;
+    const PARTITIONS: [&str; 6] = [
+        "--faults",
+        "partition",
+        "--fault-interval",
+        "1s",
+        "--fault-duration",
+        "800ms",
+    ];
+    if !has_namespaces() {
+        return;
+    }
+    let _alone = cluster_lock();
+    let rows: [(&str, &str, &str, &[&str]); 3] = [
+        ("broadcast", "log", "apply-before-commit", &PARTITIONS),
+        ("set", "set", "apply-twice-on-retry", &[]),
+        ("counter", "counter", "apply-twice-on-retry", &[]),
+    ];
+    for (workload, check, bug, faults) in rows {
+        let store = store();
+        let is_found = |seed: u64| {
+            let seed = seed.to_string();
+            let options = ["--workload", workload, "--bug", bug, "--seed", &seed];
+            let rest = ["--time", "8s", "--keep-going", "--json"];
+            let args = [&options[..], &rest, faults].concat();
+            let output = run_in(store.path(), &args);
+            let document = output.json();
+            assert_documented(&document);
+            check_named(&document, check)["verdict"] == "invalid"
+        };
+        let found = (1..=SEEDS_MAX).any(is_found);
+        assert!(
+            found,
+            "{bug} is not found by {workload} within {SEEDS_MAX} seeds"
+        );
+    }
+}
+
+/// Goal: a workload that a system cannot do is refused before anything starts.
+#[test]
+fn a_workload_that_the_system_cannot_do_is_refused() {
+    let store = store();
+    let refused = run_in(store.path(), &["--workload", "watch"]).expect(2);
+    refused.says(&["raft-kv", "watch"]);
 }
