@@ -8,6 +8,11 @@
 //! stops the node. When a snapshot is taken, the log is begun anew in a new file, which replaces
 //! the old one by rename. Snapshots are files of one record, also replaced by rename. The folder
 //! is synced after every rename.
+//!
+//! What a node reads when it starts need not be on disk: after a sync that failed the system goes on
+//! to show what it could not write, and takes it for written, so that no later sync would help
+//! (Rebello and others, "Can Applications Recover from fsync Failures?", 2020). So snapshot and log
+//! are written anew before anything read from them is relied upon.
 
 mod files;
 
@@ -109,18 +114,16 @@ impl<F: Files> Storage<F> {
         members: &Members,
         bugs: Bugs,
     ) -> Result<(Storage<F>, Recovered), StorageError> {
-        let snapshot = read_snapshot(&mut files)?;
+        let snapshot = recover_snapshot(&mut files, bugs)?;
         let path = files.path(LOG);
-        let log = match files.read(LOG).map_err(failed("read", &path))? {
+        let mut log = match files.read(LOG).map_err(failed("read", &path))? {
             Some(log) => log,
             None => {
                 let image = LogImage {
                     members: members.clone(),
                     ..LogImage::default()
                 };
-                let record = encode(&path, 0, &vec![Change::Image(image)])?;
-                replace(&mut files, LOG, &record, bugs)?;
-                record
+                encode(&path, 0, &vec![Change::Image(image)])?
             }
         };
         let Scan {
@@ -129,15 +132,9 @@ impl<F: Files> Storage<F> {
             sound_bytes,
             padding,
         } = read_log(&path, &log, bugs)?;
-        files
-            .cut(LOG, sound_bytes as u64)
-            .map_err(failed("shorten", &path))?;
-        if let Some(record) = padding {
-            files
-                .append(LOG, &record)
-                .map_err(failed("write to", &path))?;
-        }
-        files.sync(LOG).map_err(failed("sync", &path))?;
+        log.truncate(sound_bytes);
+        log.extend(padding.unwrap_or_default());
+        replace(&mut files, LOG, &log, bugs)?;
         let log = changes.into_iter().fold(LogImage::default(), redo);
         Ok((
             Storage {
@@ -391,7 +388,11 @@ fn is_followed_by_record(rest: &[u8], sequence: u64) -> bool {
     })
 }
 
-fn read_snapshot(files: &mut impl Files) -> Result<Option<Arc<Snapshot>>, StorageError> {
+/// The snapshot, if there is one, which is then known to be on disk.
+fn recover_snapshot(
+    files: &mut impl Files,
+    bugs: Bugs,
+) -> Result<Option<Arc<Snapshot>>, StorageError> {
     let path = files.path(SNAPSHOT);
     let Some(bytes) = files.read(SNAPSHOT).map_err(failed("read", &path))? else {
         return Ok(None);
@@ -403,9 +404,9 @@ fn read_snapshot(files: &mut impl Files) -> Result<Option<Arc<Snapshot>>, Storag
     };
     let record =
         decode(&bytes).ok_or_else(|| damaged("the snapshot does not match its checksum".into()))?;
-    parse(record.payload)
-        .map(|snapshot| Some(Arc::new(snapshot)))
-        .map_err(damaged)
+    let snapshot: Snapshot = parse(record.payload).map_err(damaged)?;
+    replace(files, SNAPSHOT, &bytes, bugs)?;
+    Ok(Some(Arc::new(snapshot)))
 }
 
 /// The log after a change.

@@ -28,12 +28,6 @@ pub trait Files {
     /// When it cannot be written; part of it may have been.
     fn append(&mut self, name: &str, bytes: &[u8]) -> io::Result<()>;
 
-    /// Cuts a file to this length.
-    ///
-    /// # Errors
-    /// When it cannot be cut.
-    fn cut(&mut self, name: &str, bytes: u64) -> io::Result<()>;
-
     /// Returns when all of a file is on disk.
     ///
     /// # Errors
@@ -106,10 +100,6 @@ impl Files for Folder {
 
     fn append(&mut self, name: &str, bytes: &[u8]) -> io::Result<()> {
         self.opened(name)?.write_all(bytes)
-    }
-
-    fn cut(&mut self, name: &str, bytes: u64) -> io::Result<()> {
-        self.opened(name)?.set_len(bytes)
     }
 
     fn sync(&mut self, name: &str) -> io::Result<()> {

@@ -1,5 +1,7 @@
 //! A disk that keeps what was synced and, when the power goes, forgets what was not: all of it, or
-//! none, or some. On it runs the storage of the real node.
+//! none, or some. What a sync failed to write is still read, and no later sync writes it: the system
+//! takes it for written (Rebello and others, "Can Applications Recover from fsync Failures?", 2020).
+//! On it runs the storage of the real node.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -15,6 +17,24 @@ type Number = u64;
 struct Content {
     bytes: Vec<u8>,
     synced: Vec<u8>,
+    /// Up to here a sync failed, and what is not on disk never will be.
+    given_up: usize,
+}
+
+impl Content {
+    fn sync(&mut self) {
+        let Content {
+            bytes,
+            synced,
+            given_up,
+        } = self;
+        // Only what is new is copied: a log is synced often.
+        let from = synced.len().max(*given_up);
+        if let Some(more) = bytes.get(from..).filter(|more| !more.is_empty()) {
+            synced.resize(from, 0);
+            synced.extend_from_slice(more);
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -35,15 +55,17 @@ impl Disk {
         }
         self.synced_names = self.names.clone();
         for content in self.files.values_mut() {
-            let Content { bytes, synced } = content;
-            // What was appended may have got there in part; a file that was cut has it all.
-            if bytes.starts_with(synced) {
-                let more = bytes.len() - synced.len();
-                let kept =
-                    [0, more, chance.below(more as u64 + 1) as usize][chance.below(3) as usize];
-                synced.extend_from_slice(&bytes[synced.len()..][..kept]);
-            }
+            let Content {
+                bytes,
+                synced,
+                given_up,
+            } = content;
+            // What was appended may have got there in part.
+            let more = bytes.len() - synced.len();
+            let kept = [0, more, chance.below(more as u64 + 1) as usize][chance.below(3) as usize];
+            synced.extend_from_slice(&bytes[synced.len()..][..kept]);
             *bytes = synced.clone();
+            *given_up = 0;
         }
     }
 
@@ -83,9 +105,11 @@ impl Files for Disk {
 
     fn create(&mut self, name: &str, bytes: &[u8]) -> io::Result<()> {
         self.numbers += 1;
-        let bytes = bytes.to_vec();
-        let synced = Vec::new();
-        self.files.insert(self.numbers, Content { bytes, synced });
+        let content = Content {
+            bytes: bytes.to_vec(),
+            ..Content::default()
+        };
+        self.files.insert(self.numbers, content);
         self.names.insert(name.to_owned(), self.numbers);
         Ok(())
     }
@@ -95,24 +119,14 @@ impl Files for Disk {
         Ok(())
     }
 
-    fn cut(&mut self, name: &str, bytes: u64) -> io::Result<()> {
-        self.content(name)?.bytes.truncate(bytes as usize);
-        Ok(())
-    }
-
     fn sync(&mut self, name: &str) -> io::Result<()> {
-        if self.sync_fails {
+        let fails = self.sync_fails;
+        let content = self.content(name)?;
+        if fails {
+            content.given_up = content.bytes.len();
             return Err(io::Error::other("the disk is broken"));
         }
-        let content = self.content(name)?;
-        // Only what is new is copied: a log is synced often.
-        match content.bytes.starts_with(&content.synced) {
-            true => {
-                let known = content.synced.len();
-                content.synced.extend_from_slice(&content.bytes[known..]);
-            }
-            false => content.synced = content.bytes.clone(),
-        }
+        content.sync();
         Ok(())
     }
 

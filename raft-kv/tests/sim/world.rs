@@ -313,6 +313,19 @@ impl World {
         }
     }
 
+    /// The node ends by itself, and is started again: nothing that it can read is lost by that.
+    fn end(&mut self, index: usize) {
+        let node = &mut self.nodes[index];
+        let Some(storage) = node.storage.take() else {
+            return;
+        };
+        node.replica = None;
+        node.inbox.clear();
+        node.disk = Some(storage.into_files());
+        let delay = 10 * MS + self.chance.below(300 * MS);
+        self.schedule(delay, Event::Restart(index));
+    }
+
     /// The node dies, and the power with it.
     fn crash(&mut self, index: usize, within: u64) {
         let node = &mut self.nodes[index];
@@ -361,6 +374,7 @@ impl World {
             self.stats.installs += installs.count() as u64;
             self.send_all(output.actions.early);
             if !self.write(index, output.actions.writes)? {
+                // Unless it has ended already.
                 self.crash(index, 1_000 * MS);
                 break;
             }
@@ -396,7 +410,10 @@ impl World {
         }
         match storage.write(writes) {
             Ok(()) => Ok(!dies),
-            Err(StorageError::Io { .. }) => Ok(false),
+            Err(StorageError::Io { .. }) => {
+                self.end(index);
+                Ok(false)
+            }
             Err(error) => Err(error.to_string()),
         }
     }
