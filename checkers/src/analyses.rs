@@ -12,6 +12,7 @@ mod counter;
 mod echo;
 mod elements;
 mod eventual;
+mod kafka;
 mod leader_election;
 mod lock;
 mod log;
@@ -60,6 +61,8 @@ pub enum Analysis {
     Bank,
     /// What anybody knows of a set is known to all in the end.
     EventualSet,
+    /// Logs with offsets lose, double and reorder nothing.
+    Kafka,
     /// Every answer is what was sent.
     Echo,
     /// Transactions on lists are as isolated as they should be.
@@ -88,7 +91,7 @@ pub struct AnalysisContext<'a> {
 
 impl Analysis {
     /// All of them.
-    pub const ALL: [Analysis; 15] = [
+    pub const ALL: [Analysis; 16] = [
         Analysis::Set,
         Analysis::Queue,
         Analysis::UnorderedQueue,
@@ -101,6 +104,7 @@ impl Analysis {
         Analysis::Watch,
         Analysis::Bank,
         Analysis::EventualSet,
+        Analysis::Kafka,
         Analysis::Echo,
         Analysis::ListAppend,
         Analysis::RwRegister,
@@ -121,6 +125,7 @@ impl Analysis {
             Analysis::Watch => "watch",
             Analysis::Bank => "bank",
             Analysis::EventualSet => "eventual-set",
+            Analysis::Kafka => "kafka",
             Analysis::Echo => "echo",
             Analysis::ListAppend => "list-append",
             Analysis::RwRegister => "rw-register",
@@ -143,6 +148,7 @@ impl Analysis {
             Analysis::Watch => watch::check(&all),
             Analysis::Bank => bank::check(&all, context),
             Analysis::EventualSet => eventual::check(&all, context.settled_index),
+            Analysis::Kafka => kafka::check(&all, context.settled_index),
             Analysis::Echo => echo::check(&all),
             Analysis::ListAppend => transactions::check(&all, Objects::Lists, context),
             Analysis::RwRegister => transactions::check(&all, Objects::Registers, context),

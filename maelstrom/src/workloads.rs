@@ -4,6 +4,7 @@ mod broadcast;
 mod counter;
 mod echo;
 mod g_set;
+mod kafka;
 mod keys;
 mod lin_kv;
 mod txn;
@@ -70,6 +71,11 @@ pub trait Workload: Sync + std::fmt::Debug {
 pub trait Generator: Send {
     /// The next operation.
     fn next(&mut self) -> Operation;
+
+    /// One more operation in the end, after the workload's final ones, given what came of those.
+    fn next_final(&mut self) -> Option<Operation> {
+        None
+    }
 
     /// What came of the operation drawn last.
     fn observe(&mut self, _operation: &Operation, _completion: &Completion) {}
@@ -173,7 +179,7 @@ impl Session {
 }
 
 /// Every workload.
-pub const ALL: [&dyn Workload; 9] = [
+pub const ALL: [&dyn Workload; 10] = [
     &echo::Echo,
     &broadcast::Broadcast,
     &g_set::GSet,
@@ -183,6 +189,7 @@ pub const ALL: [&dyn Workload; 9] = [
     &lin_kv::LinKv,
     &txn::ListAppend,
     &txn::RwRegister,
+    &kafka::Kafka,
 ];
 
 /// The workload of this name.

@@ -220,7 +220,7 @@ pub struct CheckArgs {
     pub workload: Option<String>,
     /// A check of its own, with or without a model: set, log, queue, unordered-queue, lock,
     /// leader-election, counter, final-counter, unique-ids, watch, bank, echo,
-    /// eventual-set, list-append or rw-register; may be given again
+    /// eventual-set, kafka, list-append or rw-register; may be given again
     #[arg(long = "check", value_name = "CHECK")]
     pub checks: Vec<String>,
     /// What the checks list-append and rw-register hold transactions to (may be given again):

@@ -110,6 +110,12 @@ fn what_works_is_not_blamed() {
             0,
             &["rw-register      valid", "held against serializable"],
         ),
+        (
+            "kafka.py",
+            "-w kafka --node-count 2 --time-limit 2 --rate 100 --concurrency 2n --latency 2 --settle 0.5",
+            0,
+            &["kafka            valid"],
+        ),
     ]);
 }
 
@@ -159,6 +165,12 @@ fn what_is_broken_is_found() {
              --key-count 1 --latency 2 -- broken",
             1,
             &["INVALID", "list-append      invalid"],
+        ),
+        (
+            "kafka.py",
+            "-w kafka --node-count 1 --time-limit 2 --rate 100 --settle 0.5 -- broken",
+            1,
+            &["INVALID", "kafka            invalid"],
         ),
         (
             "echo.py",

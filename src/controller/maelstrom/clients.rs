@@ -128,16 +128,27 @@ impl<'a> ClientLoop<'a> {
     fn read_finally(&mut self) -> Result<(), String> {
         let run = self.run;
         for operation in run.workload.final_operations(&run.shared, self.number) {
-            for _ in 0..FINAL_READ_ATTEMPTS_MAX {
-                if run.signal.phase() == Phase::Over {
-                    return Ok(());
-                }
-                if self.operate(&operation)? == Outcome::Ok {
-                    break;
-                }
+            self.try_finally(&operation)?;
+        }
+        while let Some(operation) = self.generator.next_final() {
+            if !self.try_finally(&operation)? {
+                break;
             }
         }
         Ok(())
+    }
+
+    /// One of the last operations, a few times where it does not come off; tells whether it did.
+    fn try_finally(&mut self, operation: &Operation) -> Result<bool, String> {
+        for _ in 0..FINAL_READ_ATTEMPTS_MAX {
+            if self.run.signal.phase() == Phase::Over {
+                return Ok(false);
+            }
+            if self.operate(operation)? == Outcome::Ok {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// One operation, recorded before and after. A process whose operation has an unknown outcome is
