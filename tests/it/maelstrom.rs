@@ -183,19 +183,13 @@ fn what_is_broken_is_found() {
 }
 
 #[test]
-fn nodes_are_killed_and_started_anew_under_every_fault() {
+fn nodes_are_under_every_fault() {
     if !has_python() {
         return;
     }
     let _lock = cluster_lock();
     let store = store();
-    let options = "-w lin-kv --node-count 3 --time-limit 5 --rate 150 --concurrency 2n --seed 4 \
-                   --nemesis kill,pause,partition,one-way,loss,duplicate,reorder,delay \
-                   --nemesis-interval 0.4 --keep-going";
-    let output = run(store.path(), &example("lin_kv.py"), options);
-    // Its state is in the memory of the first node: once that was killed reads find nothing.
-    let output = output.expect(1).says(&["INVALID"]);
-    for kind in [
+    let kinds = [
         "kill",
         "pause",
         "partition",
@@ -203,26 +197,47 @@ fn nodes_are_killed_and_started_anew_under_every_fault() {
         "duplicate",
         "reorder",
         "delay",
-    ] {
-        assert!(
-            output.stderr.contains(&format!("inject {kind}")),
-            "{kind}: {output}"
-        );
-    }
-    let verdict = read_json(&only_run(store.path()).join("verdict.json"));
+        "restart",
+    ];
+    let options = format!(
+        "-w lin-kv --node-count 3 --time-limit 6 --rate 150 --concurrency 2n --seed 4 --nemesis {} \
+         --nemesis-interval 0.4 --keep-going",
+        kinds.join(",")
+    );
+    let output = run(store.path(), &example("lin_kv.py"), &options);
+    // Whether the node that has everything was killed, and every fault had an effect, is chance.
+    assert!(matches!(output.status.code(), Some(0 | 1 | 3)), "{output}");
+    let folder = only_run(store.path());
+    let verdict = read_json(&folder.join("verdict.json"));
     assert!(
         verdict["messages"]["servers"]["sent"].as_u64() > Some(0),
         "{verdict}"
     );
+    let faults = verdict["faults"].as_array().unwrap();
+    for kind in kinds {
+        let of_kind = faults.iter().find(|fault| fault["kind"] == kind);
+        assert!(
+            of_kind.is_some_and(|it| it["injected"].as_u64() > Some(0)),
+            "{kind}: {output}"
+        );
+    }
     // What is stored makes the same run again.
-    let again = whitewater(&[
-        "replay",
-        "--store",
-        text(store.path()),
-        text(&only_run(store.path())),
-    ]);
-    again.expect(1);
-    assert_eq!(runs(store.path()).len(), 2);
+    whitewater(&["replay", "--store", text(store.path()), text(&folder)]);
+    let runs = runs(store.path());
+    assert_eq!(runs.len(), 2);
+    let plan = |run: &Path| fs::read_to_string(run.join("plan.toml")).unwrap();
+    assert_eq!(plan(&runs[0]), plan(&runs[1]));
+}
+
+#[test]
+fn what_a_kill_takes_from_memory_is_missed() {
+    check(&[(
+        "lin_kv.py",
+        "-w lin-kv --node-count 1 --time-limit 20 --rate 200 --concurrency 4n --nemesis kill \
+         --nemesis-interval 0.5 --seed 1",
+        1,
+        &["INVALID", "inject kill on n0", "heal kill on n0"],
+    )]);
 }
 
 /// A program of one's own for a test.
