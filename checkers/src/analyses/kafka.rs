@@ -31,6 +31,9 @@ const COUNTS: [&str; 14] = [
     "strange",
 ];
 
+/// Messages with their offsets.
+type Messages<'a> = Vec<(i64, &'a Value)>;
+
 /// What is known of one log.
 #[derive(Default)]
 struct Log<'a> {
@@ -42,7 +45,7 @@ struct Log<'a> {
     place: FxHashMap<&'a Value, i64>,
     acknowledged: Vec<(i64, &'a Value, &'a Operation)>,
     /// What each poll got: from which offset on, and what.
-    polls: Vec<(i64, Vec<(i64, &'a Value)>, &'a Operation)>,
+    polls: Vec<(i64, Messages<'a>, &'a Operation)>,
     commits: Vec<(i64, &'a Operation)>,
     lists: Vec<(Option<i64>, &'a Operation)>,
 }
