@@ -21,9 +21,6 @@ use crate::support::{cluster_lock, has_namespaces, only_run, run_in, store, text
 /// How often a bug is looked for.
 const RUNS_MAX: &str = "10";
 
-/// Bugs that real runs seldom show so far; the simulator does (`raft-kv/tests/sim`).
-const SELDOM: [Bug; 3] = [Bug::VoteWhileLed, Bug::CommitOldTerm, Bug::FsyncAfterReply];
-
 /// The bugs that every test run looks for: of each sort, those that show soon and surely.
 const ALWAYS: [Bug; 15] = [
     Bug::ForgetVote,
@@ -90,7 +87,7 @@ fn bugs_are_found_and_the_correct_server_is_never_blamed() {
     let all = std::env::var("ZOO").is_ok_and(|which| which == "all");
     let missed: Vec<Bug> = Bug::ALL
         .into_iter()
-        .filter(|bug| ALWAYS.contains(bug) || all && !SELDOM.contains(bug))
+        .filter(|bug| all || ALWAYS.contains(bug))
         .filter(|bug| !is_found_or_unavailable(*bug))
         .collect();
     assert!(missed.is_empty(), "not found: {missed:?}");

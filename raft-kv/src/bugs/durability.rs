@@ -95,41 +95,6 @@ target = "leader"
 for = "400ms"
 "#;
 
-/// Three of five disks are slow, and the power goes everywhere.
-const SLOW_AND_OUT: &str = r#"
-[[schedule]]
-at = "1s"
-fault = "slow-fsync"
-target = "majority"
-order = ["n1", "n2", "n3"]
-added_ms = 100
-for = "9s"
-
-[[schedule]]
-at = "2500ms"
-fault = "power-loss"
-target = "all"
-for = "300ms"
-
-[[schedule]]
-at = "4500ms"
-fault = "power-loss"
-target = "all"
-for = "300ms"
-
-[[schedule]]
-at = "6500ms"
-fault = "power-loss"
-target = "all"
-for = "300ms"
-
-[[schedule]]
-at = "8500ms"
-fault = "power-loss"
-target = "all"
-for = "300ms"
-"#;
-
 /// Bits flip in the logs of two nodes, which are started again; then everyone's turn to lead comes.
 const FLIPPED_AND_LED: &str = r#"
 [[schedule]]
@@ -230,8 +195,9 @@ pub(super) const FACTS: &[Facts] = &[
         source: "P figure 2, D 10.2",
         breaks: Property::LeaderCompleteness,
         recipe: Recipe {
-            options: "--workload register --time 11s --disk-faults",
-            schedule: SLOW_AND_OUT,
+            options: "--workload register --time 20s --clients 50 --keys 200 \
+                      --disk-faults --system-option transport=udp",
+            schedule: include_str!("../../schedules/slow-followers-and-power-out.toml"),
         },
     },
     Facts {

@@ -140,49 +140,6 @@ target = "leader"
 for = "700ms"
 "#;
 
-/// Two nodes of five do not hear the leader, and just before they would stand it is cut off from the
-/// others too.
-const UNHEARD_THEN_ALONE: &str = r#"
-[[schedule]]
-at = "3000ms"
-fault = "partition"
-shape = "majorities-ring"
-for = "3s"
-
-[[schedule]]
-after = "fault 1 injected"
-delay = "900ms"
-fault = "partition"
-shape = "leader-alone"
-for = "2s"
-
-[[schedule]]
-at = "8000ms"
-fault = "partition"
-shape = "majorities-ring"
-for = "3s"
-
-[[schedule]]
-after = "fault 3 injected"
-delay = "900ms"
-fault = "partition"
-shape = "leader-alone"
-for = "2s"
-
-[[schedule]]
-at = "13000ms"
-fault = "partition"
-shape = "majorities-ring"
-for = "3s"
-
-[[schedule]]
-after = "fault 5 injected"
-delay = "900ms"
-fault = "partition"
-shape = "leader-alone"
-for = "2s"
-"#;
-
 pub(super) const FACTS: &[Facts] = &[
     Facts {
         bug: Bug::ForgetVote,
@@ -299,9 +256,9 @@ pub(super) const FACTS: &[Facts] = &[
         source: "D 4.2.3, 6.4.1",
         breaks: Property::Linearizability,
         recipe: Recipe {
-            options: "--workload register --time 17s --clients 30 --keys 2 --system-option reads=lease \
- --system-option election-ms=1000",
-            schedule: UNHEARD_THEN_ALONE,
+            options: "--workload register --time 25s --clients 30 --keys 2 \
+                      --system-option reads=lease --system-option election-ms=1000",
+            schedule: include_str!("../../schedules/unheard-then-alone.toml"),
         },
     },
 ];

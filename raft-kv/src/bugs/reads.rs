@@ -83,9 +83,8 @@ pub(super) const FACTS: &[Facts] = &[
         source: "D 6.4",
         breaks: Property::Linearizability,
         recipe: Recipe {
-            options: "--workload register --time 10s --faults partition --fault-interval 1s \
-                      --fault-duration 800ms",
-            schedule: "",
+            options: "--workload register --time 15s --clients 20",
+            schedule: include_str!("../../schedules/leaders-killed.toml"),
         },
     },
     Facts {

@@ -83,139 +83,6 @@ shape = "leader-alone"
 for = "1200ms"
 "#;
 
-/// Packets are late or lost, and leaders are cut off one after the other.
-const LATE_LOST_AND_CUT_OFF: &str = r#"
-[[schedule]]
-at = "500ms"
-fault = "delay"
-target = "all"
-mean_ms = 40
-jitter_ms = 30
-keep_order = false
-for = "18s"
-
-[[schedule]]
-at = "500ms"
-fault = "loss"
-target = "all"
-permille = 200
-for = "18s"
-
-[[schedule]]
-at = "1500ms"
-fault = "partition"
-shape = "leader-alone"
-for = "700ms"
-
-[[schedule]]
-at = "2400ms"
-fault = "partition"
-shape = "leader-alone"
-for = "700ms"
-
-[[schedule]]
-at = "3300ms"
-fault = "partition"
-shape = "leader-alone"
-for = "700ms"
-
-[[schedule]]
-at = "4200ms"
-fault = "partition"
-shape = "leader-alone"
-for = "700ms"
-
-[[schedule]]
-at = "5100ms"
-fault = "partition"
-shape = "leader-alone"
-for = "700ms"
-
-[[schedule]]
-at = "6000ms"
-fault = "partition"
-shape = "leader-alone"
-for = "700ms"
-
-[[schedule]]
-at = "6900ms"
-fault = "partition"
-shape = "leader-alone"
-for = "700ms"
-
-[[schedule]]
-at = "7800ms"
-fault = "partition"
-shape = "leader-alone"
-for = "700ms"
-
-[[schedule]]
-at = "8700ms"
-fault = "partition"
-shape = "leader-alone"
-for = "700ms"
-
-[[schedule]]
-at = "9600ms"
-fault = "partition"
-shape = "leader-alone"
-for = "700ms"
-
-[[schedule]]
-at = "10500ms"
-fault = "partition"
-shape = "leader-alone"
-for = "700ms"
-
-[[schedule]]
-at = "11400ms"
-fault = "partition"
-shape = "leader-alone"
-for = "700ms"
-
-[[schedule]]
-at = "12300ms"
-fault = "partition"
-shape = "leader-alone"
-for = "700ms"
-
-[[schedule]]
-at = "13200ms"
-fault = "partition"
-shape = "leader-alone"
-for = "700ms"
-
-[[schedule]]
-at = "14100ms"
-fault = "partition"
-shape = "leader-alone"
-for = "700ms"
-
-[[schedule]]
-at = "15000ms"
-fault = "partition"
-shape = "leader-alone"
-for = "700ms"
-
-[[schedule]]
-at = "15900ms"
-fault = "partition"
-shape = "leader-alone"
-for = "700ms"
-
-[[schedule]]
-at = "16800ms"
-fault = "partition"
-shape = "leader-alone"
-for = "700ms"
-
-[[schedule]]
-at = "17700ms"
-fault = "partition"
-shape = "leader-alone"
-for = "700ms"
-"#;
-
 pub(super) const FACTS: &[Facts] = &[
     Facts {
         bug: Bug::CommitOldTerm,
@@ -228,8 +95,10 @@ pub(super) const FACTS: &[Facts] = &[
         source: "P 5.4.2, figure 8; canonical/raft #336",
         breaks: Property::LeaderCompleteness,
         recipe: Recipe {
-            options: "--workload register --time 20s --keys 100 --rate 200 --clients 30 --system-option transport=udp",
-            schedule: LATE_LOST_AND_CUT_OFF,
+            options: "--workload kv --time 35s --clients 30 --keys 100 \
+                      --system-option transport=udp --system-option election-ms=1000 \
+                      --system-option heartbeat-ms=300",
+            schedule: include_str!("../../schedules/figure-8.toml"),
         },
     },
     Facts {
