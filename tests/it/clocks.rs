@@ -7,7 +7,7 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use crate::support::{
-    Running, assert_nothing_left, cluster_lock, command, only_run, run_in, store, text,
+    Running, assert_nothing_left, cluster_lock, command, only_run, run_in, skip, store, text,
 };
 
 /// One of each kind, on both clocks, some together, and a node that is started again meanwhile.
@@ -169,6 +169,30 @@ fn what_no_clock_can_do_is_refused_before_the_run() {
         let args = ["--time", "3s", "--schedule", text(&file)];
         run_in(store.path(), &args).expect(2).says(&[field, why]);
     }
+}
+
+/// Bug found: a node whose only thread waited for its disk had "no thread to be used".
+#[test]
+fn a_clock_is_changed_of_a_node_that_waits_for_its_disk() {
+    if fs::File::options()
+        .read(true)
+        .write(true)
+        .open("/dev/fuse")
+        .is_err()
+    {
+        return skip("no disks here: /dev/fuse cannot be opened");
+    }
+    let (_lock, store) = (cluster_lock(), store());
+    let file = store.path().join("schedule.toml");
+    let slow = "[[schedule]]\nat = \"300ms\"\nfault = \"slow-fsync\"\ntarget = \"all\"\nadded_ms = 300\nfor = \"2s\"\n";
+    let jump = "[[schedule]]\nafter = \"fault 1 injected\"\ndelay = \"500ms\"\nfault = \"clock-jump\"\n\
+         target = \"all\"\nfor = \"500ms\"\n";
+    fs::write(&file, format!("{slow}{jump}")).unwrap();
+    let folder = store.path().join("runs");
+    let args = ["--nodes", "3", "--time", "4s", "--schedule", text(&file)];
+    run_in(&folder, &args).expect(0);
+    let history = fs::read_to_string(only_run(&folder).join("history.jsonl")).unwrap();
+    assert!(!history.contains("\"phase\":\"error\""), "{history}");
 }
 
 /// While one clock fault follows the other.

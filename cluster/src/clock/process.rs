@@ -51,6 +51,7 @@ pub(crate) fn change(
                 false => look.vdso.is_overwritten(place),
             })?;
         }
+        let worker = session.await_worker()?;
         let known = mappings.get(&pid).copied();
         let work = |remote: &Remote<'_>| {
             let (mapping, page) = match look.payload {
@@ -70,7 +71,7 @@ pub(crate) fn change(
             }
             Ok((mapping, before, clocks.offset(read, standing)?))
         };
-        let (mapping, before, after) = Remote::with(&session, look.vdso.syscall, work)?;
+        let (mapping, before, after) = Remote::with(&session, worker, look.vdso.syscall, work)?;
         mappings.insert(pid, mapping);
         Ok(Some(Reading {
             pid,

@@ -34,13 +34,13 @@ pub(super) struct Remote<'a> {
 }
 
 impl<'a> Remote<'a> {
-    /// Has a thread of the process do what `act` says, and puts it back in any case.
+    /// Has this stopped thread of the process do what `act` says, and puts it back in any case.
     pub fn with<T>(
         session: &'a Session,
+        thread: Pid,
         instruction: u64,
         act: impl FnOnce(&Self) -> Result<T, ClockError>,
     ) -> Result<T, ClockError> {
-        let thread = session.worker()?;
         let failed = |error| ClockError::call(session.pid(), "borrow a thread", error);
         let saved = ptrace::registers(thread).map_err(failed)?;
         let mask = ptrace::signal_mask(thread).map_err(failed)?;

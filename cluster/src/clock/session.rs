@@ -128,11 +128,62 @@ impl Session {
         self.deadline
     }
 
+    /// Waits until there is a thread that may be used to run something else meanwhile. There need
+    /// not be one at once: all of them may wait in the kernel, as for a disk, until which nothing
+    /// else can be done with them.
+    pub fn await_worker(&mut self) -> Result<Pid, ClockError> {
+        let mut asked = 0;
+        loop {
+            if let Some(worker) = self.worker() {
+                return Ok(worker);
+            }
+            self.threads
+                .retain(|thread| !has_ended(thread.process, thread.id));
+            if self.threads.is_empty() {
+                return Err(ClockError::Ended(self.pid()));
+            }
+            if Instant::now() > self.deadline {
+                let waits = |thread: &Thread| thread.hold != Hold::Stopped;
+                let what = match self.threads.iter().any(waits) {
+                    true => "did not come back from the kernel with any thread",
+                    false => "had no thread outside of restartable sequences",
+                };
+                return Err(ClockError::stuck(self.pid(), what));
+            }
+            for at in (0..self.threads.len()).rev() {
+                self.look_again(at)?;
+            }
+            pause(&mut asked);
+        }
+    }
+
+    /// A thread that waited in the kernel may have come back, and stopped; one in a restartable
+    /// sequence is out of it a step later, as the kernel breaks such off for whoever is stopped.
+    fn look_again(&mut self, at: usize) -> Result<(), ClockError> {
+        let thread = self.threads[at];
+        if thread.hold == Hold::Stopped {
+            if thread.may_be_stepped() {
+                self.step_out(thread.id, &|place| self.is_in_sequence(thread.id, place))?;
+            }
+            return Ok(());
+        }
+        let state = ptrace::state(thread.id)
+            .map_err(|error| ClockError::call(self.pid(), "wait for a thread", error))?;
+        match state {
+            State::Stopped => self.keep(at, Some(Hold::Stopped)),
+            State::Ended => self.keep(at, None),
+            State::AtSignal(signal) => drop(self.proceed(thread.id, signal)?),
+            State::AtSystemCall => drop(self.proceed(thread.id, 0)?),
+            State::Going => {}
+        }
+        Ok(())
+    }
+
     /// A thread that may be used to run something else meanwhile.
     ///
     /// One inside of a restartable sequence (rseq(2)) may not: the kernel would take it for gone
     /// from there.
-    pub fn worker(&self) -> Result<Pid, ClockError> {
+    fn worker(&self) -> Option<Pid> {
         let stopped = self
             .threads
             .iter()
@@ -144,13 +195,13 @@ impl Session {
             };
             // A thread in a system call is in no such sequence.
             if registers.orig_rax.cast_signed() >= 0 {
-                return Ok(thread.id);
+                return Some(thread.id);
             }
             if last_resort.is_none() && !self.is_in_sequence(thread.id, registers.rip) {
                 last_resort = Some(thread.id);
             }
         }
-        last_resort.ok_or_else(|| ClockError::stuck(self.pid(), "had no thread to be used"))
+        last_resort
     }
 
     /// Lets threads go on until none of them will run on inside of code that is about to be
