@@ -8,6 +8,7 @@
 
 pub mod notice;
 
+mod commands;
 mod conductor;
 mod driven;
 mod driver;

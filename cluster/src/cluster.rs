@@ -9,8 +9,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use faults::{
-    CLIENTS, Clock, DiskRule, Distortion, LimitShown, Membership, Name, Resource, Spot, Target,
-    TargetError, Unavailable,
+    CLIENTS, Clock, Commands, DiskRule, Distortion, LimitShown, Membership, Name, Resource, Spot,
+    Target, TargetError, Unavailable,
 };
 use histories::Value;
 
@@ -68,6 +68,7 @@ pub struct Cluster {
     /// Whether nodes can have clocks of elapsed time of their own here, once it was tried.
     boots_tried: OnceLock<Result<(), Unavailable>>,
     membership: Option<Box<dyn Membership + Send + Sync>>,
+    commands: Option<Box<dyn Commands + Send + Sync>>,
     /// Removes our cgroups when we cannot; in a sandbox whoever made that has one.
     _janitor: Option<Janitor>,
 }
@@ -124,6 +125,7 @@ impl Cluster {
             boots_tried: OnceLock::new(),
             disks,
             membership: None,
+            commands: None,
             _janitor: janitor,
         };
         await_crashes(&cluster.nodes, crashes)?;
@@ -145,6 +147,11 @@ impl Cluster {
     /// From now on members can be changed, by the interface of the system that the nodes run.
     pub fn set_membership(&mut self, membership: Box<dyn Membership + Send + Sync>) {
         self.membership = Some(membership);
+    }
+
+    /// From now on the system can be told to do what these commands do.
+    pub fn set_commands(&mut self, commands: Box<dyn Commands + Send + Sync>) {
+        self.commands = Some(commands);
     }
 
     /// Who has which address.
@@ -306,6 +313,13 @@ impl Target for Cluster {
 
     fn disks(&self) -> Result<&dyn faults::Disks, Unavailable> {
         self.disks.clone().map(|()| self as &dyn faults::Disks)
+    }
+
+    fn commands(&self) -> Result<&dyn Commands, Unavailable> {
+        match &self.commands {
+            Some(commands) => Ok(&**commands),
+            None => Err(faults::no_commands()),
+        }
     }
 
     fn membership(&self) -> Result<&dyn Membership, Unavailable> {

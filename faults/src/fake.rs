@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use histories::Value;
 
 use crate::{
-    Boots, Clock, Clocks, DiskRule, Disks, Distortion, LimitShown, Limits, Link, Membership, Name,
-    Network, NetworkAbility, Part, Resource, Rule, RuleCounts, Spot, Target, TargetError,
-    Unavailable,
+    Boots, Clock, Clocks, Commands, DiskRule, Disks, Distortion, LimitShown, Limits, Link,
+    Membership, Name, Network, NetworkAbility, Part, Resource, Rule, RuleCounts, Spot, Target,
+    TargetError, Unavailable,
 };
 
 /// A shared log: what the cluster was told and what the ledger noted, in one order.
@@ -219,6 +219,16 @@ impl Fake {
     }
 }
 
+impl Commands for Fake {
+    fn names(&self) -> Vec<String> {
+        vec!["compact".to_owned(), "defrag".to_owned()]
+    }
+
+    fn run(&self, node: &str, command: &str) -> Result<Value, TargetError> {
+        self.call(format!("{command} {node}")).map(|_| Value::Nil)
+    }
+}
+
 impl Membership for Fake {
     fn change(
         &self,
@@ -303,6 +313,10 @@ impl Target for Fake {
     }
 
     fn disks(&self) -> Result<&dyn Disks, Unavailable> {
+        Ok(self)
+    }
+
+    fn commands(&self) -> Result<&dyn Commands, Unavailable> {
         Ok(self)
     }
 

@@ -8,11 +8,11 @@ use crate::draws::Draws;
 use crate::names::named;
 use crate::standing::Standing;
 use crate::{
-    BitFlip, ClockDrift, ClockFreeze, ClockJump, ClockStrobe, Corrupt, CpuQuota, CrashLoop,
-    CrashPoint, Delay, DiskFull, Duplicate, FdLimit, IoError, Kill, KillAtStart, Link, Loss,
-    LyingFsync, MemberChange, MemoryLimit, Name, Partition, Pause, PowerLoss, RateLimit, Reboot,
-    RefuseConnections, Reorder, ResetConnections, Restart, Role, SlowFsync, SlowStart, Target,
-    TargetError, TornWrite, Unavailable,
+    BitFlip, ClockDrift, ClockFreeze, ClockJump, ClockStrobe, Command, Corrupt, CpuQuota,
+    CrashLoop, CrashPoint, Delay, DiskFull, Duplicate, FdLimit, IoError, Kill, KillAtStart, Link,
+    Loss, LyingFsync, MemberChange, MemoryLimit, Name, Partition, Pause, PowerLoss, RateLimit,
+    Reboot, RefuseConnections, Reorder, ResetConnections, Restart, Role, SlowFsync, SlowStart,
+    Target, TargetError, TornWrite, Unavailable,
 };
 
 /// Declares the kinds: the struct that has a kind's parameters, and its name in plans, on command
@@ -136,6 +136,8 @@ kinds! {
     LyingFsync = "lying-fsync",
     /// Nodes that leave the cluster, or lose their vote, and are given it back.
     MemberChange = "member-change",
+    /// What the system does when it is told to, by its own commands.
+    Command = "command",
 }
 
 impl Kind {

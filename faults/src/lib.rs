@@ -17,6 +17,7 @@ mod clock_freeze;
 mod clock_jump;
 mod clock_strobe;
 mod clocks;
+mod command;
 mod condition;
 mod corrupt;
 mod cpu_quota;
@@ -70,6 +71,7 @@ pub use clock_drift::ClockDrift;
 pub use clock_freeze::ClockFreeze;
 pub use clock_jump::ClockJump;
 pub use clock_strobe::ClockStrobe;
+pub use command::Command;
 pub use condition::{Condition, Observed, Waiting};
 pub use corrupt::Corrupt;
 pub use cpu_quota::CpuQuota;
@@ -113,7 +115,7 @@ pub use shape::{Direction, Shape};
 pub use slow_fsync::SlowFsync;
 pub use slow_start::SlowStart;
 pub use target::{
-    Boots, CLIENTS, Clock, Clocks, Distortion, LimitShown, Limits, Membership, Name, Part,
-    Resource, Target, TargetError, Unavailable,
+    Boots, CLIENTS, Clock, Clocks, Commands, Distortion, LimitShown, Limits, Membership, Name,
+    Part, Resource, Target, TargetError, Unavailable, no_commands,
 };
 pub use torn_write::TornWrite;

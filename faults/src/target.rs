@@ -67,6 +67,11 @@ pub trait Target: Send + Sync {
     /// The machines that the nodes seem to run on, or why they cannot be rebooted here.
     fn boots(&self) -> Result<&dyn Boots, Unavailable>;
 
+    /// What the system under test does when it is told to, or why nothing is known of that.
+    fn commands(&self) -> Result<&dyn Commands, Unavailable> {
+        Err(no_commands())
+    }
+
     /// What the processes of a node may use, or why that cannot be limited here.
     fn limits(&self) -> Result<&dyn Limits, Unavailable>;
 }
@@ -97,6 +102,23 @@ pub trait Membership {
         leader: Option<&str>,
         wait_ms: u64,
     ) -> Result<Value, TargetError>;
+}
+
+/// Why a system whose commands are not known cannot be told anything.
+pub fn no_commands() -> Unavailable {
+    Unavailable {
+        cause: "the system's definition has no commands, or its nodes run on hosts".into(),
+        remedy: "add a table [commands.NAME] to it (docs/systems.md)".into(),
+    }
+}
+
+/// What the system under test does when it is told to, by commands of its own.
+pub trait Commands {
+    /// Their names, in order.
+    fn names(&self) -> Vec<String>;
+
+    /// Runs one about this node, to its end, within a limit. Returns what it said.
+    fn run(&self, node: &str, command: &str) -> Result<Value, TargetError>;
 }
 
 named! {

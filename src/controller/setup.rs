@@ -9,6 +9,7 @@ use cluster::{Addresses, CaptureSpec, Cluster, ClusterSpec, Mode, NetworkSpec};
 use faults::{Kind, Target};
 use histories::{Header, Recorder, RunInfo};
 
+use super::commands::SystemCommands;
 use super::driven::Driven;
 use super::exits::Exits;
 use super::notice::UnavailableFault;
@@ -56,9 +57,13 @@ pub(super) fn start_cluster(
         on_exit: Arc::new(move |exit| exits.tell(&exit)),
     };
     let cluster = Cluster::start(spec);
-    let cluster = cluster.map_err(|error| format!("failed to start the cluster: {error}"))?;
+    let mut cluster = cluster.map_err(|error| format!("failed to start the cluster: {error}"))?;
     let bootstrapped = cluster.control_entrance().run(|| system.bootstrap());
     bootstrapped.map_err(|error| error.to_string())??;
+    let commands = SystemCommands::of(&system, cluster.control_entrance())?;
+    if let Some(commands) = commands {
+        cluster.set_commands(Box::new(commands));
+    }
     Ok((system, Driven::Here(Box::new(cluster))))
 }
 

@@ -65,11 +65,30 @@ pub struct Definition {
     /// How members are added and removed; none where they cannot be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub members: Option<Members>,
+    /// What it does when it is told to, by name: the fault `command` runs one of them about a node.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub commands: BTreeMap<String, FaultCommand>,
     /// The faults that it cannot stand.
     #[serde(default, skip_serializing_if = "Faults::is_empty")]
     pub faults: Faults,
     /// The client that speaks to it.
     pub client: ClientOptions,
+}
+
+/// What a system does when it is told to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FaultCommand {
+    /// The program and its arguments, templates about the node; run on a host that reaches every node
+    /// whatever is cut, to its end with status 0.
+    pub command: Vec<String>,
+    /// How long it may take, in milliseconds.
+    #[serde(default = "command_limit_ms")]
+    pub limit_ms: u64,
+}
+
+fn command_limit_ms() -> u64 {
+    10_000
 }
 
 /// What is known of a system and faults.

@@ -198,6 +198,15 @@ impl Definition {
         for (at, file) in self.logs.files.iter().enumerate() {
             fill(&format!("logs.files.{at}"), file)?;
         }
+        for (name, command) in &self.commands {
+            let field = format!("commands.{name}");
+            validate_words(&format!("{field}.command"), &command.command, &fill)?;
+            if !(1..=600_000).contains(&command.limit_ms) {
+                let found = command.limit_ms;
+                let why = format!("found {found}, expected 1 to 600000");
+                return Err(invalid(format!("{field}.limit_ms"), why));
+            }
+        }
         let prepare = self.prepare.iter().map(|step| &step.command);
         let beside = self.beside.iter().map(|step| &step.command);
         for (field, commands) in [

@@ -299,6 +299,50 @@ fn definitions_are_as_their_schema_says() {
     assert_fits(&toml::from_str(&whole).unwrap(), "system.schema.json");
 }
 
+#[test]
+fn etcd_is_told_to_compact_and_to_move_its_leader_meanwhile() {
+    if !there_is("etcd", "--version") || !there_is("etcdctl", "version") {
+        return;
+    }
+    let (_lock, folder) = (cluster_lock(), store());
+    let schedule = folder.path().join("schedule.toml");
+    let told = |at: &str, name: &str| {
+        format!(
+            "[[schedule]]\nat = \"{at}\"\nfor = \"100ms\"\nfault = \"command\"\n\
+             name = \"{name}\"\ntarget = \"follower\"\n"
+        )
+    };
+    let all = [
+        told("1s", "compact"),
+        told("2s", "move-leader"),
+        told("3s", "defrag"),
+    ];
+    fs::write(&schedule, all.concat()).unwrap();
+    let runs = folder.path().join("runs");
+    let args = [
+        "--system",
+        "etcd",
+        "--time",
+        "5s",
+        "--seed",
+        "3",
+        "--schedule",
+        text(&schedule),
+    ];
+    let output = run_in(&runs, &args)
+        .expect(0)
+        .says(&["VALID", "inject command"]);
+    assert!(!output.stderr.contains("could not go on"), "{output}");
+    let history = fs::read_to_string(only_run(&runs).join("history.jsonl")).unwrap();
+    for said in [
+        "compacted revision",
+        "Leadership transferred",
+        "Finished defragmenting",
+    ] {
+        assert!(history.contains(said), "{said}");
+    }
+}
+
 /// A system whose node is this shell script.
 fn shell(script: &str, more: &str) -> String {
     format!(

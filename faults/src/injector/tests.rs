@@ -319,6 +319,29 @@ fn faults_of_packets_stand_beside_each_other_and_tell_what_they_did() {
 }
 
 #[test]
+fn a_command_is_the_one_that_is_named_or_the_next_and_an_error_is_told() {
+    let cluster = Fake::new(3);
+    let mut injector = injector(&cluster);
+    let command = |name: &str| {
+        Action::Command(crate::Command {
+            target: Role::One,
+            name: name.to_owned(),
+        })
+    };
+    for (id, name, expected) in [
+        (1, "compact", "compact"),
+        (2, "", "compact"),
+        (3, "", "defrag"),
+    ] {
+        let fault = strike(&mut injector, id, command(name), &cluster);
+        assert_eq!(fault.effective, Some(true), "{fault:?}");
+        let node = fault.evidence.get("n1").expect("it was about n1");
+        assert_eq!(node.get("command"), Some(&expected.into()), "{fault:?}");
+        heal(&mut injector, id, &cluster);
+    }
+}
+
+#[test]
 fn a_reset_is_over_at_once() {
     let cluster = Fake::new(3);
     let mut injector = injector(&cluster);
