@@ -1,6 +1,7 @@
 //! Runs that are ended from outside: by request, when they heal and judge what there is; by force,
 //! when nothing is left behind.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -206,6 +207,32 @@ fn kill_in_the_middle(victim: Victim) {
     whitewater(&["runs", "--store", text(&store)])
         .expect(0)
         .says(&[listed]);
+}
+
+/// While the leader is told of a change that it cannot make alone, again and again; faults of the
+/// other kinds stand beside their own tests.
+#[test]
+fn nothing_is_left_when_members_are_changed_and_the_command_is_killed() {
+    let (_lock, store) = (cluster_lock(), store());
+    let file = store.path().join("schedule.toml");
+    let entries = "[[schedule]]\nat_ms = 200\nfor_ms = 50000\nfault = \"pause\"\ntarget = \"followers\"\n\n\
+         [[schedule]]\nafter = \"fault 1 injected\"\nfor_ms = 50000\nfault = \"member-change\"\n\
+         target = \"leader\"\nwait_ms = 40000\n";
+    fs::write(&file, entries).unwrap();
+    let runs = store.path().join("runs");
+    let before = (interfaces(), mounts());
+    let args = ["run", "--nodes", "3", "--time", "1m", "--schedule"];
+    let files = [text(&file), "--store", text(&runs)];
+    let mut running = Running::start(command(&[&args[..], &files].concat()));
+    let ledger = || fs::read_to_string(only_run(&runs).join("ledger.jsonl")).unwrap_or_default();
+    running.await_said("inject pause");
+    eventually("the undo of the change is noted", || {
+        ledger().lines().count() == 2
+    });
+    running.signal(Signal::SIGKILL);
+    drop(running);
+    assert_nothing_left(&runs);
+    assert_eq!((interfaces(), mounts()), before);
 }
 
 /// As in `whitewater run 2>&1 | head -1`, and when a terminal is gone.
