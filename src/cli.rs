@@ -11,6 +11,7 @@ mod doctor;
 mod heal;
 mod init;
 mod input;
+mod known;
 pub mod maelstrom;
 mod replay;
 mod run;
@@ -80,6 +81,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> End {
         Command::Campaign(args) => campaign::campaign(&args),
         Command::Maelstrom(args) => maelstrom::maelstrom(&args),
         Command::Zoo(args) => zoo::zoo(&args),
+        Command::Known(args) => known::known(&args),
         Command::Systems(args) => systems::systems(&args),
         Command::Init(args) => init::init(&args),
         Command::Doctor(args) => doctor::doctor(&args),

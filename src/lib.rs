@@ -13,6 +13,7 @@ pub mod coverage;
 pub mod criteria;
 pub mod interrupt;
 pub mod judge;
+pub mod known;
 pub mod online;
 pub mod plan;
 pub mod programs;

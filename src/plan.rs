@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use systems::{Definition, parse};
 use workloads::clients::ClientOptions;
 
-pub(crate) use make::draw;
+pub(crate) use make::{draw, of_options};
 pub use make::{make, reseed, set_schedule};
 
 mod make;

@@ -7,13 +7,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use checkers::Verdict;
-use clap::Parser;
 use faults::Kind;
 use raft_kv::{Bug, Property, Recipe};
 use serde::Serialize;
 
 use crate::Outcome;
-use crate::cli::args::{Cli, Command};
 use crate::cli::exit::Exit;
 use crate::interrupt::Interrupt;
 use crate::plan::{self, Plan};
@@ -300,22 +298,11 @@ fn missing_kinds(recipe: &Recipe) -> Option<String> {
 
 /// The plan of a run by this recipe: as if its options were typed.
 fn plan_of(recipe: &Recipe, bug: Option<Bug>, seed: u64) -> Result<Plan, String> {
-    let seed_text = seed.to_string();
-    let mut typed = vec!["whitewater", "run", "--seed", &seed_text];
-    typed.extend(recipe.options.split_whitespace());
+    let mut typed: Vec<&str> = recipe.options.split_whitespace().collect();
     if let Some(bug) = bug {
         typed.extend(["--bug", bug.name()]);
     }
-    let cli = Cli::try_parse_from(typed).map_err(|error| error.to_string())?;
-    let Command::Run(args) = cli.command else {
-        return Err("a recipe is for `run`".to_owned());
-    };
-    let made = plan::make(&args.plan, args.time, seed);
-    let mut plan = made.map_err(|error| error.to_string())?;
-    if !recipe.schedule.is_empty() {
-        plan::set_schedule(&mut plan, recipe.schedule).map_err(|error| error.to_string())?;
-    }
-    Ok(plan)
+    plan::of_options(&typed, recipe.schedule, None, seed)
 }
 
 /// The table for people.

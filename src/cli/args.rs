@@ -40,6 +40,8 @@ pub enum Command {
     Maelstrom(Box<super::maelstrom::MaelstromArgs>),
     /// Look for every bug of raft-kv, and say which were found and how soon
     Zoo(ZooArgs),
+    /// List what is known of real systems; run what must show it (docs/known.md)
+    Known(KnownArgs),
     /// List the systems there are definitions of, and say which can run here
     Systems(SystemsArgs),
     /// Write a definition of a new system, with comments
@@ -395,6 +397,36 @@ pub struct ZooArgs {
     #[arg(long, value_name = "FILE")]
     pub junit: Option<PathBuf>,
     /// Where the runs that found something are kept.
+    #[command(flatten)]
+    pub store: StoreArgs,
+    /// How the table is printed.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// `known`.
+#[derive(Debug, Clone, Args)]
+pub struct KnownArgs {
+    /// The behaviours to run [default: none, they are listed]
+    #[arg(value_name = "NAME")]
+    pub behaviours: Vec<String>,
+    /// Run all of them
+    #[arg(long, conflicts_with = "behaviours")]
+    pub all: bool,
+    /// How many runs: of an anomaly at most, until one shows it; of a control all of them [default:
+    /// each behaviour's own]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub runs: Option<u64>,
+    /// How long to drive the cluster in each run, e.g. 5m [default: each behaviour's own]
+    #[arg(long, value_name = "TIME", value_parser = time_ms)]
+    pub time: Option<u64>,
+    /// The seed of each behaviour's first run; the next is one more
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Where to write JUnit XML [default: nowhere]
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+    /// Where the runs that showed something are kept.
     #[command(flatten)]
     pub store: StoreArgs,
     /// How the table is printed.

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::str::FromStr;
 
 use checkers::ModelKind;
+use clap::Parser;
 use faults::{Draw, Kind, Name, Profile, Schedule};
 use raft_kv::Bug;
 use serde::Deserialize;
@@ -12,7 +13,7 @@ use systems::{Definition, parse};
 use workloads::{Values, by_name};
 
 use super::{FaultPlan, Plan, PlanError, SandboxMode, node_names, of_maelstrom};
-use crate::cli::args::PlanArgs;
+use crate::cli::args::{Cli, Command, PlanArgs};
 
 /// The plan that the options describe, with every default filled in and the schedule drawn.
 ///
@@ -122,6 +123,30 @@ pub fn set_schedule(plan: &mut Plan, text: &str) -> Result<(), PlanError> {
     plan.faults.explicit = true;
     complete(plan);
     plan.validate()
+}
+
+/// The plan of a recipe: as if these options of `run` were typed, with a schedule written by hand
+/// unless it is empty, and for another time than they say if one is given.
+///
+/// # Errors
+/// In words: what is wrong with them.
+pub(crate) fn of_options(
+    options: &[&str],
+    schedule: &str,
+    time_ms: Option<u64>,
+    seed: u64,
+) -> Result<Plan, String> {
+    let typed = ["whitewater", "run"].iter().chain(options);
+    let cli = Cli::try_parse_from(typed).map_err(|error| error.to_string())?;
+    let Command::Run(args) = cli.command else {
+        return Err("a recipe is for `run`".to_owned());
+    };
+    let made = make(&args.plan, time_ms.or(args.time), seed);
+    let mut plan = made.map_err(|error| error.to_string())?;
+    if !schedule.is_empty() {
+        set_schedule(&mut plan, schedule).map_err(|error| error.to_string())?;
+    }
+    Ok(plan)
 }
 
 /// A file with `[[schedule]]` tables.

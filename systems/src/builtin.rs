@@ -6,11 +6,12 @@ use crate::definition::Definition;
 use crate::parse::Problem;
 
 /// Every definition that comes with Whitewater: its name and its text.
-pub const BUILTIN: [(&str, &str); 4] = [
+pub const BUILTIN: [(&str, &str); 5] = [
     ("raft-kv", include_str!("../raft-kv.toml")),
     ("etcd", include_str!("../etcd.toml")),
     ("redis", include_str!("../redis.toml")),
     ("zookeeper", include_str!("../zookeeper.toml")),
+    ("postgresql", include_str!("../postgresql.toml")),
 ];
 
 /// The definition of this name that comes with Whitewater.

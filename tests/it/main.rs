@@ -13,6 +13,7 @@ mod convert;
 mod disks;
 mod hosts;
 mod input;
+mod known;
 mod lab;
 mod machine;
 mod maelstrom;

@@ -1,0 +1,83 @@
+//! `whitewater known`: what is known of real systems, and whether runs show it.
+
+use super::args::KnownArgs;
+use super::exit::Exit;
+use super::{fail, print};
+use crate::interrupt::Interrupt;
+use crate::known::{self, Behaviour, Row, Search, Table};
+use crate::reports::progress::say;
+use crate::reports::{json, junit};
+
+/// Lists what is known; or looks for it, tells of each, prints the table.
+pub fn known(args: &KnownArgs) -> Exit {
+    let table = match Table::builtin() {
+        Ok(table) => table,
+        Err(error) => return fail(Exit::NotRun, error),
+    };
+    let named: Result<Vec<&Behaviour>, _> = args
+        .behaviours
+        .iter()
+        .map(|name| table.by_name(name))
+        .collect();
+    let behaviours = match named {
+        Ok(named) if named.is_empty() => table.behaviours.iter().collect(),
+        Ok(named) => named,
+        Err(error) => return fail(Exit::Usage, error),
+    };
+    if args.behaviours.is_empty() && !args.all {
+        print(&match args.output.json {
+            true => format!("{}\n", json::to_text(&behaviours)),
+            false => known::render_list(&behaviours),
+        });
+        return Exit::Valid;
+    }
+    let interrupt = match Interrupt::listen() {
+        Ok(interrupt) => interrupt,
+        Err(error) => {
+            let problem = format!("failed to listen for signals: {error}");
+            return fail(Exit::NotRun, problem);
+        }
+    };
+    let search = Search {
+        table: &table,
+        behaviours: &behaviours,
+        first_seed: args.seed,
+        runs: args.runs,
+        time_ms: args.time,
+        folder: &args.store.store,
+    };
+    let rows = match known::run(&search, &interrupt, &mut tell) {
+        Ok(rows) => rows,
+        Err(error) => return fail(Exit::NotRun, error),
+    };
+    print(&match args.output.json {
+        true => format!("{}\n", json::to_text(&rows)),
+        false => known::render(&rows),
+    });
+    let statuses: Vec<_> = rows.iter().map(|row| row.status).collect();
+    let exit = known::exit(&statuses, behaviours.len());
+    let Some(path) = &args.junit else {
+        return exit;
+    };
+    let xml = junit::render_known(&rows).map_err(|error| error.to_string());
+    let written = xml.and_then(|xml| std::fs::write(path, xml).map_err(|error| error.to_string()));
+    match written {
+        Ok(()) => exit,
+        Err(error) => {
+            let path = path.display();
+            say(format_args!("whitewater: failed to write {path}: {error}"));
+            exit.worse(Exit::NotRun)
+        }
+    }
+}
+
+fn tell(row: &Row) {
+    say(format_args!(
+        "{}: {} after {} runs, {:.0} s: {}",
+        row.known.name,
+        row.status.name(),
+        row.made,
+        row.elapsed_ms as f64 / 1e3,
+        row.reason
+    ));
+}
