@@ -268,21 +268,20 @@ fn look_for(
         let outcome = crate::run(&plan, search.folder, interrupt, &mut |_| {})?;
         (row.made, row.seed) = (row.made + 1, Some(seed));
         let (status, reason) = known.judge(&outcome);
-        let is_over = match (known.expect, status) {
-            (Expect::Invalid, Status::NotAsKnown | Status::Undecided)
-            | (Expect::Valid, Status::AsKnown) => false,
-            _ => true,
+        // An anomaly is looked for until a run shows it; a control until one does not hold.
+        let goes_on = match known.expect {
+            Expect::Invalid => matches!(status, Status::NotAsKnown | Status::Undecided),
+            Expect::Valid => status == Status::AsKnown,
         };
         (row.status, row.reason) = (status, reason);
-        match known.expect == Expect::Valid && status == Status::AsKnown {
+        match goes_on {
             true => outcome.folder.remove()?,
-            false if is_over => row.keep(&outcome),
-            false => outcome.folder.remove()?,
+            false => row.keep(&outcome),
         }
-        if interrupt.asked() && !(is_over && status == Status::AsKnown) {
+        if interrupt.asked() && (goes_on || status != Status::AsKnown) {
             row.status = Status::Stopped;
         }
-        if is_over || interrupt.asked() {
+        if !goes_on || interrupt.asked() {
             break;
         }
     }
