@@ -278,7 +278,12 @@ fn look_for(
             true => outcome.folder.remove()?,
             false => row.keep(&outcome),
         }
-        if interrupt.asked() && (goes_on || status != Status::AsKnown) {
+        // What is certain stays so however early the run was ended.
+        let is_certain = matches!(
+            (known.expect, status),
+            (Expect::Invalid, Status::AsKnown) | (Expect::Valid, Status::NotAsKnown)
+        );
+        if interrupt.asked() && !is_certain {
             row.status = Status::Stopped;
         }
         if !goes_on || interrupt.asked() {
