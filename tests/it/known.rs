@@ -58,3 +58,8 @@ fn serializable_reads_of_etcd_are_old() {
 fn reads_of_zookeeper_without_sync_are_old() {
     is_as_known("zookeeper-reads-without-sync");
 }
+
+#[test]
+fn reads_of_a_replica_of_postgresql_are_old() {
+    is_as_known("postgresql-reads-on-the-replica");
+}
