@@ -463,12 +463,42 @@ pub struct InitArgs {
     /// What the clients do
     #[arg(long, value_name = "NAME", default_value = "register")]
     pub workload: String,
+    /// What speaks to the system: its HTTP interface as the definition says, or a program of yours in any
+    /// language, of which a skeleton in Python is written [default: http]
+    #[arg(long, value_name = "CLIENT")]
+    pub client: Option<InitClient>,
     /// The folder to write into
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub dir: PathBuf,
     /// Write over files that are there
     #[arg(long)]
     pub force: bool,
+}
+
+/// The clients that `init` knows how to begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum InitClient {
+    /// Requests over HTTP, by what the definition says
+    Http,
+    /// A program in any language, by JSON lines
+    Program,
+}
+
+impl std::fmt::Display for InitClient {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            InitClient::Http => "http",
+            InitClient::Program => "program",
+        })
+    }
+}
+
+impl std::str::FromStr for InitClient {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        clap::ValueEnum::from_str(text, false)
+    }
 }
 
 /// `doctor`.

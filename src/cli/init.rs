@@ -1,12 +1,13 @@
-//! `whitewater init`: a definition of a new system, with comments.
+//! `whitewater init`: a definition of a new system, with comments, and where it is wanted a program that is
+//! its client.
 
 use std::fs::File;
 use std::io::{BufRead, ErrorKind, IsTerminal, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use systems::Definition;
 
-use super::args::InitArgs;
+use super::args::{InitArgs, InitClient};
 use super::exit::Exit;
 use super::{fail, print};
 use crate::reports::progress::say;
@@ -18,20 +19,23 @@ partition = \"there is one node, and nobody it could be cut off from\"
 
 ";
 const HTTP: &str = include_str!("init/http.toml");
+const PROGRAM: &str = include_str!("init/program.toml");
+const CLIENT: &str = include_str!("init/client.py");
 
 /// A server as it could be, where nobody says how it is started.
 const USUAL_COMMAND: &str = "./server --listen {node.ip}:{port.client} --data {data}";
 
-/// What the file is made of.
+/// What the files are made of.
 struct Answers {
     name: String,
     command: String,
     port: u16,
     nodes: u64,
     workload: String,
+    client: InitClient,
 }
 
-/// Writes the file; asks on a terminal for what no option says.
+/// Writes the files; asks on a terminal for what no option says.
 pub fn init(args: &InitArgs) -> Exit {
     let answers = match ask(args) {
         Ok(answers) => answers,
@@ -42,23 +46,13 @@ pub fn init(args: &InitArgs) -> Exit {
         return fail(Exit::Usage, problem);
     }
     let path = args.dir.join(format!("{}.toml", answers.name));
-    let file = match args.force {
-        true => File::create(&path),
-        false => File::create_new(&path),
-    };
-    match file.and_then(|mut file| file.write_all(text.as_bytes())) {
-        Ok(()) => print(&format!("wrote {}\n", path.display())),
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            let problem = format!(
-                "{} is there already (hint: --force writes over it)",
-                path.display()
-            );
-            return fail(Exit::Usage, problem);
-        }
-        Err(error) => {
-            let problem = format!("failed to write {}: {error}", path.display());
-            return fail(Exit::Usage, problem);
-        }
+    let mut files = vec![(path.clone(), text)];
+    if answers.client == InitClient::Program {
+        let client = args.dir.join(format!("{}-client.py", answers.name));
+        files.push((client, filled(CLIENT, &answers)));
+    }
+    if let Err(problem) = write(&files, args.force) {
+        return fail(Exit::Usage, problem);
     }
     let shown = match path.has_root() || path.components().count() > 1 {
         true => path.display().to_string(),
@@ -68,6 +62,31 @@ pub fn init(args: &InitArgs) -> Exit {
         "Look through what the comments say, then:\n  whitewater systems {shown}\n  whitewater run --system {shown}\n"
     ));
     Exit::Valid
+}
+
+/// Writes these files, none of them if one is there already that is not to be written over.
+fn write(files: &[(PathBuf, String)], over: bool) -> Result<(), String> {
+    let there = |path: &Path| {
+        let path = path.display();
+        format!("{path} is there already (hint: --force writes over it)")
+    };
+    let taken = files.iter().find(|(path, _)| !over && path.exists());
+    if let Some((path, _)) = taken {
+        return Err(there(path));
+    }
+    for (path, text) in files {
+        let file = match over {
+            true => File::create(path),
+            false => File::create_new(path),
+        };
+        let written = file.and_then(|mut file| file.write_all(text.as_bytes()));
+        written.map_err(|error| match error.kind() {
+            ErrorKind::AlreadyExists => there(path),
+            _ => format!("failed to write {}: {error}", path.display()),
+        })?;
+        print(&format!("wrote {}\n", path.display()));
+    }
+    Ok(())
 }
 
 fn ask(args: &InitArgs) -> std::io::Result<Answers> {
@@ -86,12 +105,20 @@ fn ask(args: &InitArgs) -> std::io::Result<Answers> {
         Some(nodes) => nodes,
         None => typed("How many nodes?", 3)?,
     };
+    let client = match args.client {
+        Some(client) => client,
+        None => typed(
+            "What do clients speak? (http, or program: one in any language)",
+            InitClient::Http,
+        )?,
+    };
     Ok(Answers {
         name,
         command,
         port,
         nodes,
         workload: args.workload.clone(),
+        client,
     })
 }
 
@@ -109,19 +136,23 @@ fn question(text: &str, usual: &str) -> std::io::Result<String> {
     })
 }
 
-/// The same for a number; asked again until it is one.
-fn typed<N: std::str::FromStr + ToString + Copy>(text: &str, usual: N) -> std::io::Result<N> {
+/// The same for something that not every text is; asked again until it is one.
+fn typed<T: std::str::FromStr + ToString + Copy>(text: &str, usual: T) -> std::io::Result<T> {
     loop {
         match question(text, &usual.to_string())?.parse() {
-            Ok(number) => return Ok(number),
-            Err(_) => say(format_args!("that is no number that will do")),
+            Ok(answer) => return Ok(answer),
+            Err(_) => say(format_args!("that will not do")),
         }
     }
 }
 
 fn definition(answers: &Answers, dir: &Path) -> String {
     let alone = if answers.nodes == 1 { ALONE } else { "" };
-    filled(&format!("{HEAD}{alone}{HTTP}"), answers)
+    let client = match answers.client {
+        InitClient::Http => HTTP,
+        InitClient::Program => PROGRAM,
+    };
+    filled(&format!("{HEAD}{alone}{client}"), answers)
         .replace("PROGRAM", &quoted(words(answers, dir).take(1)))
         .replace("ARGS", &quoted(words(answers, dir).skip(1)))
 }

@@ -212,7 +212,7 @@ impl System {
         plan: &Plan,
         folder: &RunFolder,
     ) -> Result<(Box<dyn Factory>, Complaints), String> {
-        let client = self.plan.client().map_err(|error| error.to_string())?;
+        let client = self.client()?;
         let complaints = Complaints::default();
         let log_folder = folder.path().join("clients");
         if matches!(client, ClientOptions::Program(_)) {
@@ -241,6 +241,22 @@ impl System {
             ))
         })?;
         Ok((factory, complaints))
+    }
+
+    /// The client's options, with the definition's folder where a program's command names it.
+    fn client(&self) -> Result<ClientOptions, String> {
+        let mut client = self.plan.client().map_err(|error| error.to_string())?;
+        if let ClientOptions::Program(options) = &mut client {
+            let scope = Scope::of_folder(self.plan.here());
+            let fill = |text: &str| scope.fill(text).map_err(|why| self.problem(&why));
+            for word in &mut options.command {
+                *word = fill(word)?;
+            }
+            if let Some(folder) = &mut options.folder {
+                *folder = fill(folder)?;
+            }
+        }
+        Ok(client)
     }
 
     /// How each node is asked who leads; none where the system has no leaders.

@@ -9,6 +9,7 @@ use crate::fill::{Layout, Place, Scope};
 use crate::parse::Problem;
 use crate::probe::Probe;
 use crate::roles::Test;
+use workloads::clients::ClientOptions;
 
 /// What is wrong, and with which field.
 pub(crate) struct Invalid {
@@ -44,6 +45,19 @@ impl Definition {
         let table = format!("client.{}", client.name());
         let checked = client.validate();
         checked.map_err(|(field, why)| invalid(format!("{table}.{field}"), why))?;
+        if let ClientOptions::Program(options) = client {
+            let scope = Scope::of_folder(Path::new("/definition"));
+            let command = options.command.iter().enumerate();
+            let words = command.map(|(at, word)| (format!("command.{at}"), word));
+            let folder = options
+                .folder
+                .iter()
+                .map(|word| ("folder".to_owned(), word));
+            for (field, word) in words.chain(folder) {
+                let filled = scope.fill(word);
+                filled.map_err(|why| invalid(format!("{table}.{field}"), why))?;
+            }
+        }
         for (at, name) in self.workloads.iter().enumerate() {
             let Ok(workload) = workloads::by_name(name) else {
                 continue;
@@ -373,6 +387,11 @@ args = ["{data}"]
             "[client.raft-kv]",
             "[client.http.operations.read]\npath = \"/{ke}\"",
             "9: `client.http.operations.read.answers`|no answer is a success",
+        );
+        check(
+            "[client.raft-kv]",
+            "[client.program]\ncommand = [\"python3\", \"{her}/client.py\"]",
+            "10: `client.program.command.1`|did you mean {here}?",
         );
         let reads = "[client.http.operations.read]\npath = \"/{key}\"\nanswers = [{ status = 200, ok = \"body\" }]";
         check(

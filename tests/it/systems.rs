@@ -260,6 +260,63 @@ fn what_init_writes_runs() {
 }
 
 #[test]
+fn the_program_that_init_writes_is_a_client_of_the_tutorials_server() {
+    if !there_is("python3", "--version") {
+        return;
+    }
+    let (_lock, folder) = (cluster_lock(), store());
+    let here = folder.path().join("a {folder}");
+    fs::create_dir(&here).unwrap();
+    fs::copy(example("python-kv/server.py"), here.join("server.py")).unwrap();
+    let command = "python3 server.py --listen {node.ip}:{port.client} --data {data}";
+    let init = [
+        "init",
+        "my-kv",
+        "--dir",
+        text(&here),
+        "--command",
+        command,
+        "--nodes",
+        "1",
+        "--client",
+        "program",
+    ];
+    let wrote = ["my-kv.toml", "my-kv-client.py"];
+    whitewater(&init).expect(0).says(&wrote);
+    let (definition, client) = (here.join(wrote[0]), here.join(wrote[1]));
+    // Neither is written where one is there.
+    fs::remove_file(&definition).unwrap();
+    whitewater(&init)
+        .expect(2)
+        .says(&["my-kv-client.py is there already", "--force"]);
+    assert!(!definition.exists());
+    whitewater(&[&init[..], &["--force"]].concat()).expect(0);
+    let args = [
+        "--system",
+        text(&definition),
+        "--clients",
+        "3",
+        "--seed",
+        "3",
+    ];
+    let faults = ["--time", "3s", "--faults", "kill", "--fault-interval", "1s"];
+    let runs = folder.path().join("runs");
+    let run = [&args[..], &faults, &["--fault-duration", "200ms"]].concat();
+    let output = run_in(&runs, &run)
+        .expect(0)
+        .says(&["VALID", "inject kill"]);
+    assert!(!output.stderr.contains("left out"), "{output}");
+    // What it cannot do ends the run, and is no verdict on the system.
+    let text_of = fs::read_to_string(&client).unwrap();
+    fs::write(&client, text_of.replace("\"write\"", "\"put\"")).unwrap();
+    let cannot = ["my-kv-client.py does no operation write"];
+    run_in(&folder.path().join("broken"), &run)
+        .expect(4)
+        .says(&cannot);
+    assert_nothing_left(folder.path());
+}
+
+#[test]
 fn definitions_are_as_their_schema_says() {
     let folder = store();
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -273,9 +330,12 @@ fn definitions_are_as_their_schema_says() {
             is_toml && path.file_name().is_some_and(|name| name != "Cargo.toml")
         }));
     }
-    whitewater(&["init", "--dir", text(folder.path())]).expect(0);
-    files.push(folder.path().join("mine.toml"));
-    assert!(files.len() >= 5, "{files:?}");
+    for (name, client) in [("mine", "http"), ("yours", "program")] {
+        let to = ["init", name, "--client", client, "--dir"];
+        whitewater(&[&to[..], &[text(folder.path())]].concat()).expect(0);
+        files.push(folder.path().join(format!("{name}.toml")));
+    }
+    assert!(files.len() >= 6, "{files:?}");
     for file in files {
         let definition: serde_json::Value =
             toml::from_str(&fs::read_to_string(&file).unwrap()).unwrap();

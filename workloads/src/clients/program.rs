@@ -36,11 +36,11 @@ use running::{Running, Trouble};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ProgramOptions {
-    /// The program and its arguments.
+    /// The program and its arguments. In a definition `{here}` is the folder of its file.
     pub command: Vec<String>,
-    /// The folder it runs in; that of the harness where there is none.
+    /// The folder it runs in; that of the harness where there is none. `{here}` as above.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub folder: Option<PathBuf>,
+    pub folder: Option<String>,
     /// Where what it says on its standard error is added; nowhere where there is none.
     #[serde(skip)]
     pub log: Option<PathBuf>,

@@ -171,7 +171,7 @@ async fn silence_is_unknown_and_the_program_is_started_anew() {
     let script = script.to_owned()
         + &opening(r#"if [ "$hang" ]; then sleep 1000; fi; echo '{"type":"ok","id":'$id'}'"#);
     let (mut client, folder) = shell(&script);
-    client.options.folder = Some(folder.path().to_owned());
+    client.options.folder = Some(text(folder.path().to_owned()));
     client.options.timeout_ms = 0;
     let found = short(&client.invoke(&invocation("write", 7)).await);
     assert_eq!(
@@ -200,7 +200,7 @@ async fn a_new_process_is_opened_in_the_same_program() {
     drop(folder);
     // What it is told, word by word.
     let folder = tempfile::tempdir().expect("a folder");
-    client.options.folder = Some(folder.path().to_owned());
+    client.options.folder = Some(text(folder.path().to_owned()));
     client.options.log = None;
     let script = r#"id=0; while read -r line; do echo "$line" >>lines; id=$((id+1)); "#.to_owned()
         + r#"echo '{"type":"ok","id":'$id'}'; done"#;
