@@ -15,6 +15,7 @@ mod driver;
 mod exits;
 mod logs;
 mod maelstrom;
+mod member_requests;
 mod membership;
 mod probe;
 mod setup;

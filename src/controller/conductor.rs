@@ -18,6 +18,7 @@ use super::driven::Driven;
 use super::driver::{Drive, Tally, drive};
 use super::exits::Exits;
 use super::logs;
+use super::member_requests::RequestedMembers;
 use super::membership::RaftKvMembers;
 use super::notice::{Notice, Progress};
 use super::probe::Asker;
@@ -79,6 +80,11 @@ fn conduct_run(
             nodes: nodes.clone(),
             entrance: cluster.control_entrance(),
         })),
+        Some(Members::Requests(requests)) => {
+            let entrance = cluster.control_entrance();
+            let members = RequestedMembers::new(requests, &system, entrance)?;
+            cluster.set_membership(Box::new(members));
+        }
     }
     let (clients, complaints) = system.clients(plan, folder)?;
     let (available, unavailable) = sort_kinds(plan, cluster.target())?;

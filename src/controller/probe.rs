@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::process::Stdio;
 use std::time::Duration;
 
-use systems::{HttpProbe, Probe};
+use systems::{HttpProbe, Probe, Scope};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::process::Command;
@@ -37,7 +37,11 @@ enum Question {
 impl Asker {
     /// The question to the node at this place; in words what of it cannot be filled in.
     pub fn new(probe: &Probe, system: &System, at: usize) -> Result<Self, String> {
-        let scope = system.scope(at)?;
+        Asker::about(probe, system, at, &system.scope(at)?)
+    }
+
+    /// A question to the node at this place about whatever the placeholders stand for.
+    pub fn about(probe: &Probe, system: &System, at: usize, scope: &Scope) -> Result<Self, String> {
         let address = |port: &str| {
             let port = system.definition.port(port);
             SocketAddr::from((system.place(at).ip, port))

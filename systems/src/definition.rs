@@ -302,6 +302,32 @@ impl Logs {
 pub enum Members {
     /// By the embedded system's own interface.
     RaftKv(RaftKvMembers),
+    /// By requests that the definition has.
+    Requests(Box<MemberRequests>),
+}
+
+/// How members are changed, and how it is known who they are, by requests to one node.
+///
+/// Templates are about the node that is added or removed; `{asked.name}` and `{asked.ip}` are those of
+/// the node that is asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MemberRequests {
+    /// Makes it a member with a vote; answered when the cluster has agreed.
+    pub add: Probe,
+    /// Takes it out of the cluster; answered when the cluster has agreed.
+    pub remove: Probe,
+    /// Makes it, member or not, a member without a vote; none where there are no such members.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub learner: Option<Probe>,
+    /// Asks for the members.
+    pub list: Probe,
+    /// Found in the answer to `list` if a node is a member: a regular expression, as a template about
+    /// that node, in which what is filled in stands for itself.
+    pub is_member: String,
+    /// The same for a member without a vote; needed where there is `learner`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub is_learner: Option<String>,
 }
 
 /// Nothing to choose.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
+use workloads::Pattern;
 use workloads::template::{self, TemplateError};
 
 use crate::definition::Definition;
@@ -45,6 +46,7 @@ pub struct Layout<'a> {
 /// | `{here}` | the folder of the definition's file |
 /// | `{port.NAME}` | a port of `[ports]` |
 /// | `{list.NAME}` | a list of `[lists]` |
+/// | `{asked.name}`, `{asked.ip}` | where one node is asked about another, the one asked |
 /// | `{option.NAME}` | an option of `[options]`, as the user set it |
 /// | `{{`, `}}` | braces |
 #[derive(Debug, Clone)]
@@ -136,6 +138,25 @@ impl Scope {
         }
     }
 
+    /// The same where a node is asked about another: `{asked.name}` and `{asked.ip}`.
+    pub fn asking(mut self, asked: &Place) -> Self {
+        self.set("asked.name".to_owned(), asked.name.clone());
+        self.set("asked.ip".to_owned(), asked.ip.to_string());
+        self
+    }
+
+    /// A regular expression out of its template, in which what is filled in stands for itself.
+    ///
+    /// # Errors
+    /// In words: a placeholder of which nothing is known, or what is no regular expression.
+    pub fn pattern(&self, template: &str) -> Result<Pattern, String> {
+        let escaped = |(name, value): (&String, &String)| (name.clone(), regex::escape(value));
+        let escaped = Scope {
+            known: self.known.iter().map(escaped).collect(),
+        };
+        Pattern::try_from(escaped.fill(template)?)
+    }
+
     pub(crate) fn set(&mut self, name: String, value: String) {
         self.known.insert(name, value);
     }
@@ -179,6 +200,18 @@ mod tests {
         let known = [("node.name".to_owned(), "n1".to_owned())].into();
         let problem = Scope { known }.fill("{nod.name}").expect_err("unknown");
         assert!(problem.contains("did you mean {node.name}?"), "{problem}");
+    }
+
+    #[test]
+    fn what_is_filled_into_a_pattern_stands_for_itself() {
+        let known = [("node.ip".to_owned(), "10.0.0.1".to_owned())].into();
+        let scope = Scope { known };
+        let pattern = scope.pattern(r"^\w+={node.ip}\b").expect("sound");
+        assert!(pattern.regex().is_match("n1=10.0.0.1"));
+        assert!(!pattern.regex().is_match("n1=10x0.0.1"));
+        assert!(!pattern.regex().is_match("n1=10.0.0.11"));
+        let problem = scope.pattern("({node.ip}").expect_err("unclosed");
+        assert!(problem.contains("no regular expression"), "{problem}");
     }
 
     fn places() -> Vec<Place> {

@@ -19,8 +19,8 @@ mod validate;
 
 pub use builtin::{BUILTIN, builtin};
 pub use definition::{
-    Definition, FaultCommand, Faults, File, List, Logs, Members, Node, On, Program, RaftKvMembers,
-    Ready, Start, Step, SystemOption, Version,
+    Definition, FaultCommand, Faults, File, List, Logs, MemberRequests, Members, Node, On, Program,
+    RaftKvMembers, Ready, Start, Step, SystemOption, Version,
 };
 pub use fill::{Layout, Place, Scope};
 pub use parse::Problem;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::path::Path;
 
-use crate::definition::Definition;
+use crate::definition::{Definition, MemberRequests, Members};
 use crate::fill::{Layout, Place, Scope};
 use crate::parse::Problem;
 use crate::probe::Probe;
@@ -221,6 +221,9 @@ impl Definition {
                 return Err(invalid(format!("{field}.limit_ms"), why));
             }
         }
+        if let Some(Members::Requests(requests)) = &self.members {
+            self.validate_members(requests, scope.clone().asking(&nodes[1]))?;
+        }
         let prepare = self.prepare.iter().map(|step| &step.command);
         let beside = self.beside.iter().map(|step| &step.command);
         for (field, commands) in [
@@ -247,6 +250,36 @@ impl Definition {
         let roles = self.roles.as_ref().map(|roles| ("roles.ask", &roles.ask));
         for (field, probe) in ready.into_iter().chain(roles) {
             self.validate_probe(field, probe, &fill)?;
+        }
+        Ok(())
+    }
+
+    fn validate_members(&self, requests: &MemberRequests, scope: Scope) -> Check {
+        const TABLE: &str = "members.requests";
+        let fill = |field: &str, template: &str| -> Check {
+            let filled = scope.fill(template);
+            filled.map(drop).map_err(|why| invalid(field, why))
+        };
+        let MemberRequests {
+            add, remove, list, ..
+        } = requests;
+        let learner = requests.learner.as_ref().map(|probe| ("learner", probe));
+        let probes = [("add", add), ("remove", remove), ("list", list)];
+        for (name, probe) in probes.into_iter().chain(learner) {
+            self.validate_probe(&format!("{TABLE}.{name}"), probe, &fill)?;
+        }
+        let is_learner = requests.is_learner.as_ref();
+        let patterns = [
+            ("is_member", Some(&requests.is_member)),
+            ("is_learner", is_learner),
+        ];
+        for (name, template) in patterns {
+            let sound = template.map(|template| scope.pattern(template)).transpose();
+            sound.map_err(|why| invalid(format!("{TABLE}.{name}"), why))?;
+        }
+        if requests.learner.is_some() != is_learner.is_some() {
+            let why = "`learner` and `is_learner` go together: how a node loses its vote, and how that is seen";
+            return Err(invalid(format!("{TABLE}.learner"), why));
         }
         Ok(())
     }
@@ -393,6 +426,28 @@ args = ["{data}"]
             "[client.program]\ncommand = [\"python3\", \"{her}/client.py\"]",
             "10: `client.program.command.1`|did you mean {here}?",
         );
+        let requests = |last: &str| {
+            let ask = "{ command = [\"ctl\", \"{node.name}\"] }";
+            format!("[members.requests]\nadd = {ask}\nremove = {ask}\nlist = {ask}\n{last}")
+        };
+        let seen = "is_member = '\"{node.name}\"'";
+        assert!(Definition::parse(&format!("{SOUND}{}", requests(seen))).is_ok());
+        check(
+            "",
+            &requests("is_member = \"{node.nam}\""),
+            "14: `members.requests.is_member`|did you mean {node.name}?",
+        );
+        check(
+            "",
+            &requests("is_member = \"{node.name}(\""),
+            "14: `members.requests.is_member`|no regular expression",
+        );
+        check(
+            "",
+            &requests(&format!("{seen}\nis_learner = \"a\"")),
+            "`members.requests.learner`|go together",
+        );
+        check("", &requests(""), "missing field `is_member`");
         let reads = "[client.http.operations.read]\npath = \"/{key}\"\nanswers = [{ status = 200, ok = \"body\" }]";
         check(
             "[client.raft-kv]",

@@ -317,6 +317,68 @@ fn the_program_that_init_writes_is_a_client_of_the_tutorials_server() {
 }
 
 #[test]
+fn members_come_and_go_by_the_requests_of_a_definition() {
+    if !there_is("python3", "--version") {
+        return;
+    }
+    let (_lock, folder) = (cluster_lock(), store());
+    let raft_kv = Path::new(env!("CARGO_MANIFEST_DIR")).join("systems/raft-kv.toml");
+    let by_requests = r#"[members.requests]
+add = { http = { method = "POST", path = "/members", body = '{{"add":"{node.name}={node.ip}"}}' } }
+remove = { http = { method = "POST", path = "/members", body = '{{"remove":"{node.name}"}}' } }
+learner = { http = { method = "POST", path = "/members", body = '{{"learner":"{node.name}={node.ip}"}}' } }
+list = { command = ["python3", "-c", "import urllib.request as r; print(r.urlopen('http://{asked.ip}:{port.client}/members').read().decode())"] }
+is_member = '"{node.name}":"{node.ip}"'
+is_learner = '"learners":\[[^]]*"{node.name}"'
+"#;
+    let definition = fs::read_to_string(raft_kv).unwrap();
+    let definition = definition.replace("[members.raft-kv]\n", by_requests);
+    let file = folder.path().join("mine.toml");
+    fs::write(&file, &definition).unwrap();
+    assert_fits(&toml::from_str(&definition).unwrap(), "system.schema.json");
+    let schedule = folder.path().join("schedule.toml");
+    let faults = r#"
+        [[schedule]]
+        at = "500ms"
+        fault = "member-change"
+        target = "leader"
+        for = "1s"
+
+        [[schedule]]
+        after = "fault 1 healed"
+        fault = "member-change"
+        learner = true
+        for = "1s"
+    "#;
+    fs::write(&schedule, faults).unwrap();
+    let runs = folder.path().join("runs");
+    let system = ["--system", text(&file), "--nodes", "3", "--seed", "3"];
+    let faults = ["--time", "6s", "--schedule", text(&schedule)];
+    run_in(&runs, &[&system[..], &faults].concat()).expect(0);
+    let history = fs::read_to_string(only_run(&runs).join("history.jsonl")).unwrap();
+    let changes: Vec<serde_json::Value> = history
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+        .filter(|event| event["f"] == "member-change")
+        .map(|event| event["value"].clone())
+        .filter(|value| {
+            ["inject", "heal"]
+                .map(Some)
+                .contains(&value["phase"].as_str())
+        })
+        .collect();
+    let part = |change: &serde_json::Value| {
+        let node = change["targets"][0].clone();
+        let evidence = &change["evidence"][node.as_str().unwrap()];
+        assert_eq!(evidence["agreed"], true, "{change}");
+        ["members", "learners"].map(|list| evidence[list].as_array().unwrap().contains(&node))
+    };
+    let parts: Vec<[bool; 2]> = changes.iter().map(part).collect();
+    let (outside, voter, learner) = ([false, false], [true, false], [true, true]);
+    assert_eq!(parts, [outside, voter, learner, voter], "{history}");
+}
+
+#[test]
 fn definitions_are_as_their_schema_says() {
     let folder = store();
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
