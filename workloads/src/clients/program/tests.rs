@@ -109,7 +109,8 @@ async fn what_is_no_answer_is_unknown_and_a_complaint() {
             "unexpected answer: a line of more than 1048576 bytes",
         ),
         (
-            "echo hello".to_owned(),
+            // It waits for the line, lest it be gone before that is written.
+            "echo hello; read -r line".to_owned(),
             "fail",
             "unexpected answer: \"hello\"",
         ),
