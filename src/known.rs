@@ -357,6 +357,25 @@ impl Row {
     }
 }
 
+/// A behaviour as it is listed for programs.
+#[derive(Debug, Clone, Serialize)]
+pub struct Listed<'a> {
+    /// The behaviour.
+    #[serde(flatten)]
+    pub known: &'a Behaviour,
+    /// What its system needs on this machine.
+    pub install: String,
+}
+
+impl<'a> From<&'a Behaviour> for Listed<'a> {
+    fn from(known: &'a Behaviour) -> Self {
+        Listed {
+            known,
+            install: known.install(),
+        }
+    }
+}
+
 /// What is known, for people.
 pub fn render_list(behaviours: &[&Behaviour]) -> String {
     let mut text = String::new();

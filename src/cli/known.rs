@@ -4,7 +4,7 @@ use super::args::KnownArgs;
 use super::exit::Exit;
 use super::{fail, print};
 use crate::interrupt::Interrupt;
-use crate::known::{self, Behaviour, Row, Search, Table};
+use crate::known::{self, Behaviour, Listed, Row, Search, Table};
 use crate::reports::progress::say;
 use crate::reports::{json, junit};
 
@@ -25,8 +25,9 @@ pub fn known(args: &KnownArgs) -> Exit {
         Err(error) => return fail(Exit::Usage, error),
     };
     if args.behaviours.is_empty() && !args.all {
+        let listed = || -> Vec<Listed<'_>> { behaviours.iter().map(|one| (*one).into()).collect() };
         print(&match args.output.json {
-            true => format!("{}\n", json::to_text(&behaviours)),
+            true => format!("{}\n", json::to_text(&listed())),
             false => known::render_list(&behaviours),
         });
         return Exit::Valid;

@@ -14,6 +14,13 @@ fn what_is_known_is_listed_and_one_unknown_is_refused() {
     let listed = listed.as_array().unwrap();
     assert!(listed.iter().any(|one| one["expect"] == "valid"));
     assert!(listed.iter().any(|one| one["expect"] == "invalid"));
+    for one in listed {
+        assert!(
+            one["install"].as_str().unwrap().contains("install"),
+            "{one}"
+        );
+        assert!(!one["source"].as_str().unwrap().is_empty(), "{one}");
+    }
     whitewater(&["known", "etcd-serialisable-reads"])
         .expect(2)
         .says(&["did you mean `etcd-serializable-reads`?"]);
