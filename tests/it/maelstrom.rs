@@ -356,7 +356,8 @@ fn fates(run: &Path) -> BTreeMap<(String, String), Vec<bool>> {
         .collect();
     let lost: Vec<u64> = lines
         .iter()
-        .filter(|line| line["event"] == "drop")
+        // Not those whose node had ended already when the run was over.
+        .filter(|line| line["event"] == "drop" && line["why"] == "lost")
         .filter_map(|line| line["id"].as_u64())
         .collect();
     let mut fates: BTreeMap<_, Vec<bool>> = BTreeMap::new();
