@@ -96,6 +96,28 @@ fn fail(exit: Exit, problem: impl std::fmt::Display) -> Exit {
     exit
 }
 
+/// Writes the JUnit XML of a command that ends so, if it was asked for. A job that finds none must not
+/// be told that all is well.
+fn write_junit<E: std::fmt::Display>(
+    path: Option<&std::path::Path>,
+    exit: Exit,
+    render: impl FnOnce() -> Result<String, E>,
+) -> Exit {
+    let Some(path) = path else {
+        return exit;
+    };
+    let xml = render().map_err(|error| error.to_string());
+    let written = xml.and_then(|xml| std::fs::write(path, xml).map_err(|error| error.to_string()));
+    match written {
+        Ok(()) => exit,
+        Err(error) => {
+            let path = path.display();
+            say(format_args!("whitewater: failed to write {path}: {error}"));
+            exit.worse(Exit::NotRun)
+        }
+    }
+}
+
 /// Prints to standard output; a reader that went away (as in `| head`) is no error.
 fn print(text: &str) {
     use std::io::Write;

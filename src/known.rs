@@ -15,7 +15,6 @@ use crate::cli::exit::Exit;
 use crate::interrupt::Interrupt;
 use crate::plan::{self, Plan, PlanError};
 use crate::programs;
-use crate::reports::text;
 use crate::store::StoreError;
 use crate::units::ms;
 
@@ -312,7 +311,7 @@ impl Behaviour {
         if let Some(failure) = &outcome.failure
             && verdict != Verdict::Invalid
         {
-            let status = match failure.contains("is unavailable: ") {
+            let status = match outcome.lacks_a_fault() {
                 true => Status::Unavailable,
                 false => Status::Failed,
             };
@@ -345,15 +344,7 @@ impl Behaviour {
 impl Row {
     fn keep(&mut self, outcome: &Outcome) {
         self.folder = Some(outcome.folder.path().to_owned());
-        if let Some((history, judged)) = &outcome.judged {
-            let (path, again) = (outcome.shown_path(), outcome.replay_command());
-            let context = text::Context {
-                run: Some(&path),
-                again: Some(&again),
-                ..text::Context::default()
-            };
-            self.text = Some(text::render(judged, history, &context));
-        }
+        self.text = outcome.text();
     }
 }
 

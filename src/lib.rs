@@ -132,6 +132,12 @@ impl Outcome {
         }
     }
 
+    /// Whether the run was not made because a fault that was asked for by name cannot be had here.
+    pub fn lacks_a_fault(&self) -> bool {
+        let failure = self.failure.as_deref().unwrap_or_default();
+        failure.contains("is unavailable: ")
+    }
+
     /// How a command that made this run ends.
     pub fn exit(&self) -> cli::exit::Exit {
         match (self.verdict(), &self.failure) {

@@ -49,6 +49,18 @@ impl Outcome {
         format!("whitewater replay {}", self.shown_path())
     }
 
+    /// The verdict as text; `None` where nothing was judged.
+    pub fn text(&self) -> Option<String> {
+        let (history, judged) = self.judged.as_ref()?;
+        let (path, again) = (self.shown_path(), self.replay_command());
+        let context = text::Context {
+            run: Some(&path),
+            again: Some(&again),
+            ..text::Context::default()
+        };
+        Some(text::render(judged, history, &context))
+    }
+
     /// The run folder as people see it: relative to the working directory where it is below.
     pub fn shown_path(&self) -> String {
         let path = self.folder.path();

@@ -15,7 +15,6 @@ use crate::Outcome;
 use crate::cli::exit::Exit;
 use crate::interrupt::Interrupt;
 use crate::plan::{self, Plan};
-use crate::reports::text;
 use crate::store::StoreError;
 use crate::units::ms;
 
@@ -252,7 +251,7 @@ impl Row {
             return None;
         }
         self.reason = Some(failure.clone());
-        self.status = match failure.contains("is unavailable: ") {
+        self.status = match outcome.lacks_a_fault() {
             true => Status::Unavailable,
             false => Status::Failed,
         };
@@ -262,16 +261,10 @@ impl Row {
     fn keep(&mut self, outcome: &Outcome) {
         self.seed = Some(outcome.plan.seed);
         self.folder = Some(outcome.folder.path().to_owned());
-        if let Some((history, judged)) = &outcome.judged {
+        self.text = outcome.text();
+        if let Some((_, judged)) = &outcome.judged {
             let counterexample = judged.report.counterexample.as_ref();
             self.counterexample_operations = counterexample.map(|found| found.core.len());
-            let (path, again) = (outcome.shown_path(), outcome.replay_command());
-            let context = text::Context {
-                run: Some(&path),
-                again: Some(&again),
-                ..text::Context::default()
-            };
-            self.text = Some(text::render(judged, history, &context));
         }
     }
 }

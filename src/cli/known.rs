@@ -2,7 +2,7 @@
 
 use super::args::KnownArgs;
 use super::exit::Exit;
-use super::{fail, print};
+use super::{fail, print, write_junit};
 use crate::interrupt::Interrupt;
 use crate::known::{self, Behaviour, Listed, Row, Search, Table};
 use crate::reports::progress::say;
@@ -57,19 +57,7 @@ pub fn known(args: &KnownArgs) -> Exit {
     });
     let statuses: Vec<_> = rows.iter().map(|row| row.status).collect();
     let exit = known::exit(&statuses, behaviours.len());
-    let Some(path) = &args.junit else {
-        return exit;
-    };
-    let xml = junit::render_known(&rows).map_err(|error| error.to_string());
-    let written = xml.and_then(|xml| std::fs::write(path, xml).map_err(|error| error.to_string()));
-    match written {
-        Ok(()) => exit,
-        Err(error) => {
-            let path = path.display();
-            say(format_args!("whitewater: failed to write {path}: {error}"));
-            exit.worse(Exit::NotRun)
-        }
-    }
+    write_junit(args.junit.as_deref(), exit, || junit::render_known(&rows))
 }
 
 fn tell(row: &Row) {

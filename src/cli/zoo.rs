@@ -6,7 +6,7 @@ use raft_kv::Bug;
 
 use super::args::ZooArgs;
 use super::exit::Exit;
-use super::{fail, print};
+use super::{fail, print, write_junit};
 use crate::interrupt::Interrupt;
 use crate::reports::progress::say;
 use crate::reports::{json, junit};
@@ -50,22 +50,7 @@ pub fn zoo(args: &ZooArgs) -> Exit {
         false => print(&zoo::render(&rows)),
     }
     let exit = zoo::exit(&rows, bugs.len());
-    let Some(path) = &args.junit else {
-        return exit;
-    };
-    let written = junit::render_zoo(&rows).map_err(|error| error.to_string());
-    let written =
-        written.and_then(|xml| std::fs::write(path, xml).map_err(|error| error.to_string()));
-    match written {
-        Ok(()) => exit,
-        Err(error) => {
-            say(format_args!(
-                "whitewater: failed to write {}: {error}",
-                path.display()
-            ));
-            exit.worse(Exit::NotRun)
-        }
-    }
+    write_junit(args.junit.as_deref(), exit, || junit::render_zoo(&rows))
 }
 
 fn tell(row: &Row) {

@@ -40,12 +40,16 @@ const LOOK_MS: u64 = 100;
 /// How often it tells where it stands.
 const PROGRESS_MS: u64 = 500;
 
-/// Makes the run and tells what happens; the last notice is `Finished` or `Failed`.
-pub fn conduct(plan: &Plan, folder: &RunFolder, mode: Mode, watch: &mut dyn FnMut(&Notice)) {
+/// Does the work on a thread of its own and passes on what it tells meanwhile. What it returns, or
+/// why it failed, is told last.
+pub(super) fn told(
+    watch: &mut dyn FnMut(&Notice),
+    work: impl FnOnce(&mpsc::Sender<Notice>) -> Result<Notice, String> + Send,
+) {
     let (tell, notices) = mpsc::channel();
     let failed = thread::scope(|scope| {
         let work = scope.spawn(move || {
-            let last = conduct_run(plan, folder, mode, &tell);
+            let last = work(&tell);
             let _ = tell.send(last.unwrap_or_else(|text| Notice::Failed { text }));
         });
         for notice in notices {
@@ -61,6 +65,11 @@ pub fn conduct(plan: &Plan, folder: &RunFolder, mode: Mode, watch: &mut dyn FnMu
             text: bug("the conductor"),
         });
     }
+}
+
+/// Makes the run and tells what happens; the last notice is `Finished` or `Failed`.
+pub fn conduct(plan: &Plan, folder: &RunFolder, mode: Mode, watch: &mut dyn FnMut(&Notice)) {
+    told(watch, |tell| conduct_run(plan, folder, mode, tell));
 }
 
 /// The run in named steps. Errors are for people.

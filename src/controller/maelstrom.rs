@@ -15,6 +15,7 @@ use histories::{Fault, FaultPhase, RecordError, Recorder, Value};
 use maelstrom::workloads::{self, Shared, Workload};
 use maelstrom::{Client, Cluster, ClusterSpec, MaelstromOptions, NodesSpec, Print, Shown};
 
+use super::conductor::told;
 use super::driver::Tally;
 use super::notice::{Notice, Progress};
 use super::setup::start_recorder;
@@ -47,24 +48,7 @@ pub fn conduct(
     folder: &RunFolder,
     watch: &mut dyn FnMut(&Notice),
 ) {
-    let (tell, notices) = mpsc::channel();
-    let panicked = thread::scope(|scope| {
-        let work = scope.spawn(move || {
-            let last = conduct_run(plan, options, folder, &tell);
-            let _ = tell.send(last.unwrap_or_else(|text| Notice::Failed { text }));
-        });
-        for notice in notices {
-            watch(&notice);
-            if matches!(notice, Notice::Finished { .. } | Notice::Failed { .. }) {
-                break;
-            }
-        }
-        work.join().is_err()
-    });
-    if panicked {
-        let text = "the conductor failed; this is a bug in Whitewater".to_owned();
-        watch(&Notice::Failed { text });
-    }
+    told(watch, |tell| conduct_run(plan, options, folder, tell));
 }
 
 /// The run in named steps. Errors are for people.

@@ -9,8 +9,7 @@
 
 use histories::Value;
 
-use crate::drawn::{Drawn, Mix};
-use crate::{Context, Generator, Options, Values, Workload};
+use crate::drawn::{ByWeight, Mix};
 
 /// How many accounts a bank has: 0 and up.
 pub const ACCOUNTS: u64 = 8;
@@ -18,60 +17,32 @@ pub const ACCOUNTS: u64 = 8;
 pub const INITIAL_BALANCE: i64 = 10;
 
 /// Transfers, and reads of all balances.
-#[derive(Debug)]
-pub struct Bank;
-
-static MIX: Mix = Mix {
-    operations: &[("transfer", 55), ("read", 45)],
-    argument: |f, draw| match f {
-        "transfer" => {
-            let from = draw.stream.below(ACCOUNTS);
-            let to = (from + 1 + draw.stream.below(ACCOUNTS - 1)) % ACCOUNTS;
-            let amount = draw.stream.below(5) + 1;
-            let entries = [("from", from), ("to", to), ("amount", amount)];
-            let entry = |(name, number): (&str, u64)| (name.into(), number.cast_signed().into());
-            Value::Map(entries.map(entry).into())
-        }
-        _ => Value::Nil,
+pub static BANK: ByWeight = ByWeight {
+    name: "bank",
+    model: Some("bank"),
+    checks: &["bank"],
+    read: Some("read"),
+    mix: Mix {
+        operations: &[("transfer", 55), ("read", 45)],
+        argument: |f, draw| match f {
+            "transfer" => {
+                let from = draw.stream.below(ACCOUNTS);
+                let to = (from + 1 + draw.stream.below(ACCOUNTS - 1)) % ACCOUNTS;
+                let amount = draw.stream.below(5) + 1;
+                let entries = [("from", from), ("to", to), ("amount", amount)];
+                let entry =
+                    |(name, number): (&str, u64)| (name.into(), number.cast_signed().into());
+                Value::Map(entries.map(entry).into())
+            }
+            _ => Value::Nil,
+        },
+        has_keys: true,
     },
-    has_keys: true,
-};
-
-impl Workload for Bank {
-    fn name(&self) -> &'static str {
-        "bank"
-    }
-
-    fn model(&self) -> Option<&'static str> {
-        Some("bank")
-    }
-
-    fn checks(&self) -> &'static [&'static str] {
-        &["bank"]
-    }
-
-    fn initial(&self) -> Option<Value> {
+    initial: || {
         let account = |number: u64| (number.to_string().into(), INITIAL_BALANCE.into());
         Some(Value::Map((0..ACCOUNTS).map(account).collect()))
-    }
-
-    fn read(&self) -> Option<&'static str> {
-        Some("read")
-    }
-
-    fn operations(&self) -> Vec<&'static str> {
-        MIX.names()
-    }
-
-    fn defaults(&self) -> Options {
-        Options {
-            keys: 2,
-            ops_per_key: 80,
-            values: Values::Unique,
-        }
-    }
-
-    fn generator(&self, seed: u64, context: &Context, _options: &Options) -> Box<dyn Generator> {
-        Box::new(Drawn::new(&MIX, seed, context.client))
-    }
-}
+    },
+    is_emptied: false,
+    keys: 2,
+    ops_per_key: 80,
+};

@@ -7,52 +7,24 @@
 
 use histories::Value;
 
-use crate::drawn::{Drawn, Mix};
-use crate::{Context, Generator, Options, Values, Workload};
+use crate::drawn::{ByWeight, Mix};
 
 /// Broadcasts, and reads of all that was delivered.
-#[derive(Debug)]
-pub struct Broadcast;
-
-static MIX: Mix = Mix {
-    operations: &[("broadcast", 50), ("read", 50)],
-    argument: |f, draw| match f {
-        "broadcast" => draw.unique().into(),
-        _ => Value::Nil,
+pub static BROADCAST: ByWeight = ByWeight {
+    name: "broadcast",
+    model: None,
+    checks: &["log"],
+    read: Some("read"),
+    mix: Mix {
+        operations: &[("broadcast", 50), ("read", 50)],
+        argument: |f, draw| match f {
+            "broadcast" => draw.unique().into(),
+            _ => Value::Nil,
+        },
+        has_keys: true,
     },
-    has_keys: true,
+    initial: || None,
+    is_emptied: false,
+    keys: 3,
+    ops_per_key: 150,
 };
-
-impl Workload for Broadcast {
-    fn name(&self) -> &'static str {
-        "broadcast"
-    }
-
-    fn model(&self) -> Option<&'static str> {
-        None
-    }
-
-    fn checks(&self) -> &'static [&'static str] {
-        &["log"]
-    }
-
-    fn read(&self) -> Option<&'static str> {
-        Some("read")
-    }
-
-    fn operations(&self) -> Vec<&'static str> {
-        MIX.names()
-    }
-
-    fn defaults(&self) -> Options {
-        Options {
-            keys: 3,
-            ops_per_key: 150,
-            values: Values::Unique,
-        }
-    }
-
-    fn generator(&self, seed: u64, context: &Context, _options: &Options) -> Box<dyn Generator> {
-        Box::new(Drawn::new(&MIX, seed, context.client))
-    }
-}

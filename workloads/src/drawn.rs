@@ -1,15 +1,76 @@
-//! The generator of workloads whose operations are drawn by weight, each with an argument of its
-//! own.
+//! Workloads whose operations are drawn by weight, each with an argument of its own. Such a workload
+//! is data, in a file of its own.
 
 use std::sync::Arc;
 
 use histories::Value;
 use seeds::{Purpose, Stream};
 
-use crate::{Context, Generator, Invocation, Outcome};
+use crate::{Context, Generator, Invocation, Options, Outcome, Values, Workload};
+
+/// A workload of operations drawn by weight.
+#[derive(Debug)]
+pub struct ByWeight {
+    pub(crate) name: &'static str,
+    pub(crate) model: Option<&'static str>,
+    pub(crate) checks: &'static [&'static str],
+    /// The operation that reads a key.
+    pub(crate) read: Option<&'static str>,
+    pub(crate) mix: Mix,
+    /// What there is under each key at the start, where that is not nothing.
+    pub(crate) initial: fn() -> Option<Value>,
+    /// Whether a read takes something away, so that at the end keys are read until they are empty.
+    pub(crate) is_emptied: bool,
+    /// How many keys are in use at once.
+    pub(crate) keys: u64,
+    /// After how many operations a key is retired.
+    pub(crate) ops_per_key: u64,
+}
+
+impl Workload for ByWeight {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn model(&self) -> Option<&'static str> {
+        self.model
+    }
+
+    fn checks(&self) -> &'static [&'static str] {
+        self.checks
+    }
+
+    fn initial(&self) -> Option<Value> {
+        (self.initial)()
+    }
+
+    fn read(&self) -> Option<&'static str> {
+        self.read
+    }
+
+    fn operations(&self) -> Vec<&'static str> {
+        self.mix.operations.iter().map(|(name, _)| *name).collect()
+    }
+
+    fn defaults(&self) -> Options {
+        Options {
+            keys: self.keys,
+            ops_per_key: self.ops_per_key,
+            values: Values::Unique,
+        }
+    }
+
+    fn generator(&self, seed: u64, context: &Context, _options: &Options) -> Box<dyn Generator> {
+        Box::new(Drawn::new(self.mix, seed, context.client))
+    }
+
+    fn is_unfinished(&self, _read: &Invocation, outcome: &Outcome) -> bool {
+        self.is_emptied && matches!(outcome, Outcome::Ok(value) if !value.is_nil())
+    }
+}
 
 /// What one workload's operations are.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Mix {
     /// The operations and how often each is drawn, relative to the others.
     pub operations: &'static [(&'static str, u64)],
@@ -17,13 +78,6 @@ pub(crate) struct Mix {
     pub argument: fn(&str, &mut Draw<'_>) -> Value,
     /// Whether operations have keys.
     pub has_keys: bool,
-}
-
-impl Mix {
-    /// The names of the operations.
-    pub fn names(&self) -> Vec<&'static str> {
-        self.operations.iter().map(|(name, _)| *name).collect()
-    }
 }
 
 /// Where arguments come from.
@@ -46,15 +100,15 @@ impl Draw<'_> {
 }
 
 /// Draws operations by a mix. What is drawn does not depend on what the client saw.
-pub(crate) struct Drawn {
-    mix: &'static Mix,
+struct Drawn {
+    mix: Mix,
     names: Vec<Arc<str>>,
     stream: Stream,
     counter: u64,
 }
 
 impl Drawn {
-    pub fn new(mix: &'static Mix, seed: u64, client: u32) -> Self {
+    fn new(mix: Mix, seed: u64, client: u32) -> Self {
         Drawn {
             mix,
             names: mix

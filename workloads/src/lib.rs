@@ -30,21 +30,22 @@ mod unique_ids;
 mod watch;
 mod workload;
 
-pub use append::Append;
-pub use bank::{ACCOUNTS, Bank, INITIAL_BALANCE};
-pub use broadcast::Broadcast;
+pub use append::APPEND;
+pub use bank::{ACCOUNTS, BANK, INITIAL_BALANCE};
+pub use broadcast::BROADCAST;
 pub use client::{Client, Completion, Outcome};
-pub use counter::Counter;
+pub use counter::COUNTER;
+pub use drawn::ByWeight;
 pub use keys::{KeyRing, SLOTS_MAX};
 pub use kv::Kv;
-pub use leader_election::LeaderElection;
-pub use lock::{FencedLock, Lock};
+pub use leader_election::LEADER_ELECTION;
+pub use lock::{FENCED_LOCK, LOCK, Locks};
 pub use options::{Options, UnknownValues, Values};
 pub use pattern::Pattern;
-pub use queue::Queue;
+pub use queue::QUEUE;
 pub use register::Register;
-pub use set::Set;
-pub use unique_ids::UniqueIds;
+pub use set::SET;
+pub use unique_ids::UNIQUE_IDS;
 pub use watch::Watch;
 pub use workload::{
     ALL, Context, FINAL_READS_MAX, Generator, Invocation, UnknownWorkload, Workload, by_name,

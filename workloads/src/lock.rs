@@ -15,32 +15,35 @@ use seeds::{Purpose, Stream};
 
 use crate::{Context, Generator, Invocation, Options, Outcome, Values, Workload};
 
-/// Acquires and releases; a lock says only whether it was taken.
+/// A workload of locks.
 #[derive(Debug)]
-pub struct Lock;
+pub struct Locks {
+    name: &'static str,
+    model: &'static str,
+}
+
+/// Acquires and releases; a lock says only whether it was taken.
+pub static LOCK: Locks = Locks {
+    name: "lock",
+    model: "mutex",
+};
 
 /// Acquires and releases; a lock answers a token that is larger than all before.
-#[derive(Debug)]
-pub struct FencedLock;
+pub static FENCED_LOCK: Locks = Locks {
+    name: "fenced-lock",
+    model: "fenced-lock",
+};
 
 /// How many locks a client holds at once, at most.
 const HELD_MAX: usize = 2;
 
-fn defaults() -> Options {
-    Options {
-        keys: 4,
-        ops_per_key: 100,
-        values: Values::Unique,
-    }
-}
-
-impl Workload for Lock {
+impl Workload for Locks {
     fn name(&self) -> &'static str {
-        "lock"
+        self.name
     }
 
     fn model(&self) -> Option<&'static str> {
-        Some("mutex")
+        Some(self.model)
     }
 
     fn checks(&self) -> &'static [&'static str] {
@@ -56,37 +59,11 @@ impl Workload for Lock {
     }
 
     fn defaults(&self) -> Options {
-        defaults()
-    }
-
-    fn generator(&self, seed: u64, context: &Context, _options: &Options) -> Box<dyn Generator> {
-        Box::new(Holder::new(seed, context.client))
-    }
-}
-
-impl Workload for FencedLock {
-    fn name(&self) -> &'static str {
-        "fenced-lock"
-    }
-
-    fn model(&self) -> Option<&'static str> {
-        Some("fenced-lock")
-    }
-
-    fn checks(&self) -> &'static [&'static str] {
-        &["lock"]
-    }
-
-    fn read(&self) -> Option<&'static str> {
-        None
-    }
-
-    fn operations(&self) -> Vec<&'static str> {
-        vec!["acquire", "release"]
-    }
-
-    fn defaults(&self) -> Options {
-        defaults()
+        Options {
+            keys: 4,
+            ops_per_key: 100,
+            values: Values::Unique,
+        }
     }
 
     fn generator(&self, seed: u64, context: &Context, _options: &Options) -> Box<dyn Generator> {

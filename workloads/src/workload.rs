@@ -5,8 +5,8 @@ use std::sync::Arc;
 use histories::Value;
 
 use crate::{
-    Append, Bank, Broadcast, Counter, FencedLock, KeyRing, Kv, LeaderElection, Lock, Options,
-    Outcome, Queue, Register, Set, UniqueIds, Watch,
+    APPEND, BANK, BROADCAST, COUNTER, FENCED_LOCK, KeyRing, Kv, LEADER_ELECTION, LOCK, Options,
+    Outcome, QUEUE, Register, SET, UNIQUE_IDS, Watch,
 };
 
 /// A set of operations with their mix, and the model that judges what came of them.
@@ -108,17 +108,17 @@ pub struct Invocation {
 pub const ALL: [&dyn Workload; 13] = [
     &Register,
     &Kv,
-    &Set,
-    &Append,
-    &Queue,
-    &Lock,
-    &FencedLock,
-    &LeaderElection,
-    &Counter,
-    &UniqueIds,
-    &Broadcast,
+    &SET,
+    &APPEND,
+    &QUEUE,
+    &LOCK,
+    &FENCED_LOCK,
+    &LEADER_ELECTION,
+    &COUNTER,
+    &UNIQUE_IDS,
+    &BROADCAST,
     &Watch,
-    &Bank,
+    &BANK,
 ];
 
 /// A name that no workload has.

@@ -4,9 +4,10 @@
 //! `nft` is installed: packets never leave the kernel, so it is nearest to bare speed. Each cut is a
 //! set of pairs of addresses with a counter; all are replaced in one transaction of nf_tables.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write as _};
 use std::net::Ipv4Addr;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -111,13 +112,11 @@ struct Shared {
 struct State {
     cuts: Vec<Cut>,
     /// The faults that have a counter in the kernel.
-    counted: BTreeMap<u64, ()>,
+    counted: BTreeSet<u64>,
     /// The faults whose cut is in the filter now.
     down: Vec<u64>,
-    /// How many transactions there were.
-    transactions: u64,
-    /// The marks of those of them that are still in the kernel.
-    marks: Vec<String>,
+    /// The transactions whose marks are in the kernel; its end numbers the next.
+    marked: Range<u64>,
     /// Programs whose transaction is done, and that have not ended yet.
     ending: Vec<Child>,
     is_over: bool,
@@ -180,7 +179,7 @@ impl Bridge {
 
     /// What the rule of a fault dropped so far.
     pub fn rule_counts(&self, fault: u64) -> RuleCounts {
-        let is_counted = self.shared.lock().counted.contains_key(&fault);
+        let is_counted = self.shared.lock().counted.contains(&fault);
         let packets = is_counted
             .then(|| self.shared.counter(fault))
             .flatten()
@@ -215,14 +214,12 @@ impl Shared {
     fn apply(&self, state: &mut State, cuts: Vec<Cut>, now: Instant) -> Result<(), TargetError> {
         let down: Vec<&Cut> = cuts.iter().filter(|cut| cut.is_down(now)).collect();
         let script = script(&self.table, &down, &state.down, |fault| {
-            state.counted.contains_key(&fault)
+            state.counted.contains(&fault)
         });
         self.run(state, &script)
             .map_err(|error| TargetError(format!("cannot cut links: {error}")))?;
         state.down = down.iter().map(|cut| cut.rule.fault).collect();
-        state
-            .counted
-            .extend(state.down.iter().map(|fault| (*fault, ())));
+        state.counted.extend(&state.down);
         state.cuts = cuts;
         Ok(())
     }
@@ -278,27 +275,27 @@ impl Shared {
             .ending
             .retain_mut(|child| matches!(child.try_wait(), Ok(None)));
         let table = &self.table.name;
-        let mark = format!("counter {table} done{}", state.transactions);
-        let mut script = format!("{script}add {mark}\n");
-        // Marks are removed with what else is removed, so that the next transaction need not wait
-        // for the end of one that only adds.
-        let removes = script.contains("delete ");
-        if removes {
-            script.extend(state.marks.iter().map(|mark| format!("delete {mark}\n")));
+        let mark = |number: u64| format!("counter {table} done{number}");
+        let mut marked = state.marked.clone();
+        let added = mark(marked.end);
+        let mut script = format!("{script}add {added}\n");
+        // Marks are removed with cuts, so that the next transaction need not wait for the end of one
+        // that only adds.
+        if !state.down.is_empty() {
+            let old = marked.clone();
+            script.extend(old.map(|number| format!("delete {}\n", mark(number))));
+            marked.start = marked.end;
         }
+        marked.end += 1;
         let mut child = self.spawn(&["--echo", "--file", "-"], &script)?;
         let said = child.stdout.take().map(BufReader::new);
         let mut lines = said.into_iter().flat_map(BufRead::lines);
-        if lines.any(|line| line.is_ok_and(|line| line.contains(&mark))) {
+        if lines.any(|line| line.is_ok_and(|line| line.contains(&added))) {
             state.ending.push(child);
         } else {
             self.outcome(child)?;
         }
-        state.transactions += 1;
-        if removes {
-            state.marks.clear();
-        }
-        state.marks.push(mark);
+        state.marked = marked;
         Ok(())
     }
 

@@ -8,17 +8,29 @@ use serde_json::{Value as Json, json};
 
 use super::{Completion, Generator, Operation, Session, Shared, Workload, json_of};
 
-/// A number that is added to.
+/// A number that is changed by amounts.
 #[derive(Debug)]
-pub(super) struct GCounter;
+pub(super) struct Counter {
+    name: &'static str,
+    /// The least amount.
+    least: i64,
+}
+
+/// A number that is added to.
+pub(super) static G_COUNTER: Counter = Counter {
+    name: "g-counter",
+    least: 0,
+};
 
 /// A number that is added to and taken from.
-#[derive(Debug)]
-pub(super) struct PnCounter;
+pub(super) static PN_COUNTER: Counter = Counter {
+    name: "pn-counter",
+    least: -5,
+};
 
-impl Workload for GCounter {
+impl Workload for Counter {
     fn name(&self) -> &'static str {
-        "g-counter"
+        self.name
     }
 
     fn checks(&self) -> &'static [&'static str] {
@@ -32,41 +44,12 @@ impl Workload for GCounter {
     fn generator(&self, shared: &Arc<Shared>, client: u32) -> Box<dyn Generator> {
         Box::new(Deltas {
             stream: shared.stream(client),
-            least: 0,
+            least: self.least,
         })
     }
 
     fn final_operations(&self, _: &Shared, _: u32) -> Vec<Operation> {
         vec![Operation::new("read", Value::Nil)]
-    }
-
-    fn invoke(&self, session: &mut Session, operation: &Operation) -> Result<Completion, String> {
-        invoke(session, operation)
-    }
-}
-
-impl Workload for PnCounter {
-    fn name(&self) -> &'static str {
-        "pn-counter"
-    }
-
-    fn checks(&self) -> &'static [&'static str] {
-        &["final-counter"]
-    }
-
-    fn settles(&self) -> bool {
-        true
-    }
-
-    fn generator(&self, shared: &Arc<Shared>, client: u32) -> Box<dyn Generator> {
-        Box::new(Deltas {
-            stream: shared.stream(client),
-            least: -5,
-        })
-    }
-
-    fn final_operations(&self, shared: &Shared, client: u32) -> Vec<Operation> {
-        GCounter.final_operations(shared, client)
     }
 
     fn invoke(&self, session: &mut Session, operation: &Operation) -> Result<Completion, String> {
