@@ -65,7 +65,12 @@ fn measure(kind: Kind, folder: &Path) -> Result<String, String> {
     })?;
     let run = verdict["run"]["folder"].as_str().ok_or("no run folder")?;
     let history = histories::read_file(&Path::new(run).join("history.jsonl"), None)
-        .map_err(|error| error.to_string())?;
+        // Where nothing was recorded, the verdict says why.
+        .map_err(|error| {
+            verdict["reason"]
+                .as_str()
+                .map_or_else(|| error.to_string(), ToOwned::to_owned)
+        })?;
     Ok(row(&history, &verdict))
 }
 
