@@ -81,10 +81,8 @@ pub fn conduct(
             maelstrom::conduct(plan, options, folder, &mut watch);
             None
         }
-        // Nodes on hosts are in no sandbox, and this machine is not touched.
-        (None, SandboxMode::Auto)
-            if plan.system.hosts.is_empty() && Mode::detect().0 == Mode::Sandbox =>
-        {
+        // Nodes on hosts and in containers are in no sandbox, and this machine is not touched.
+        (None, SandboxMode::Auto) if plan.system.is_here() && Mode::detect().0 == Mode::Sandbox => {
             conduct_in_sandbox(folder, &mut watch)
         }
         (None, _) => {

@@ -165,6 +165,9 @@ pub struct SystemPlan {
     /// `HOST=ADDRESS`; none for this machine.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub hosts: Vec<Host>,
+    /// The image of the containers in which the nodes run, one for each; none for no containers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub docker: Option<String>,
     /// The bugs switched on.
     pub bugs: Vec<String>,
     /// The program that serves as a node; none for the one that the definition finds.
@@ -303,6 +306,7 @@ impl Default for SystemPlan {
             name: "raft-kv".to_owned(),
             nodes: node_names(5),
             hosts: Vec::new(),
+            docker: None,
             bugs: Vec::new(),
             binary: None,
             options: BTreeMap::new(),
@@ -353,6 +357,11 @@ impl Default for CheckPlan {
 pub type PlanError = systems::Problem;
 
 impl SystemPlan {
+    /// Whether the nodes run on this machine and in no containers.
+    pub fn is_here(&self) -> bool {
+        self.hosts.is_empty() && self.docker.is_none()
+    }
+
     /// The definition of the system.
     ///
     /// # Errors
@@ -504,13 +513,31 @@ impl Plan {
         make::validate_names(self)
     }
 
-    /// What runs on hosts has a host for each node, and nothing that only a sandbox has.
+    /// What runs on hosts has a host for each node, what runs in containers no hosts, and neither has
+    /// anything that only a sandbox has.
     fn validate_hosts(&self) -> Result<(), PlanError> {
         let (hosts, nodes) = (self.system.hosts.len(), self.system.nodes.len());
-        if hosts == 0 {
+        if self.system.is_here() {
             return Ok(());
         }
-        if hosts != nodes {
+        let (place, page) = match &self.system.docker {
+            None => ("on hosts", "docs/hosts.md says what there is on hosts"),
+            Some(_) => (
+                "in containers",
+                "docs/docker.md says what there is in containers",
+            ),
+        };
+        if let Some(image) = &self.system.docker
+            && (hosts > 0 || image.is_empty() || image.starts_with('-'))
+        {
+            let why = match hosts {
+                0 => format!("{image:?} is no image"),
+                _ => "`system.hosts` and `system.docker`: a node runs on a host or in a container"
+                    .to_owned(),
+            };
+            return Err(PlanError::new(why));
+        }
+        if hosts > 0 && hosts != nodes {
             let error = PlanError::new(format!(
                 "`system.hosts` has {hosts} hosts for {nodes} nodes, expected one for each"
             ));
@@ -527,9 +554,9 @@ impl Plan {
         match only_here.iter().find(|(_, is_asked)| *is_asked) {
             None => Ok(()),
             Some((option, _)) => Err(PlanError::new(format!(
-                "{option}: that is for nodes on this machine, and these run on hosts"
+                "{option}: that is for nodes on this machine, and these run {place}"
             ))
-            .with_hint("docs/hosts.md says what there is on hosts")),
+            .with_hint(page)),
         }
     }
 }

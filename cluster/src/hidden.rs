@@ -42,6 +42,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Option<ExitCode> {
         Some("janitor") => node::limits::janitor::run(&rest),
         Some("agent") => remote::agent::run(&rest),
         Some("guardian") => remote::agent::run_guardian(&rest),
+        Some("container-guardian") => remote::docker::run_guardian(&rest),
         Some("trial") => doctor::trials::run(&rest),
         _ => Err(StageError::usage("a stage that exists")),
     };

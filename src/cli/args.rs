@@ -48,7 +48,7 @@ pub enum Command {
     Init(InitArgs),
     /// Say what this machine allows, what not, why, and how to change it
     Doctor(DoctorArgs),
-    /// Undo on other hosts what runs that are over have left there
+    /// Undo on other hosts, or in a Docker engine, what runs that are over have left there
     Heal(HealArgs),
     /// Serve as one node of the embedded system under test, a small Raft key-value store
     RaftKv(raft_kv::cli::Args),
@@ -104,6 +104,9 @@ pub struct PlanArgs {
     /// or HOST=ADDRESS, separated by commas (docs/hosts.md)
     #[arg(long, value_name = "HOSTS", value_delimiter = ',')]
     pub hosts: Vec<cluster::remote::Host>,
+    /// Run each node in a container of this image, by the program `docker` (docs/docker.md)
+    #[arg(long, value_name = "IMAGE", conflicts_with = "hosts")]
+    pub docker: Option<String>,
     /// What the clients do, e.g. register, kv, set, queue, lock, bank (docs/workloads.md lists them)
     /// [default: the first that the system's definition names, register for raft-kv]
     #[arg(long, value_name = "NAME")]
@@ -510,25 +513,32 @@ pub struct DoctorArgs {
     /// Try these hosts instead of this machine, by ssh: HOST or HOST=ADDRESS, separated by commas
     #[arg(long, value_name = "HOSTS", value_delimiter = ',')]
     pub hosts: Vec<cluster::remote::Host>,
+    /// Try the Docker engine instead, with a container of this program's own
+    #[arg(long, conflicts_with = "hosts")]
+    pub docker: bool,
 }
 
 /// `heal`.
 #[derive(Debug, Clone, Args)]
 pub struct HealArgs {
-    /// Which hosts.
+    /// Where.
     #[command(flatten)]
-    pub hosts: HostsArgs,
+    pub place: HealPlace,
     /// Print what was done as JSON
     #[arg(long)]
     pub json: bool,
 }
 
-/// Hosts beyond this machine.
+/// Where runs may have left something.
 #[derive(Debug, Clone, Args)]
-pub struct HostsArgs {
+#[group(required = true, multiple = false)]
+pub struct HealPlace {
     /// The hosts as ssh knows them, separated by commas
-    #[arg(long, value_name = "HOSTS", value_delimiter = ',', required = true)]
+    #[arg(long, value_name = "HOSTS", value_delimiter = ',')]
     pub hosts: Vec<cluster::remote::Host>,
+    /// The Docker engine
+    #[arg(long)]
+    pub docker: bool,
 }
 
 /// A time such as `30s`, `1500ms` or `15m`, in milliseconds.

@@ -1,5 +1,8 @@
 //! `whitewater doctor`: what this machine allows, what not, why, and how to change it.
 
+use cluster::remote::HostFacts;
+use faults::Unavailable;
+
 use super::args::DoctorArgs;
 use super::exit::Exit;
 use super::{fail, print};
@@ -10,6 +13,9 @@ use crate::reports::json;
 pub fn doctor(args: &DoctorArgs) -> Exit {
     if !args.hosts.is_empty() {
         return hosts(args);
+    }
+    if args.docker {
+        return docker(args);
     }
     let abilities = cluster::doctor::examine();
     if args.json {
@@ -47,6 +53,26 @@ pub fn doctor(args: &DoctorArgs) -> Exit {
     Exit::Valid
 }
 
+/// Tries the Docker engine. One that cannot be used at all is a failure: it was asked for.
+fn docker(args: &DoctorArgs) -> Exit {
+    let found = match cluster::remote::docker::examine() {
+        Ok(found) => found,
+        Err(error) => return fail(Exit::NotRun, error),
+    };
+    if args.json {
+        let told =
+            serde_json::json!({ "engine": found.engine, "abilities": abilities(&found.facts) });
+        print(&format!("{}\n", json::to_text(&told)));
+        return Exit::Valid;
+    }
+    print(&format!(
+        "{}\nyes  containers of an image, and this program runs there: kills, pauses\n",
+        found.engine
+    ));
+    show(found.facts);
+    Exit::Valid
+}
+
 /// Tries each host. One that cannot be used at all is a failure: it was named.
 fn hosts(args: &DoctorArgs) -> Exit {
     let mut exit = Exit::Valid;
@@ -60,36 +86,43 @@ fn hosts(args: &DoctorArgs) -> Exit {
             }
         };
         if args.json {
-            let fact = |(name, outcome): &(&str, Result<(), faults::Unavailable>)| {
-                let why = outcome.as_ref().err();
-                serde_json::json!({
-                    "name": name,
-                    "available": why.is_none(),
-                    "cause": why.map(|why| &why.cause),
-                    "remedy": why.map(|why| &why.remedy),
-                })
-            };
-            let facts: Vec<_> = facts.iter().map(fact).collect();
-            told.push(serde_json::json!({ "host": host.name, "abilities": facts }));
+            told.push(serde_json::json!({ "host": host.name, "abilities": abilities(&facts) }));
             continue;
         }
         print(&format!(
             "{}\nyes  ssh, and this program runs there: kills, pauses\n",
             host.name
         ));
-        for (name, outcome) in facts {
-            let mark = if outcome.is_ok() { "yes" } else { "no " };
-            print(&format!("{mark}  {name}\n"));
-            if let Err(why) = outcome {
-                print(&format!(
-                    "     why: {}\n     fix: {}\n",
-                    why.cause, why.remedy
-                ));
-            }
-        }
+        show(facts);
     }
     if args.json {
         print(&format!("{}\n", json::to_text(&told)));
     }
     exit
+}
+
+fn abilities(facts: &HostFacts) -> Vec<serde_json::Value> {
+    let ability = |(name, outcome): &(&str, Result<(), Unavailable>)| {
+        let why = outcome.as_ref().err();
+        serde_json::json!({
+            "name": name,
+            "available": why.is_none(),
+            "cause": why.map(|why| &why.cause),
+            "remedy": why.map(|why| &why.remedy),
+        })
+    };
+    facts.iter().map(ability).collect()
+}
+
+fn show(facts: HostFacts) {
+    for (name, outcome) in facts {
+        let mark = if outcome.is_ok() { "yes" } else { "no " };
+        print(&format!("{mark}  {name}\n"));
+        if let Err(why) = outcome {
+            print(&format!(
+                "     why: {}\n     fix: {}\n",
+                why.cause, why.remedy
+            ));
+        }
+    }
 }

@@ -1,6 +1,8 @@
-//! `whitewater heal`: undo on hosts what runs that are over have left there.
+//! `whitewater heal`: undo on hosts, or in a Docker engine, what runs that are over have left there.
 
-use super::args::HealArgs;
+use cluster::remote::{self, Healed, RemoteError};
+
+use super::args::{HealArgs, HealPlace};
 use super::exit::Exit;
 use super::{fail, print};
 use crate::reports::json;
@@ -9,8 +11,7 @@ use crate::reports::json;
 pub fn heal(args: &HealArgs) -> Exit {
     let mut exit = Exit::Valid;
     let mut told = Vec::new();
-    let healed = cluster::remote::heal(&args.hosts.hosts);
-    for (host, healed) in args.hosts.hosts.iter().zip(healed) {
+    for (place, healed) in healed(&args.place) {
         let runs = match healed {
             Ok(runs) => runs,
             Err(error) => {
@@ -22,14 +23,14 @@ pub fn heal(args: &HealArgs) -> Exit {
             exit = Exit::NotRun;
         }
         if args.json {
-            told.push(serde_json::json!({ "host": host.name, "runs": runs }));
+            told.push(serde_json::json!({ "host": place, "runs": runs }));
             continue;
         }
         if runs.is_empty() {
-            print(&format!("{}: nothing was left\n", host.name));
+            print(&format!("{}: nothing was left\n", place));
         }
         for run in runs {
-            print(&format!("{}: {}\n", host.name, run.folder));
+            print(&format!("{}: {}\n", place, run.folder));
             run.done
                 .iter()
                 .for_each(|done| print(&format!("     {done}\n")));
@@ -41,4 +42,13 @@ pub fn heal(args: &HealArgs) -> Exit {
         print(&format!("{}\n", json::to_text(&told)));
     }
     exit
+}
+
+/// What was done of each run at each place.
+fn healed(place: &HealPlace) -> Vec<(&str, Result<Vec<Healed>, RemoteError>)> {
+    if place.docker {
+        return vec![("docker", remote::docker::heal())];
+    }
+    let names = place.hosts.iter().map(|host| &*host.name);
+    names.zip(remote::heal(&place.hosts)).collect()
 }

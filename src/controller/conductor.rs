@@ -103,6 +103,7 @@ fn conduct_run(
     let _ = tell.send(Notice::Sandbox {
         namespaces: mode == Mode::Sandbox,
         hosts: plan.system.hosts.len() as u64,
+        image: plan.system.docker.clone(),
         unavailable,
     });
     let askers = system.role_askers()?;

@@ -1,4 +1,4 @@
-//! The cluster that a run drives: on this machine, or on hosts beyond it.
+//! The cluster that a run drives: on this machine, on hosts beyond it, or in containers.
 
 use cluster::network::Network;
 use cluster::remote::Remote;
@@ -9,8 +9,8 @@ use faults::{Membership, Target};
 pub(super) enum Driven {
     /// On this machine.
     Here(Box<Cluster>),
-    /// A node on each of several hosts.
-    Hosts(Remote),
+    /// A node on each of several hosts, or in each of several containers.
+    Apart(Box<Remote>),
 }
 
 impl Driven {
@@ -18,7 +18,7 @@ impl Driven {
     pub fn target(&self) -> &dyn Target {
         match self {
             Driven::Here(cluster) => &**cluster,
-            Driven::Hosts(remote) => remote,
+            Driven::Apart(remote) => &**remote,
         }
     }
 
@@ -26,7 +26,7 @@ impl Driven {
     pub fn set_membership(&mut self, membership: Box<dyn Membership + Send + Sync>) {
         match self {
             Driven::Here(cluster) => cluster.set_membership(membership),
-            Driven::Hosts(remote) => remote.set_membership(membership),
+            Driven::Apart(remote) => remote.set_membership(membership),
         }
     }
 
@@ -34,15 +34,15 @@ impl Driven {
     pub fn clients_entrance(&self) -> Entrance {
         match self {
             Driven::Here(cluster) => cluster.clients_entrance(),
-            Driven::Hosts(_) => Entrance::plain(),
+            Driven::Apart(_) => Entrance::plain(),
         }
     }
 
-    /// The way to where the controller asks nodes. On hosts it is cut off from them as clients are.
+    /// The way to where the controller asks nodes. There it is cut off from them as clients are.
     pub fn control_entrance(&self) -> Entrance {
         match self {
             Driven::Here(cluster) => cluster.control_entrance(),
-            Driven::Hosts(_) => Entrance::plain(),
+            Driven::Apart(_) => Entrance::plain(),
         }
     }
 
@@ -50,7 +50,7 @@ impl Driven {
     pub fn missed_packets(&self) -> u64 {
         match self {
             Driven::Here(cluster) => cluster.packet_network().map_or(0, Network::missed_packets),
-            Driven::Hosts(_) => 0,
+            Driven::Apart(_) => 0,
         }
     }
 
@@ -58,7 +58,7 @@ impl Driven {
     pub fn lost(&self) -> Option<String> {
         match self {
             Driven::Here(_) => None,
-            Driven::Hosts(remote) => remote.lost().map(|lost| lost.to_string()),
+            Driven::Apart(remote) => remote.lost().map(|lost| lost.to_string()),
         }
     }
 
@@ -66,7 +66,7 @@ impl Driven {
     pub fn stop(self) -> Result<(), String> {
         match self {
             Driven::Here(cluster) => cluster.stop().map_err(|error| error.to_string()),
-            Driven::Hosts(remote) => remote.stop().map_err(|error| error.to_string()),
+            Driven::Apart(remote) => remote.stop().map_err(|error| error.to_string()),
         }
     }
 }

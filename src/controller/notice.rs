@@ -14,6 +14,9 @@ pub enum Notice {
         /// On how many hosts beyond this machine the nodes run; 0 for here.
         #[serde(default)]
         hosts: u64,
+        /// The image of the containers in which the nodes run, if that is where they do.
+        #[serde(default)]
+        image: Option<String>,
         /// The fault kinds that cannot be injected here.
         unavailable: Vec<UnavailableFault>,
     },

@@ -24,8 +24,8 @@ pub(super) fn start_cluster(
     mode: Mode,
     exits: &Exits,
 ) -> Result<(System, Driven), String> {
-    if !plan.system.hosts.is_empty() {
-        return start_on_hosts(plan, folder, exits);
+    if !plan.system.is_here() {
+        return start_apart(plan, folder, exits);
     }
     let addresses = Addresses::plan(mode, &plan.system.nodes).map_err(|error| error.to_string())?;
     let system = System::new(plan, folder, &addresses)?;
@@ -67,16 +67,15 @@ pub(super) fn start_cluster(
     Ok((system, Driven::Here(Box::new(cluster))))
 }
 
-/// Starts every node on its host and waits until each serves.
-fn start_on_hosts(
-    plan: &Plan,
-    folder: &RunFolder,
-    exits: &Exits,
-) -> Result<(System, Driven), String> {
-    let (hosts, names) = (&plan.system.hosts, &plan.system.nodes);
-    let connected = Remote::connect(hosts, names);
+/// Starts every node on its host or in its container, and waits until each serves.
+fn start_apart(plan: &Plan, folder: &RunFolder, exits: &Exits) -> Result<(System, Driven), String> {
+    let names = &plan.system.nodes;
+    let connected = match &plan.system.docker {
+        Some(image) => Remote::contain(image, names),
+        None => Remote::connect(&plan.system.hosts, names),
+    };
     let (remote, places) = connected.map_err(|error| error.to_string())?;
-    let (system, programs) = System::on_hosts(plan, &places)?;
+    let (system, programs) = System::apart(plan, &places)?;
     let exits = exits.clone();
     let spec = RemoteNodes {
         nodes: system.nodes()?,
@@ -87,7 +86,7 @@ fn start_on_hosts(
     };
     let started = remote.start(spec);
     started.map_err(|error| format!("failed to start the cluster: {error}"))?;
-    Ok((system, Driven::Hosts(remote)))
+    Ok((system, Driven::Apart(Box::new(remote))))
 }
 
 /// The kinds of faults that can be injected here, and those that cannot.

@@ -50,9 +50,9 @@ impl System {
         })
     }
 
-    /// The same where every node has its place on a host. Also what the nodes' program is looked for
+    /// The same where every node has its place on a host or in a container. Also what the nodes' program is looked for
     /// by there; nothing for this very executable.
-    pub fn on_hosts(plan: &Plan, places: &[NodePlace]) -> Result<(Self, Vec<String>), String> {
+    pub fn apart(plan: &Plan, places: &[NodePlace]) -> Result<(Self, Vec<String>), String> {
         let plan = plan.system.clone();
         let definition = plan.definition().map_err(|error| error.to_string())?;
         if let Some(part) = more_than_a_program(&definition) {

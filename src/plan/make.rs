@@ -245,6 +245,9 @@ fn overlay_system(plan: &mut Plan, args: &PlanArgs) -> Result<(), PlanError> {
     if !args.hosts.is_empty() {
         plan.system.hosts.clone_from(&args.hosts);
     }
+    if args.docker.is_some() {
+        plan.system.docker.clone_from(&args.docker);
+    }
     let hosts = plan.system.hosts.len();
     if args.nodes.is_none() && hosts > 0 && hosts != plan.system.nodes.len() {
         plan.system.nodes = node_names(hosts as u64);
@@ -253,7 +256,11 @@ fn overlay_system(plan: &mut Plan, args: &PlanArgs) -> Result<(), PlanError> {
         plan.system.bugs.clone_from(&args.bugs);
     }
     if let Some(binary) = &args.binary {
-        plan.system.binary = Some(std::path::absolute(binary).unwrap_or_else(|_| binary.clone()));
+        // Elsewhere our working directory means nothing, and a name is looked for.
+        plan.system.binary = Some(match plan.system.is_here() {
+            true => std::path::absolute(binary).unwrap_or_else(|_| binary.clone()),
+            false => binary.clone(),
+        });
     }
     let transport = "e.g. transport=udp for a node's option --transport udp";
     let options = named_values("--system-option", &args.system_options, transport)?;

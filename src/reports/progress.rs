@@ -43,9 +43,12 @@ impl Display {
             Notice::Sandbox {
                 namespaces,
                 hosts,
+                image,
                 unavailable,
             } => {
-                if *hosts > 0 {
+                if let Some(image) = image {
+                    self.line(&format!("containers of {image}, a node in each"));
+                } else if *hosts > 0 {
                     self.line(&format!("{hosts} hosts by ssh, a node on each"));
                 } else if !namespaces {
                     self.line("plain mode: nodes on loopback addresses, process faults only");

@@ -11,6 +11,8 @@ mod certificates;
 mod clocks;
 mod convert;
 mod disks;
+mod docker;
+mod engine;
 mod hosts;
 mod input;
 mod known;

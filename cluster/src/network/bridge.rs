@@ -5,6 +5,7 @@
 //! set of pairs of addresses with a counter; all are replaced in one transaction of nf_tables.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Write as _};
 use std::net::Ipv4Addr;
 use std::ops::Range;
@@ -60,14 +61,16 @@ impl Table {
     }
 
     /// On a host of its own: for what comes to the host and goes out from it, but never for
-    /// connections to this port of it, by which it is controlled.
-    pub fn of_host(name: &str, spared_port: u16) -> Self {
+    /// connections to the port of it, if there is one, by which it is controlled.
+    pub fn of_host(name: &str, spared_port: Option<u16>) -> Self {
         let name = format!("inet {name}");
         let chain = |hook: &str, port: &str| {
+            let spared = spared_port.map(|spared| format!("tcp {port} {spared} accept\n"));
+            let spared = spared.unwrap_or_default();
             format!(
                 "    chain {hook} {{
         type filter hook {hook} priority -150; policy accept;
-        tcp {port} {spared_port} accept
+        {spared}
         jump cuts
         meta mark {DROPPED_MARK_ON_HOST:#x} drop
     }}
@@ -101,7 +104,7 @@ pub(crate) struct Bridge {
 
 #[derive(Debug)]
 struct Shared {
-    nft: PathBuf,
+    nft: Nft,
     table: Table,
     entrance: Entrance,
     state: Mutex<State>,
@@ -122,24 +125,46 @@ struct State {
     is_over: bool,
 }
 
-/// The program `nft`, or why there is no bridge without it.
-pub(crate) fn find_nft() -> Result<PathBuf, Unavailable> {
-    crate::programs::find("nft").ok_or_else(|| Unavailable {
-        cause: "there is no program nft, which the network's back end `bridge` is built on".into(),
-        remedy: "install it (Debian, Ubuntu, Fedora: package nftables), or use `--network \
+/// The program `nft`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Nft {
+    program: PathBuf,
+    /// What stands before its arguments, where another program must load it.
+    args: Vec<OsString>,
+}
+
+impl Nft {
+    /// The one that came with us into a container, or that of this machine; or why there is no bridge
+    /// without it.
+    pub fn find() -> Result<Self, Unavailable> {
+        let own = crate::remote::bundled("nft");
+        let found = own.or_else(|| Some((crate::programs::find("nft")?, Vec::new())));
+        let (program, args) = found.ok_or_else(|| Unavailable {
+            cause: "there is no program nft, which the network's back end `bridge` is built on"
+                .into(),
+            remedy: "install it (Debian, Ubuntu, Fedora: package nftables), or use `--network \
                      switch`, which needs nothing"
-            .into(),
-    })
+                .into(),
+        })?;
+        Ok(Nft { program, args })
+    }
+
+    /// A command of it, still without arguments.
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args(&self.args);
+        command
+    }
 }
 
 impl Bridge {
     /// Sets up the filter in the namespace where the bridge is.
-    pub fn start(nft: PathBuf, entrance: Entrance) -> Result<Self, SystemCall> {
+    pub fn start(nft: Nft, entrance: Entrance) -> Result<Self, SystemCall> {
         Self::start_in(Table::of_bridge(), nft, entrance)
     }
 
     /// Sets up a filter in this table.
-    pub fn start_in(table: Table, nft: PathBuf, entrance: Entrance) -> Result<Self, SystemCall> {
+    pub fn start_in(table: Table, nft: Nft, entrance: Entrance) -> Result<Self, SystemCall> {
         let shared = Arc::new(Shared {
             nft,
             table,
@@ -306,7 +331,9 @@ impl Shared {
     fn spawn(&self, args: &[&str], input: &str) -> Result<Child, SystemCall> {
         let spawn = || -> std::io::Result<_> {
             // Inside the namespace, which the program inherits from this thread.
-            let mut child = Command::new(&self.nft)
+            let mut child = self
+                .nft
+                .command()
                 .args(args)
                 .stdin(Stdio::piped())
                 .stdout(Stdio::piped())
@@ -332,7 +359,7 @@ impl Shared {
     }
 
     fn action(&self) -> String {
-        format!("run {}", self.nft.display())
+        "run nft".to_owned()
     }
 }
 

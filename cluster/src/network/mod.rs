@@ -109,7 +109,7 @@ impl Network {
                 )?)
             }
             Backend::Bridge => {
-                let nft = bridge::find_nft().map_err(ClusterError::Unavailable)?;
+                let nft = bridge::Nft::find().map_err(ClusterError::Unavailable)?;
                 links::bridge_cables(&switch_namespace, &hosts)?;
                 let entrance = Entrance::to(Arc::clone(&switch_namespace));
                 Fabric::Bridge(Bridge::start(nft, entrance)?)

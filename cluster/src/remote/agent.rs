@@ -1,14 +1,15 @@
-//! The agent: this program on a host, on the other end of an ssh connection. It owns one node, does
-//! what it is asked on standard input, and answers on standard output.
+//! The agent: this program on a host, on the other end of an ssh connection, or the first process of a
+//! container. It owns one node, does what it is asked on standard input, and answers on standard output.
 //!
 //! When its input ends, whatever the reason, or nobody has asked anything for a while, it undoes
 //! everything and removes its folder. A guardian, the same program in a session of its own, does so
 //! when the agent is killed.
 
 use std::ffi::OsString;
-use std::fs::File;
+use std::fs::{DirBuilder, File};
 use std::io::{self, BufRead, Read, Seek, SeekFrom, Write};
 use std::net::{IpAddr, Ipv4Addr};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -21,6 +22,7 @@ use serde::Serialize;
 use serde_json::Value as Json;
 
 use super::SILENCE_LIMIT;
+use super::docker;
 use super::ledger::{self, Ledger, Note, TOKEN};
 use super::wire::{
     Ask, Bytes, Cut, Examined, Exit, Hello, Launch, Limited, Request, Said, Tail, to_json,
@@ -29,7 +31,7 @@ use crate::cluster::{Cluster, ClusterSpec};
 use crate::doctor;
 use crate::error::For;
 use crate::hidden::{StageError, stage_command};
-use crate::network::bridge::{Bridge, Table, find_nft};
+use crate::network::bridge::{Bridge, Nft, Table};
 use crate::network::{Addresses, Entrance, NetworkSpec, connections};
 use crate::node::{NodeCommand, NodeExit, NodeSpec, Readiness};
 use crate::programs;
@@ -95,8 +97,8 @@ struct Agent {
     folder: PathBuf,
     token: String,
     hello: Hello,
-    /// The port of this host by which it is controlled.
-    ssh_port: u16,
+    /// The port of this host by which it is controlled; a container is by none.
+    ssh_port: Option<u16>,
     ledger: Mutex<Ledger>,
     /// Set by the one request that launches it.
     node: OnceLock<Launched>,
@@ -111,6 +113,11 @@ struct Launched {
 
 impl Agent {
     fn begin(folder: &Path) -> io::Result<Self> {
+        // On a host a shell has made it.
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)?;
         let mut ledger = Ledger::create(folder)?;
         // `client-address client-port server-address server-port`, as sshd tells it.
         let connection = std::env::var("SSH_CONNECTION").unwrap_or_default();
@@ -136,10 +143,10 @@ impl Agent {
                 from: address(0),
                 reached: address(2),
             },
-            ssh_port: words
-                .get(3)
-                .and_then(|port| port.parse().ok())
-                .unwrap_or(22),
+            ssh_port: match docker::is_bundled() {
+                true => None,
+                false => words.get(3).and_then(|port| port.parse().ok()).or(Some(22)),
+            },
             ledger: Mutex::new(ledger),
             node: OnceLock::new(),
             filter: Mutex::default(),
@@ -209,7 +216,7 @@ impl Agent {
             Ask::Cut { cuts } => answer(id, self.cut(&cuts)),
             Ask::Counts { fault } => answer(id, Ok(self.counts(fault))),
             Ask::Reset { peers, ports } => {
-                let reset = connections::reset(&peers, &ports, Some(self.ssh_port));
+                let reset = connections::reset(&peers, &ports, self.ssh_port);
                 answer(id, reset.map_err(|error| error.to_string()));
             }
             Ask::Tail { from } => answer(id, self.tail(from)),
@@ -351,9 +358,12 @@ impl Agent {
         if filter.is_some() {
             return Ok(filter);
         }
-        let nft = find_nft().map_err(|unavailable| Unavailable {
+        let nft = Nft::find().map_err(|_| Unavailable {
             cause: "there is no program nft, by which links are cut".into(),
-            ..unavailable
+            remedy: match docker::is_bundled() {
+                true => "install it here, from where containers get it (package nftables)".into(),
+                false => "install it there (Debian, Ubuntu, Fedora: package nftables)".into(),
+            },
         })?;
         let unavailable = |cause| Unavailable {
             cause,

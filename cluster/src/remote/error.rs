@@ -33,45 +33,72 @@ pub enum RemoteError {
         hint: &'static str,
     },
     /// The agent could not be put there or begun.
-    #[error("failed to start an agent on host {host}: {why} (hint: {hint})")]
+    #[error("failed to start an agent on {place}: {why} (hint: {hint})")]
     NoAgent {
-        /// Which.
-        host: String,
+        /// Where: `host a`, `container n1`.
+        place: String,
         /// Why.
         why: String,
         /// What to do about it.
         hint: &'static str,
     },
     /// The agent said that what it was asked for failed.
-    #[error("on host {host}: {why}")]
+    #[error("on {place}: {why}")]
     Refused {
-        /// Which.
-        host: String,
+        /// Where.
+        place: String,
         /// Why.
         why: String,
     },
-    /// The host does not answer any more.
-    #[error("host {host} was lost: {why}")]
+    /// The agent does not answer any more.
+    #[error("{place} was lost: {why}")]
     Lost {
-        /// Which.
-        host: String,
+        /// Where it was.
+        place: String,
         /// How that was seen.
         why: String,
     },
     /// A node serves on its host, and cannot be reached from here.
     #[error(
-        "node {node} serves on host {host}, but {address} cannot be reached from here: {why} (hint: \
-         a firewall between, or give the host as {host}=ADDRESS if it has another address)"
+        "node {node} serves on {place}, but {address} cannot be reached from here: {why} (hint: {hint})"
     )]
     Unreachable {
         /// Which node.
         node: String,
-        /// On which host.
-        host: String,
+        /// Where it runs.
+        place: String,
         /// Where it serves.
         address: std::net::SocketAddr,
         /// What came of the last attempt.
         why: String,
+        /// What to do about it.
+        hint: &'static str,
+    },
+    /// No Docker engine is to be had.
+    #[error("there is no Docker engine to use: {why} (hint: {hint})")]
+    NoEngine {
+        /// Why.
+        why: String,
+        /// What to do about it.
+        hint: &'static str,
+    },
+    /// An image cannot be used.
+    #[error("cannot use the image {image}: {why} (hint: {hint})")]
+    NoImage {
+        /// Which.
+        image: String,
+        /// Why.
+        why: String,
+        /// What to do about it.
+        hint: String,
+    },
+    /// The Docker engine refused something.
+    #[error("failed to {action}: docker said: {said}")]
+    Docker {
+        /// What it was asked for.
+        action: String,
+        /// What it said.
+        said: String,
     },
     /// Something on this machine failed.
     #[error("{0}")]

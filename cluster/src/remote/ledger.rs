@@ -9,7 +9,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -20,7 +20,7 @@ use nix::unistd::{Pid, geteuid};
 use serde::{Deserialize, Serialize};
 
 use super::wire::Healed;
-use crate::network::bridge::find_nft;
+use crate::network::bridge::Nft;
 
 /// How the folder of every agent begins.
 pub(super) const PREFIX: &str = "whitewater-";
@@ -313,11 +313,11 @@ fn processes_of(token: &str) -> Vec<Pid> {
 
 /// Removes a table of the packet filter, if it is there.
 fn remove_table(name: &str) -> Result<Option<String>, String> {
-    let nft = find_nft().map_err(|unavailable| unavailable.to_string())?;
+    let nft = Nft::find().map_err(|unavailable| unavailable.to_string())?;
     let run = |args: &[&str]| {
-        let mut command = Command::new(&nft);
+        let mut command = nft.command();
         let output = command.args(args).stdin(Stdio::null()).output();
-        let output = output.map_err(|error| format!("failed to run {}: {error}", nft.display()))?;
+        let output = output.map_err(|error| format!("failed to run nft: {error}"))?;
         if output.status.success() {
             return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
         }
@@ -344,7 +344,7 @@ mod tests {
     use super::*;
 
     fn child(token: &str) -> std::process::Child {
-        let mut command = Command::new("sleep");
+        let mut command = std::process::Command::new("sleep");
         command.arg("1000").env(TOKEN, token).spawn().unwrap()
     }
 

@@ -13,6 +13,7 @@
 //! * [`Host`]: how a host is named, reached and addressed.
 //! * [`Remote`]: a cluster with a node on each of several hosts, as [`faults::Target`].
 //! * [`examine`]: what hosts allow. [`heal`]: what runs that are over have left on hosts.
+//! * [`docker`]: the same in containers of a Docker engine.
 
 pub use error::RemoteError;
 pub use host::Host;
@@ -20,18 +21,23 @@ pub use remote::{NodePlace, Remote, RemoteNodes};
 pub use survey::{HostFacts, examine, heal};
 pub use wire::Healed;
 
+pub(crate) use docker::bundled;
+
 use std::net::{Ipv4Addr, UdpSocket};
 use std::time::Duration;
 
 pub(crate) mod agent;
+pub mod docker;
 mod error;
 mod host;
 mod ledger;
 mod logs;
 mod net;
+mod opening;
 #[allow(clippy::module_inception)]
 mod remote;
 mod session;
+mod ssh;
 mod survey;
 mod wire;
 

@@ -1,4 +1,4 @@
-//! A cluster with a node on each of several hosts.
+//! A cluster with a node on each of several hosts, or in each of several containers.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::PathBuf;
@@ -14,13 +14,14 @@ use histories::Value;
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
+use super::docker::{self, Lease};
 use super::error::RemoteError;
 use super::host::Host;
 use super::logs::Logs;
 use super::net::{Ends, Map};
-use super::session::Session;
-use super::source_towards;
+use super::session::{OnExit, Session};
 use super::wire::{Ask, Cut, Examined, Exit, Launch, Limited, from_json};
+use super::{source_towards, ssh};
 use crate::node::{ExitCallback, NodeExit, NodeSpec, Readiness};
 
 /// How long the way to a node that serves may take to be found.
@@ -32,7 +33,7 @@ const REACH_POLL: Duration = Duration::from_millis(25);
 /// How long one attempt to connect to a node may take.
 const CONNECT_LIMIT: Duration = Duration::from_secs(2);
 
-/// Hosts with an agent on each, and a node on each once it is started. Dropping it ends every agent,
+/// Hosts, or containers, with an agent on each, and a node on each once it is started. Dropping it ends every agent,
 /// which undoes everything first.
 ///
 /// Evidence is that of [`Cluster`](crate::Cluster); pids are those of the node's host.
@@ -44,6 +45,8 @@ pub struct Remote {
     examined: OnceLock<Result<Vec<Examined>, String>>,
     membership: Option<Box<dyn Membership + Send + Sync>>,
     on_exit: Arc<OnceLock<ExitCallback>>,
+    /// What the containers are part of, if that is where the nodes are. The last to go.
+    lease: Option<Lease>,
 }
 
 /// A node and its host.
@@ -58,11 +61,9 @@ struct Placed {
 pub struct NodePlace {
     /// The node.
     pub name: Name,
-    /// Its host, as ssh knows it.
-    pub host: String,
     /// The address by which nodes and clients reach it.
     pub address: Ipv4Addr,
-    /// The folder on the host that is the node's own.
+    /// The folder there that is the node's own.
     pub folder: PathBuf,
 }
 
@@ -112,20 +113,40 @@ impl Remote {
         let addresses: Vec<Ipv4Addr> = hosts.iter().map(Host::resolve).collect::<Result<_, _>>()?;
         check_apart(hosts, &addresses)?;
         let on_exit: Arc<OnceLock<ExitCallback>> = Arc::default();
-        let open = |(host, name): (&Host, &Name)| {
-            let (name, on_exit) = (Arc::clone(name), Arc::clone(&on_exit));
-            Session::open(
-                &host.name,
-                Box::new(move |exit| tell_exit(&on_exit, &name, exit)),
-            )
-        };
+        let open =
+            |(host, name): (&Host, &Name)| ssh::open(&host.name, exit_teller(&on_exit, name));
         let opened = for_each(hosts.iter().zip(names), open);
         let sessions: Vec<Session> = opened.into_iter().collect::<Result<_, _>>()?;
-        let map = map(names, &addresses, &sessions)?;
-        let places = names.iter().zip(&sessions).zip(&addresses);
+        Self::of(names, sessions, &addresses, on_exit, None)
+    }
+
+    /// Makes a container of this image for each node, in order for these names, with an agent in each.
+    ///
+    /// Also returns where each node will run.
+    ///
+    /// # Errors
+    /// There is no engine, or no container to be had of it. Then nothing of it is left.
+    pub fn contain(image: &str, names: &[Name]) -> Result<(Self, Vec<NodePlace>), RemoteError> {
+        let nodes: Vec<&str> = names.iter().map(|name| &**name).collect();
+        let lease = Lease::take(image, &nodes)?;
+        let on_exit: Arc<OnceLock<ExitCallback>> = Arc::default();
+        let open = |name: &Name| lease.open(name, exit_teller(&on_exit, name));
+        let opened: Result<Vec<_>, _> = for_each(names, open).into_iter().collect();
+        let (sessions, addresses): (Vec<Session>, Vec<Ipv4Addr>) = opened?.into_iter().unzip();
+        Self::of(names, sessions, &addresses, on_exit, Some(lease))
+    }
+
+    fn of(
+        names: &[Name],
+        sessions: Vec<Session>,
+        addresses: &[Ipv4Addr],
+        on_exit: Arc<OnceLock<ExitCallback>>,
+        lease: Option<Lease>,
+    ) -> Result<(Self, Vec<NodePlace>), RemoteError> {
+        let map = map(names, addresses, &sessions)?;
+        let places = names.iter().zip(&sessions).zip(addresses);
         let places = places.map(|((name, session), address)| NodePlace {
             name: Arc::clone(name),
-            host: session.host.clone(),
             address: *address,
             folder: PathBuf::from(&session.folder).join(&**name),
         });
@@ -142,6 +163,7 @@ impl Remote {
             examined: OnceLock::new(),
             membership: None,
             on_exit,
+            lease,
         };
         Ok((remote, places))
     }
@@ -158,10 +180,16 @@ impl Remote {
             *lock(&node.logs) = Some(logs);
         }
         let limit_ms = spec.ready_limit_ms;
+        let hint = match self.lease {
+            Some(_) => docker::NOT_REACHED,
+            None => {
+                "a firewall between, or give the host as HOST=ADDRESS if it has another address"
+            }
+        };
         let launch = |(placed, node): (&Placed, NodeSpec)| {
             let address = self.map.of(&placed.name).ok().and_then(Ends::first);
             let address = address.unwrap_or(Ipv4Addr::UNSPECIFIED);
-            launch_node(placed, &node, &spec.programs, address, limit_ms)
+            launch_node(placed, &node, &spec.programs, address, limit_ms, hint)
         };
         let launched = for_each(self.nodes.iter().zip(spec.nodes), launch);
         launched.into_iter().collect()
@@ -182,7 +210,7 @@ impl Remote {
     ///
     /// # Errors
     /// A host was lost, or something could not be undone. Every host is tried; the first is returned.
-    pub fn stop(self) -> Result<(), RemoteError> {
+    pub fn stop(mut self) -> Result<(), RemoteError> {
         let stop = |node: &Placed| {
             let ended: Result<(), RemoteError> = node.session.ask(Ask::Stop, Duration::ZERO);
             let fetched = match lock(&node.logs).take() {
@@ -191,7 +219,8 @@ impl Remote {
             };
             ended.and(fetched).and(node.session.leave())
         };
-        for_each(&self.nodes, stop).into_iter().collect()
+        let stopped: Result<(), RemoteError> = for_each(&self.nodes, stop).into_iter().collect();
+        stopped.and(self.lease.take().map_or(Ok(()), Lease::end))
     }
 
     fn session(&self, node: &str) -> Result<&Session, TargetError> {
@@ -226,7 +255,9 @@ impl Remote {
         let examined = self.examined.get_or_init(examine).as_deref();
         examined.map_err(|cause| Unavailable {
             cause: cause.clone(),
-            remedy: "`whitewater doctor --hosts …` tries each host".into(),
+            remedy: "`whitewater doctor --hosts …` tries each host, `whitewater doctor --docker` \
+                     containers"
+                .into(),
         })
     }
 
@@ -237,9 +268,9 @@ impl Remote {
     ) -> Result<(), Unavailable> {
         for (node, examined) in self.nodes.iter().zip(self.examined()?) {
             if let Err(Unavailable { cause, remedy }) = what(examined) {
-                let host = &node.session.host;
+                let place = &node.session.place.name;
                 return Err(Unavailable {
-                    cause: format!("on host {host}: {cause}"),
+                    cause: format!("on {place}: {cause}"),
                     remedy: remedy.clone(),
                 });
             }
@@ -303,15 +334,13 @@ fn map(names: &[Name], addresses: &[Ipv4Addr], sessions: &[Session]) -> Result<M
     let is_nodes =
         |address: &Ipv4Addr, map: &Map| map.nodes.iter().any(|(_, ends)| ends.0.contains(address));
     for (address, session) in addresses.iter().zip(sessions) {
-        let host = &session.host;
+        let place = &session.place.name;
         let ours = source_towards(*address).map_err(|error| {
-            RemoteError::Here(format!(
-                "there is no way to {address} of host {host}: {error}"
-            ))
+            RemoteError::Here(format!("there is no way to {address} of {place}: {error}"))
         })?;
         if is_nodes(&ours, &map) {
             return Err(RemoteError::NoHost {
-                given: host.clone(),
+                given: place.clone(),
                 why: format!(
                     "clients would reach it from {ours}, the address of a node, and could not be \
                      told from that node (hint: start the run from a machine that is none of the \
@@ -333,6 +362,7 @@ fn launch_node(
     programs: &[String],
     address: Ipv4Addr,
     ready_limit_ms: u64,
+    hint: &'static str,
 ) -> Result<(), RemoteError> {
     let begin = Instant::now();
     let text = |part: &std::ffi::OsStr| {
@@ -372,12 +402,12 @@ fn launch_node(
     let limit = Duration::from_millis(ready_limit_ms);
     placed.session.ask::<()>(Ask::Launch(launch), limit)?;
     if let Some(port) = port {
-        reach(placed, SocketAddr::from((address, port)))?;
+        reach(placed, SocketAddr::from((address, port)), hint)?;
     }
     while !check.is_none_or(|check| check(address)) {
         if begin.elapsed() >= limit {
             return Err(RemoteError::Refused {
-                host: placed.session.host.clone(),
+                place: placed.session.place.name.clone(),
                 why: format!(
                     "node {} was not ready within {ready_limit_ms} ms",
                     node.name
@@ -390,7 +420,7 @@ fn launch_node(
 }
 
 /// A node that serves must be reached from here too.
-fn reach(placed: &Placed, address: SocketAddr) -> Result<(), RemoteError> {
+fn reach(placed: &Placed, address: SocketAddr, hint: &'static str) -> Result<(), RemoteError> {
     let deadline = Instant::now() + REACH_LIMIT;
     loop {
         let Err(error) = TcpStream::connect_timeout(&address, CONNECT_LIMIT) else {
@@ -399,13 +429,20 @@ fn reach(placed: &Placed, address: SocketAddr) -> Result<(), RemoteError> {
         if Instant::now() >= deadline {
             return Err(RemoteError::Unreachable {
                 node: placed.name.to_string(),
-                host: placed.session.host.clone(),
+                place: placed.session.place.name.clone(),
                 address,
                 why: error.to_string(),
+                hint,
             });
         }
         thread::sleep(REACH_POLL);
     }
+}
+
+/// What passes on that this node ended by itself.
+fn exit_teller(on_exit: &Arc<OnceLock<ExitCallback>>, node: &Name) -> OnExit {
+    let (node, on_exit) = (Arc::clone(node), Arc::clone(on_exit));
+    Box::new(move |exit| tell_exit(&on_exit, &node, exit))
 }
 
 fn tell_exit(on_exit: &OnceLock<ExitCallback>, node: &Name, exit: Exit) {
@@ -463,7 +500,7 @@ impl Target for Remote {
 
     fn disks(&self) -> Result<&dyn faults::Disks, Unavailable> {
         Err(only_here(
-            "the nodes' data folders are on their hosts' own file systems",
+            "the nodes' data folders are on their hosts' or containers' own file systems",
         ))
     }
 
@@ -476,7 +513,7 @@ impl Target for Remote {
 
     fn boots(&self) -> Result<&dyn faults::Boots, Unavailable> {
         Err(only_here(
-            "nodes on hosts have the clocks of elapsed time of their hosts",
+            "nodes on hosts and in containers have the clocks of elapsed time of their machines",
         ))
     }
 
@@ -485,11 +522,11 @@ impl Target for Remote {
     }
 }
 
-/// Why a fault cannot be had on hosts.
+/// Why a fault cannot be had on hosts or in containers.
 fn only_here(cause: &str) -> Unavailable {
     Unavailable {
         cause: cause.into(),
-        remedy: "run without --hosts, in the sandbox of one machine".into(),
+        remedy: "run without --hosts and --docker, in the sandbox of one machine".into(),
     }
 }
 
@@ -498,9 +535,9 @@ impl faults::Network for Remote {
         match ability {
             NetworkAbility::Cut => self.all_allow(|examined| &examined.cuts),
             NetworkAbility::ResetConnections => self.all_allow(|examined| &examined.resets),
-            NetworkAbility::TreatPackets => {
-                Err(only_here("between hosts there is no switch of ours"))
-            }
+            NetworkAbility::TreatPackets => Err(only_here(
+                "between hosts, and between containers, there is no switch of ours",
+            )),
         }
     }
 

@@ -8,6 +8,7 @@ use faults::Unavailable;
 use super::error::RemoteError;
 use super::host::Host;
 use super::session::Session;
+use super::ssh;
 use super::wire::{Ask, Examined, Healed};
 
 /// How long undoing what runs have left may take beyond other requests.
@@ -20,22 +21,27 @@ pub type HostFacts = Vec<(&'static str, Result<(), Unavailable>)>;
 pub fn examine(hosts: &[Host]) -> Vec<Result<HostFacts, RemoteError>> {
     on_each(hosts, |session| {
         let examined: Examined = session.ask(Ask::Examine, Duration::ZERO)?;
-        Ok(vec![
-            (
-                "partitions (root, nf_tables and its program nft)",
-                examined.cuts,
-            ),
-            (
-                "the fault reset-connections (root, sock_diag)",
-                examined.resets,
-            ),
-            ("clock faults (ptrace)", examined.clocks),
-            (
-                "limits of CPU and memory by cgroups; else by signals and resource limits",
-                examined.groups,
-            ),
-        ])
+        Ok(facts(examined))
     })
+}
+
+/// What an agent says of where it is, with what each is needed for.
+pub(super) fn facts(examined: Examined) -> HostFacts {
+    vec![
+        (
+            "partitions (root, nf_tables and its program nft)",
+            examined.cuts,
+        ),
+        (
+            "the fault reset-connections (root, sock_diag)",
+            examined.resets,
+        ),
+        ("clock faults (ptrace)", examined.clocks),
+        (
+            "limits of CPU and memory by cgroups; else by signals and resource limits",
+            examined.groups,
+        ),
+    ]
 }
 
 /// Undoes on each host what runs that are over have left there. Harmless twice.
@@ -49,7 +55,7 @@ fn on_each<R: Send>(
 ) -> Vec<Result<R, RemoteError>> {
     let on_one = |host: &Host| {
         host.resolve()?;
-        let session = Session::open(&host.name, Box::new(|_| {}))?;
+        let session = ssh::open(&host.name, Box::new(|_| {}))?;
         let answer = ask(&session)?;
         session.leave()?;
         Ok(answer)
