@@ -3,8 +3,9 @@
 //! For each element of each key:
 //! - It is *known* from the end of its first acknowledged add on, or from the end of the first read
 //!   that found it: every read that begins later has to find it.
-//! - It is *lost* when one that begins later does not, and neither does any read that ended after
-//!   that one began.
+//! - It is *lost* when it is acknowledged, one that begins later than that does not find it, and
+//!   neither does any read that ended after that one began.
+//! - It has *vanished* when the same is true of one that was only found by a read.
 //! - It is *stale* when such a read does not find it, but a later one does. That alone a system may
 //!   be allowed to do that promises less than linearizability (the models say whether it did).
 //! - It is *unexpected* when it was found by a read that ended before any add of it began, which did
@@ -16,19 +17,21 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::tally::Tally;
 use super::{done_at, is_ok, may_have_happened, name_of};
 
-pub(super) const COUNTS: [&str; 9] = [
+pub(super) const COUNTS: [&str; 10] = [
     "attempts",
     "acknowledged",
     "read",
     "recovered",
-    "lost",
-    "stale",
+    LOST,
+    VANISHED,
+    STALE,
     "never read",
     "duplicated",
     "unexpected",
 ];
 const STALE: &str = "stale";
 const LOST: &str = "lost";
+const VANISHED: &str = "vanished";
 
 /// How often one element may be in one read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -264,8 +267,15 @@ impl<'a> Elements<'a> {
                     name_of(gone)
                 )
             };
-            tally.violation(LOST, key, text, &[witness, gone]);
-            tally.time("lost after", since(gone.invoked));
+            let is_lost = acknowledged
+                .and_then(done_at)
+                .is_some_and(|done| done < last_missed.invoked.index);
+            let (kind, after) = match is_lost {
+                true => (LOST, "lost after"),
+                false => (VANISHED, "vanished after"),
+            };
+            tally.violation(kind, key, text, &[witness, gone]);
+            tally.time(after, since(gone.invoked));
         } else {
             let text = || {
                 format!(

@@ -94,7 +94,18 @@ fn sets() {
             (
                 "add 1 -> ?; read nil -> [1]; read nil -> []; add 2 -> nil; read nil -> [2]",
                 Invalid,
-                &[("recovered", 1), ("lost", 1)],
+                &[("recovered", 1), ("lost", 0), ("vanished", 1)],
+            ),
+            // Acknowledged only when it was gone, and looked for by nobody since; and looked for.
+            (
+                "add 1 -> nil @0 9; 1 read nil -> [1] @1 2; 2 read nil -> [] @3 4",
+                Invalid,
+                &[("lost", 0), ("vanished", 1)],
+            ),
+            (
+                "add 1 -> nil @0 5; 1 read nil -> [1] @1 2; 2 read nil -> [] @6 7",
+                Invalid,
+                &[("lost", 1), ("vanished", 0)],
             ),
             (
                 "add 1 -> nil; read nil -> []; read nil -> [1]",

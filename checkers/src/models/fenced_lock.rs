@@ -12,7 +12,8 @@ use crate::{Model, ModelError};
 const NAMES: [&str; 2] = ["token", "fence"];
 
 /// The model `fenced-lock`: each key is a lock for one at a time; taking it answers a fencing
-/// token, a whole number larger than every one answered before.
+/// token, a whole number larger than every one answered before. A `write` of what the lock protects
+/// says nothing of the lock itself: the check `lock` judges it.
 #[derive(Debug, Clone)]
 pub struct FencedLock {
     highest: Option<i64>,
@@ -121,10 +122,11 @@ impl Model for FencedLock {
         match &*operation.f {
             "acquire" => self.parse_acquire(operation).map(Some),
             "release" => self.parse_release(operation).map(Some),
+            "write" => Ok(None),
             _ => Err(ModelError::unknown_f(
                 self.name(),
                 operation,
-                "acquire or release",
+                "acquire, release or write",
             )),
         }
     }
@@ -381,9 +383,9 @@ mod tests {
                  nil, true, or false (it was refused)",
             ),
             (
-                "write 1 -> nil",
-                "operation 0 has an operation \"write\", but the model fenced-lock expects \
-                 acquire or release",
+                "put 1 -> nil",
+                "operation 0 has an operation \"put\", but the model fenced-lock expects \
+                 acquire, release or write",
             ),
         ];
         for (row, expected) in rows {
