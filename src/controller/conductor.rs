@@ -21,11 +21,10 @@ use super::logs;
 use super::member_requests::RequestedMembers;
 use super::membership::RaftKvMembers;
 use super::notice::{Notice, Progress};
-use super::probe::Asker;
 use super::setup::{sort_kinds, start_cluster, start_recorder};
 use super::signal::{Phase, Signal};
 use super::system::System;
-use super::view::{Leader, View, Watch};
+use super::view::{Leader, RoleAsker, View, Watch};
 use super::walker::{self, Walk};
 use crate::interrupt::STOP_FILE;
 use crate::judge::{LEADER, LOG_FAILURES, RECOVERY};
@@ -165,16 +164,12 @@ fn first_leader(
     system: &System,
     cluster: &Driven,
     nodes: &[Node],
-    askers: &[Asker],
+    askers: &[RoleAsker],
 ) -> Result<Option<Leader>, String> {
     let Some(roles) = &system.definition.roles else {
         return Ok(None);
     };
-    let watch = Watch {
-        nodes,
-        roles,
-        askers,
-    };
+    let watch = Watch { nodes, askers };
     let limit_ms = system.definition.ready.limit_ms;
     let led = cluster
         .control_entrance()
@@ -196,7 +191,7 @@ struct Run<'a> {
     /// What is wrong with the clients themselves.
     complaints: Complaints,
     /// How each node is asked who leads.
-    askers: Vec<Asker>,
+    askers: Vec<RoleAsker>,
     nodes: Arc<[Node]>,
     available: Vec<Kind>,
     signal: Signal,
@@ -276,7 +271,7 @@ impl Run<'_> {
         let client = self.plan.system.client();
         let client = client.map_err(|error| error.to_string())?;
         let mut lacking = workload.optional().to_vec();
-        lacking.retain(|f| client.speaks(workload.name()) && !client.does(f));
+        lacking.retain(|f| !client.has(workload.name(), f));
         if !lacking.is_empty() {
             let lacking = lacking.join(", ");
             self.phase(&format!(
@@ -316,14 +311,13 @@ impl Run<'_> {
     }
 
     fn spawn_watcher<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>) -> Result<(), String> {
-        let Some(roles) = &self.system.definition.roles else {
+        if self.system.definition.roles.is_none() {
             return Ok(());
-        };
+        }
         let entrance = self.cluster.control_entrance();
         let run = move || {
             let watch = Watch {
                 nodes: &self.nodes,
-                roles,
                 askers: &self.askers,
             };
             // Without a view of who leads, the schedule's own order decides whom faults hit.

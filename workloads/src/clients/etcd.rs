@@ -10,8 +10,11 @@
 //! | set | `add` | `kv/put` of a key of the element's own below the set's |
 //! | | `read` | `kv/range` of all keys below the set's |
 //! | counter | `add` | as `append` |
+//! | watch | `put` | `kv/put`; its revision is the result |
+//! | | `watch` | `watch`, a stream that is kept from operation to operation; `kv/range` to know its end ([`watch`]) |
 //! | lock, fenced lock | `acquire` | `lease/grant`, then `kv/txn`: put under the lease if the key is missing; its revision is the fencing token |
 //! | | `release` | `kv/txn`: delete if the key was made at that revision |
+//! | fenced lock | `write` | `kv/txn`: put a key of its own if the lock's key was made at the revision that the token is; without [`EtcdOptions::check_tokens`] a `kv/put` |
 //!
 //! One operation goes to one node. A transaction whose condition did not hold has changed nothing,
 //! so an `append` or counter's `add` reads and tries again, a few times. Nothing else is sent
@@ -22,6 +25,7 @@ mod keeper;
 mod request;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -39,6 +43,7 @@ use crate::clients::{Class, Data, Node};
 use crate::{Client, Completion, Invocation};
 use keeper::Keeper;
 use request::Condition;
+use watch::Watches;
 
 /// How a client of etcd behaves.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,6 +63,9 @@ pub struct EtcdOptions {
     /// Whether the lease of a lock is prolonged for as long as it is held. Without that its holder
     /// is as one that stands still.
     pub keep_leases: bool,
+    /// Whether a write of what a lock protects is done only while the token it comes with is that of
+    /// the lock's holder.
+    pub check_tokens: bool,
     /// How long the client waits before it returns after an operation that failed, in milliseconds.
     pub fail_pause_ms: u64,
 }
@@ -70,6 +78,7 @@ impl Default for EtcdOptions {
             serializable: false,
             lease_ttl_s: 10,
             keep_leases: true,
+            check_tokens: true,
             fail_pause_ms: FAIL_PAUSE_MS,
         }
     }
@@ -87,6 +96,7 @@ pub struct Etcd {
     line: Line,
     /// The locks this client holds as far as it knows.
     held: Vec<Held>,
+    watches: Watches,
 }
 
 /// Why an operation ends early.
@@ -100,11 +110,12 @@ impl Etcd {
             options,
             line: Line::default(),
             held: Vec::new(),
+            watches: Watches::default(),
         }
     }
 
     async fn operate(&mut self, invocation: &Invocation) -> Completion {
-        let Some((place, node)) = self.route.next() else {
+        let Some((place, node)) = self.choose(invocation) else {
             return self.route.refuse("no nodes".to_owned()).await;
         };
         let until = Instant::now() + Duration::from_millis(self.options.timeout_ms);
@@ -113,9 +124,25 @@ impl Etcd {
             node: &node,
             until,
         };
-        let done = perform(&mut call, &self.options, &mut self.held, invocation).await;
+        let done = match (self.options.data, &*invocation.f) {
+            (Data::Watch, "watch") => follow(&mut call, &mut self.watches, invocation, place).await,
+            _ => perform(&mut call, &self.options, &mut self.held, invocation).await,
+        };
         let class = done.map_or_else(|class| class, Class::Done);
         self.route.complete(place, class).await
+    }
+
+    /// The node to ask: that which shows the watch already, else as ever.
+    fn choose(&mut self, invocation: &Invocation) -> Option<(usize, Node)> {
+        let next = self.route.next();
+        let watched = match (self.options.data, &invocation.key) {
+            (Data::Watch, Some(Value::Text(key))) if &*invocation.f == "watch" => {
+                self.watches.place(key, invocation.value.as_int())
+            }
+            _ => None,
+        };
+        let node = |place: usize| Some((place, self.route.nodes().get(place)?.clone()));
+        watched.and_then(node).or(next)
     }
 }
 
@@ -123,6 +150,7 @@ impl Client for Etcd {
     fn open(&mut self, _process: u64) {
         self.line = Line::default();
         self.held.clear();
+        self.watches = Watches::default();
     }
 
     fn invoke<'a>(
@@ -165,9 +193,22 @@ impl Call<'_> {
         Ok(found.pop())
     }
 
-    async fn put(&mut self, key: &str, value: &str) -> Step<Value> {
+    /// Puts the value; at which revision.
+    async fn put(&mut self, key: &str, value: &str) -> Step<i64> {
         let answer = self.ask("kv/put", &request::put(key, value, 0)).await?;
-        answer::revision(&answer).map(|_| Value::Nil)
+        answer::revision(&answer)
+    }
+
+    /// The revision at which a key was changed last, 0 where it is missing: of a linearizable read
+    /// that is answered until then.
+    async fn newest(&mut self, key: &str, until: Instant) -> Step<i64> {
+        let mut call = Call {
+            line: &mut *self.line,
+            node: self.node,
+            until,
+        };
+        let found = call.read(key, false).await?;
+        Ok(found.map_or(0, |found| found.revision))
     }
 
     /// Puts the value if the condition holds; whether it did, and at which revision.
@@ -201,17 +242,37 @@ impl Call<'_> {
     }
 }
 
+/// Watches a key.
+async fn follow(
+    call: &mut Call<'_>,
+    watches: &mut Watches,
+    invocation: &Invocation,
+    place: usize,
+) -> Step<Value> {
+    let from = match &invocation.value {
+        Value::Nil => None,
+        Value::Int(from @ 1..) => Some(*from),
+        other => return Err(Class::NotDone(format!("a watch from {other} on"))),
+    };
+    let key = key_of(invocation)?;
+    watches.piece(call, key, from, place).await
+}
+
+/// The operation's key.
+fn key_of(invocation: &Invocation) -> Step<&str> {
+    let key = invocation.key.as_ref().and_then(Value::as_text);
+    key.filter(|key| !key.is_empty())
+        .ok_or_else(|| Class::NotDone("the key is no text".to_owned()))
+}
+
 async fn perform(
     call: &mut Call<'_>,
     options: &EtcdOptions,
     held: &mut Vec<Held>,
     invocation: &Invocation,
 ) -> Step<Value> {
-    let Invocation { f, key, value } = invocation;
-    let key = key.as_ref().map_or("", |key| key.as_text().unwrap_or(""));
-    if key.is_empty() {
-        return Err(Class::NotDone("the key is no text".to_owned()));
-    }
+    let Invocation { f, value, .. } = invocation;
+    let key = key_of(invocation)?;
     let refusal = || Class::NotDone(format!("a {f} of the value {value}"));
     let text = |value: &Value| text_of(value).ok_or_else(refusal);
     let serializable = options.serializable;
@@ -227,7 +288,10 @@ async fn perform(
                 _ => Ok(text.into()),
             }
         }
-        (Data::Register, "write") | (Data::Kv, "put") => call.put(key, &text(value)?).await,
+        (Data::Register, "write") | (Data::Kv, "put") => {
+            call.put(key, &text(value)?).await.map(|_| Value::Nil)
+        }
+        (Data::Watch, "put") => call.put(key, &text(value)?).await.map(Value::Int),
         (Data::Register | Data::Kv, "cas") => {
             let Some([old, new]) = value.as_list() else {
                 return Err(refusal());
@@ -266,7 +330,8 @@ async fn perform(
         }
         (Data::Set, "add") => {
             let element = element_text(value).ok_or_else(refusal)?;
-            call.put(&format!("{key}/{element}"), "").await
+            let name = format!("{key}/{element}");
+            call.put(&name, "").await.map(|_| Value::Nil)
         }
         (Data::Set, "read") => {
             let below = format!("{key}/");
@@ -298,6 +363,16 @@ async fn perform(
         }
         (Data::Lock | Data::FencedLock, "acquire") => acquire(call, key, options, held).await,
         (Data::Lock | Data::FencedLock, "release") => release(call, key, held).await,
+        (Data::FencedLock, "write") => {
+            let token = value.as_int().ok_or_else(refusal)?;
+            let guarded = format!("{key}/guarded");
+            if !options.check_tokens {
+                return call.put(&guarded, &text(value)?).await.map(|_| true.into());
+            }
+            let put = request::put(&guarded, &text(value)?, 0);
+            let condition = Condition::Created(key, token);
+            Ok(call.put_if(&condition, put).await?.0.into())
+        }
         (data, f) => {
             let workload = data.workload();
             let why =

@@ -100,6 +100,18 @@ impl ClientOptions {
         }
     }
 
+    /// Whether it has an operation of a workload that it [serves](ClientOptions::serves), itself or
+    /// on keys and values.
+    pub fn has(&self, workload: &str, f: &str) -> bool {
+        let is_guarded_write = (workload, f) == ("fenced-lock", "write");
+        match self {
+            ClientOptions::Etcd(_) | ClientOptions::Program(_) => true,
+            _ if !self.speaks(workload) => !is_guarded_write,
+            ClientOptions::Http(_) => self.does(f),
+            _ => !is_guarded_write,
+        }
+    }
+
     /// Refuses options that do not do: the field below the client's table, and what is wrong with it.
     ///
     /// # Errors
@@ -127,7 +139,7 @@ impl ClientOptions {
             }),
             ClientOptions::Etcd(_) => matches!(
                 workload,
-                "register" | "kv" | "set" | "append" | "counter" | "lock" | "fenced-lock"
+                "register" | "kv" | "set" | "append" | "counter" | "lock" | "fenced-lock" | "watch"
             ),
             ClientOptions::Redis(_) => matches!(
                 workload,

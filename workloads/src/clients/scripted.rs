@@ -22,6 +22,8 @@ pub enum Act {
     Write(String),
     /// Reads a request, writes these bytes, and closes the connection.
     WriteAndClose(String),
+    /// Reads a request, writes these bytes, and leaves the connection open for ever.
+    WriteAndHang(String),
 }
 
 /// An HTTP answer.
@@ -140,6 +142,11 @@ impl Actor {
             let (text, goes_on) = match self.next_act() {
                 Act::Write(text) => (text, true),
                 Act::WriteAndClose(text) => (text, false),
+                Act::WriteAndHang(text) => {
+                    // Whether the client is still there shows in what it says.
+                    let _ = stream.write_all(text.as_bytes()).await;
+                    return true;
+                }
                 Act::Hang => return true,
                 Act::Close | Act::CloseUnread => return false,
             };

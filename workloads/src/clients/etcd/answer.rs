@@ -1,5 +1,7 @@
 //! What an answer means: pure functions, no network.
 
+use bytes::Bytes;
+use histories::Value;
 use serde_json::Value as Json;
 
 use super::request::decode;
@@ -145,6 +147,55 @@ pub(super) fn lease(answer: &Json) -> Result<i64, Class> {
     number(answer.get("ID"))
         .ok_or_else(|| unexpected(answer))
         .map_err(Class::of_a_read)
+}
+
+/// The events of one line of a watch: each with its revision and the key's value, nil where it was
+/// deleted.
+pub(super) fn events(line: &[u8]) -> Result<Vec<(i64, Value)>, Class> {
+    let reply = Reply::Answer {
+        status: 200,
+        location: None,
+        body: Bytes::copy_from_slice(line),
+    };
+    let line = understand(reply)?;
+    let Some(result) = line.get("result") else {
+        // An error stands alone in a line of a stream.
+        let error = line.get("error").unwrap_or(&line);
+        let why = error.get("message").and_then(Json::as_str);
+        return Err(why.map_or_else(
+            || unexpected(&line),
+            |why| Class::Unknown(format!("the watch: {why}")),
+        ));
+    };
+    if result
+        .get("canceled")
+        .is_some_and(|canceled| *canceled == true)
+    {
+        return Err(Class::Unknown(
+            match number(result.get("compact_revision")) {
+                Some(revision) => format!("the watch begins before revision {revision}, compacted"),
+                None => format!("the watch was canceled: {}", result["cancel_reason"]),
+            },
+        ));
+    }
+    let Some(events) = result.get("events") else {
+        return Ok(Vec::new());
+    };
+    let event = |event: &Json| {
+        let kv = event.get("kv")?;
+        let value = match event.get("type").and_then(Json::as_str) {
+            Some("DELETE") => Value::Nil,
+            _ => match kv.get("value") {
+                None => "".into(),
+                Some(value) => String::from_utf8(decode(value.as_str()?)?).ok()?.into(),
+            },
+        };
+        Some((number(kv.get("mod_revision"))?, value))
+    };
+    let events = events.as_array().map(|events| events.iter().map(event));
+    events
+        .and_then(Iterator::collect)
+        .ok_or_else(|| unexpected(&line))
 }
 
 /// A number of 64 bits, which JSON has as text.

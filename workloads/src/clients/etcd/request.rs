@@ -102,6 +102,11 @@ pub(super) fn transaction(condition: &Condition<'_>, then: &Json) -> Json {
     json!({ "compare": [compare], "success": [change] })
 }
 
+/// A watch of a key, from this revision on.
+pub(super) fn watch(key: &str, from: i64) -> Json {
+    json!({ "create_request": { "key": encode(key), "start_revision": from.to_string() } })
+}
+
 /// A lease of so many seconds.
 pub(super) fn grant(ttl_s: u64) -> Json {
     json!({ "TTL": ttl_s.to_string() })
@@ -136,6 +141,10 @@ mod tests {
             (
                 transaction(&Condition::Created("k", 5), &delete_op("k")),
                 r#"{"compare":[{"create_revision":"5","key":"aw==","target":"CREATE"}],"success":[{"request_delete_range":{"key":"aw=="}}]}"#,
+            ),
+            (
+                watch("k", 9),
+                r#"{"create_request":{"key":"aw==","start_revision":"9"}}"#,
             ),
             (grant(2), r#"{"TTL":"2"}"#),
         ];

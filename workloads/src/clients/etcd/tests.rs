@@ -2,6 +2,7 @@
 //! installed.
 
 mod real;
+mod watches;
 
 use histories::Value;
 use std::net::SocketAddr;

@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::Method;
+use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::{HOST, LOCATION};
+use hyper::{Method, Response};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
@@ -72,10 +73,9 @@ impl Line {
                 return reply;
             }
         }
-        match timeout_at(until, Connection::open(address)).await {
-            Ok(Ok(connection)) => self.send(connection, request, until).await,
-            Ok(Err(why)) => Reply::NotSent(format!("cannot connect: {why}")),
-            Err(_) => Reply::NotSent("cannot connect: no answer in time".to_owned()),
+        match Connection::open_in_time(address, until).await {
+            Ok(connection) => self.send(connection, request, until).await,
+            Err(reply) => reply,
         }
     }
 
@@ -90,25 +90,48 @@ impl Line {
             Ok(Err(error)) => return Reply::NotSent(describe(&error)),
             Err(_) => return Reply::NotSent("no time left to send it".to_owned()),
         }
-        let message = match message(connection.address, request) {
-            Ok(message) => message,
-            Err(error) => return Reply::NotSent(error.to_string()),
-        };
-        match timeout_at(until, connection.answer(message)).await {
+        match timeout_at(until, connection.answer(request)).await {
             Ok(reply) => {
                 if matches!(reply, Reply::Answer { .. }) {
                     self.connection = Some(connection);
                 }
                 reply
             }
-            Err(_) => Reply::Lost("no answer in time".to_owned()),
+            Err(_) => Reply::late(),
         }
+    }
+}
+
+impl Reply {
+    /// The rest of an answer that has begun.
+    pub(super) async fn of(response: Response<Incoming>) -> Self {
+        let status = response.status().as_u16();
+        let location = response.headers().get(LOCATION);
+        let location = location
+            .and_then(|location| location.to_str().ok())
+            .map(str::to_owned);
+        match Limited::new(response.into_body(), BODY_BYTES_MAX)
+            .collect()
+            .await
+        {
+            Ok(body) => Reply::Answer {
+                status,
+                location,
+                body: body.to_bytes(),
+            },
+            Err(error) => Reply::Lost(format!("broken answer: {error}")),
+        }
+    }
+
+    /// It was sent, and time is over.
+    pub(super) fn late() -> Self {
+        Reply::Lost("no answer in time".to_owned())
     }
 }
 
 /// A connection, and the task that moves its bytes; dropping it closes it.
 #[derive(Debug)]
-struct Connection {
+pub(super) struct Connection {
     address: SocketAddr,
     sender: SendRequest<Full<Bytes>>,
     mover: JoinHandle<()>,
@@ -134,36 +157,38 @@ impl Connection {
         })
     }
 
-    async fn answer(&mut self, message: hyper::Request<Full<Bytes>>) -> Reply {
-        let response = match self.sender.try_send_request(message).await {
-            Ok(response) => response,
-            Err(mut error) => {
-                // The message comes back only where none of it was put on the wire.
-                let is_unsent = error.take_message().is_some();
-                let why = describe(error.error());
-                return if is_unsent {
-                    Reply::NotSent(why)
-                } else {
-                    Reply::Lost(why)
-                };
-            }
-        };
-        let status = response.status().as_u16();
-        let location = response.headers().get(LOCATION);
-        let location = location
-            .and_then(|location| location.to_str().ok())
-            .map(str::to_owned);
-        match Limited::new(response.into_body(), BODY_BYTES_MAX)
-            .collect()
-            .await
-        {
-            Ok(body) => Reply::Answer {
-                status,
-                location,
-                body: body.to_bytes(),
-            },
-            Err(error) => Reply::Lost(format!("broken answer: {error}")),
+    /// The same, until then; else what is known of a request that was to go this way.
+    pub async fn open_in_time(address: SocketAddr, until: Instant) -> Result<Self, Reply> {
+        match timeout_at(until, Connection::open(address)).await {
+            Ok(Ok(connection)) => Ok(connection),
+            Ok(Err(why)) => Err(Reply::NotSent(format!("cannot connect: {why}"))),
+            Err(_) => Err(Reply::NotSent(
+                "cannot connect: no answer in time".to_owned(),
+            )),
         }
+    }
+
+    async fn answer(&mut self, request: &Request) -> Reply {
+        match self.begin(request).await {
+            Ok(response) => Reply::of(response).await,
+            Err(reply) => reply,
+        }
+    }
+
+    /// Sends a request; the beginning of its answer.
+    pub async fn begin(&mut self, request: &Request) -> Result<Response<Incoming>, Reply> {
+        let message =
+            message(self.address, request).map_err(|error| Reply::NotSent(error.to_string()))?;
+        let sent = self.sender.try_send_request(message).await;
+        sent.map_err(|mut error| {
+            // The message comes back only where none of it was put on the wire.
+            let is_unsent = error.take_message().is_some();
+            let why = describe(error.error());
+            match is_unsent {
+                true => Reply::NotSent(why),
+                false => Reply::Lost(why),
+            }
+        })
     }
 }
 

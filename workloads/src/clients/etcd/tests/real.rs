@@ -99,3 +99,82 @@ async fn etcd_locks_exclude_until_the_lease_ends() {
     let found = say(&mut third, "acquire", Value::Nil).await;
     assert!(has(&found), "{found}");
 }
+
+#[tokio::test]
+async fn etcd_is_watched_from_any_revision_on() {
+    let Some((daemon, address)) = start() else {
+        return;
+    };
+    let mut writer = client(&[address], patient(Data::Watch));
+    let mut follower = client(&[address], patient(Data::Watch));
+    daemon
+        .until(async || say(&mut writer, "put", "a").await.starts_with("ok "))
+        .await;
+    let watched = follower.invoke(&invocation("watch", 1)).await;
+    let Outcome::Ok(Value::List(events)) = &watched.outcome else {
+        panic!("{watched:?}");
+    };
+    let [first, value] = events[0].as_list().unwrap() else {
+        panic!("{watched:?}");
+    };
+    assert_eq!((events.len(), value), (1, &"a".into()), "{watched:?}");
+    let next = first.as_int().unwrap() + 1;
+    assert_eq!(say(&mut follower, "watch", next).await, "ok []");
+    assert_eq!(say(&mut writer, "put", "b").await, format!("ok {next}"));
+    let expected = format!("ok [[{next} \"b\"]]");
+    assert_eq!(say(&mut follower, "watch", next).await, expected);
+    // Who was told nothing begins at the start, and anybody may begin anew.
+    let all = format!("ok [[{first} \"a\"] [{next} \"b\"]]");
+    for mut late in [client(&[address], patient(Data::Watch)), follower] {
+        assert_eq!(say(&mut late, "watch", 1).await, all);
+        assert_eq!(say(&mut late, "watch", Value::Nil).await, "ok []");
+    }
+    assert!(say(&mut writer, "watch", "x").await.starts_with("fail"));
+}
+
+#[tokio::test]
+async fn a_token_that_is_old_is_refused_where_it_is_checked() {
+    let Some((daemon, address)) = start() else {
+        return;
+    };
+    let options = |check_tokens, keep_leases| EtcdOptions {
+        lease_ttl_s: 1,
+        keep_leases,
+        check_tokens,
+        ..patient(Data::FencedLock)
+    };
+    let mut old = client(&[address], options(true, false));
+    let mut new = client(&[address], options(true, true));
+    let mut heedless = client(&[address], options(false, true));
+    let token = async |holder: &mut Etcd| {
+        let found = say(holder, "acquire", Value::Nil).await;
+        found
+            .strip_prefix("ok ")
+            .and_then(|token| token.parse().ok())
+    };
+    let mut first: Option<i64> = None;
+    daemon
+        .until(async || {
+            first = token(&mut old).await;
+            first.is_some()
+        })
+        .await;
+    let first = first.unwrap();
+    assert_eq!(say(&mut old, "write", first).await, "ok true");
+    let mut second: Option<i64> = None;
+    daemon
+        .until(async || {
+            second = token(&mut new).await;
+            second.is_some()
+        })
+        .await;
+    let second = second.unwrap();
+    assert!(first < second, "{first} {second}");
+    for (writer, token, expected) in [
+        (&mut new, second, "ok true"),
+        (&mut old, first, "ok false"),
+        (&mut heedless, first, "ok true"),
+    ] {
+        assert_eq!(say(writer, "write", token).await, expected, "{token}");
+    }
+}
