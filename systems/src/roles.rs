@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
+use crate::fill::Scope;
 use crate::probe::Probe;
 use workloads::Pattern;
 
@@ -46,7 +47,8 @@ pub struct Test {
     /// The piece, in text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pattern: Option<Pattern>,
-    /// What it is to be; where this is not said, it is enough that it is found.
+    /// What it is to be, with the node's placeholders; where this is not said, it is enough that it
+    /// is found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub equals: Option<String>,
     /// Where in the JSON the same is to stand.
@@ -66,6 +68,17 @@ pub struct Standing {
 }
 
 impl Roles {
+    /// The same, filled in for one node.
+    ///
+    /// # Errors
+    /// A placeholder that nothing is known of.
+    pub fn filled(&self, scope: &Scope) -> Result<Self, String> {
+        let mut filled = self.clone();
+        let equals = self.leads.equals.as_ref();
+        filled.leads.equals = equals.map(|equals| scope.fill(equals)).transpose()?;
+        Ok(filled)
+    }
+
     /// What an answer to [`Roles::ask`] says.
     pub fn judge(&self, answer: &str) -> Standing {
         let answer = Answer::new(answer);
@@ -139,6 +152,21 @@ mod tests {
             follows,
         };
         assert_eq!(roles.judge(answer), expected, "{answer}");
+    }
+
+    #[test]
+    fn what_leads_may_be_the_node_itself() {
+        let roles = "ask = { tcp = { send = \"who?\" } }\n\
+                     leads = { pattern = 'leader ([0-9.]+)', equals = \"{node.ip}\" }";
+        let roles: Roles = parse::toml(roles).expect("sound roles");
+        for (ip, leads) in [("10.77.0.1", true), ("10.77.0.2", false)] {
+            let mut scope = Scope::of_folder(std::path::Path::new("/"));
+            scope.set("node.ip".to_owned(), ip.to_owned());
+            let filled = roles.filled(&scope).expect("it is known");
+            assert_eq!(filled.judge("leader 10.77.0.1").leads, leads, "{ip}");
+        }
+        let nothing = Scope::of_folder(std::path::Path::new("/"));
+        assert!(roles.filled(&nothing).is_err());
     }
 
     #[test]

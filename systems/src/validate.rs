@@ -251,7 +251,11 @@ impl Definition {
         for (field, probe) in ready.into_iter().chain(roles) {
             self.validate_probe(field, probe, &fill)?;
         }
-        Ok(())
+        let equals = self
+            .roles
+            .as_ref()
+            .and_then(|roles| roles.leads.equals.as_ref());
+        equals.map_or(Ok(()), |equals| fill("roles.leads.equals", equals))
     }
 
     fn validate_members(&self, requests: &MemberRequests, scope: Scope) -> Check {

@@ -59,6 +59,8 @@ pub struct PostgresOptions {
     pub database: String,
     /// Whether reads go to the client's own node, which may be a replica.
     pub read_replicas: bool,
+    /// How transfers between accounts are isolated.
+    pub isolation: Isolation,
     /// How long the client waits before it returns after an operation that failed, in milliseconds.
     pub fail_pause_ms: u64,
 }
@@ -72,7 +74,30 @@ impl Default for PostgresOptions {
             password: None,
             database: "postgres".to_owned(),
             read_replicas: false,
+            isolation: Isolation::default(),
             fail_pause_ms: FAIL_PAUSE_MS,
+        }
+    }
+}
+
+/// How transactions of several statements are isolated.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Isolation {
+    /// As if they were done one after another.
+    #[default]
+    Serializable,
+    /// Snapshot isolation, which is what PostgreSQL calls so. Transfers look only at what they
+    /// change, so here it comes to the same, at fewer refusals.
+    RepeatableRead,
+}
+
+impl Isolation {
+    /// The statement that begins such a transaction.
+    fn begin(self) -> &'static str {
+        match self {
+            Isolation::Serializable => "BEGIN ISOLATION LEVEL SERIALIZABLE",
+            Isolation::RepeatableRead => "BEGIN ISOLATION LEVEL REPEATABLE READ",
         }
     }
 }
@@ -122,8 +147,9 @@ impl Postgres {
                 Class::NotDone("it is a replica".to_owned())
             }
             Ok(mut session) => {
-                let data = self.options.data;
-                let done = statements::perform(&mut session, data, invocation, until).await;
+                let (data, isolation) = (self.options.data, self.options.isolation);
+                let done =
+                    statements::perform(&mut session, data, isolation, invocation, until).await;
                 // Only a session whose every answer came is used again.
                 self.sessions[place] = Some(session).filter(Session::is_idle);
                 done.map_or_else(|class| class, Class::Done)

@@ -58,6 +58,9 @@ pub struct RedisOptions {
     pub wait_replicas: u32,
     /// For how long a lock is taken, in milliseconds.
     pub lock_ttl_ms: u64,
+    /// Whether a connection is kept for the next operation. Without that each operation asks a
+    /// Sentinel and connects anew, as programs do that live for one request.
+    pub keep_connections: bool,
     /// How long the client waits before it returns after an operation that failed, in milliseconds.
     pub fail_pause_ms: u64,
 }
@@ -71,6 +74,7 @@ impl Default for RedisOptions {
             master_name: "mymaster".to_owned(),
             wait_replicas: 0,
             lock_ttl_ms: 10_000,
+            keep_connections: true,
             fail_pause_ms: FAIL_PAUSE_MS,
         }
     }
@@ -109,6 +113,9 @@ impl Redis {
             Ok(request) => request,
             Err(why) => return self.route.refuse(why).await,
         };
+        if !self.options.keep_connections {
+            (self.wire, self.master) = (None, None);
+        }
         let until = Instant::now() + Duration::from_millis(self.options.timeout_ms);
         let place = match self.choose(until).await {
             Ok(place) => place,

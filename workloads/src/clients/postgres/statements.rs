@@ -6,7 +6,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::FromSql;
 
 use super::session::{Parameters, Session};
-use super::{ACCOUNTS, BALANCE, Step, balances};
+use super::{ACCOUNTS, BALANCE, Isolation, Step, balances};
 use crate::Invocation;
 use crate::clients::data::{element_in, element_text, text_of};
 use crate::clients::{Class, Data};
@@ -15,6 +15,7 @@ use crate::clients::{Class, Data};
 pub(super) async fn perform(
     session: &mut Session,
     data: Data,
+    isolation: Isolation,
     invocation: &Invocation,
     until: Instant,
 ) -> Step<Value> {
@@ -96,7 +97,9 @@ pub(super) async fn perform(
         (Data::Bank, "transfer") => {
             let member = |name: &str| value.get(name).and_then(Value::as_int);
             match (member("from"), member("to"), member("amount")) {
-                (Some(from), Some(to), Some(amount @ 0..)) => on.transfer(from, to, amount).await,
+                (Some(from), Some(to), Some(amount @ 0..)) => {
+                    on.transfer(isolation, from, to, amount).await
+                }
                 _ => Err(refusal()),
             }
         }
@@ -185,10 +188,15 @@ impl On<'_> {
 
     /// Moves an amount in one transaction; whether there was enough. A transaction that was not
     /// committed goes with its session.
-    async fn transfer(&mut self, from: i64, to: i64, amount: i64) -> Step<Value> {
+    async fn transfer(
+        &mut self,
+        isolation: Isolation,
+        from: i64,
+        to: i64,
+        amount: i64,
+    ) -> Step<Value> {
         let until = self.until;
-        let begin = "BEGIN ISOLATION LEVEL SERIALIZABLE";
-        self.session.control(begin, until).await?;
+        self.session.control(isolation.begin(), until).await?;
         match self.transfer_inside(from, to, amount).await {
             Ok(moved) => {
                 // Also what was only looked at counts only once it is committed.

@@ -309,6 +309,20 @@ async fn a_sentinel_says_which_node_is_the_master() {
         "asked only when something went wrong"
     );
 
+    // Who keeps no connection asks each time.
+    let server = Server::start([reply("+OK\r\n"), Step::Close]).await;
+    let sentinel = Server::start([told(server.address)]).await;
+    let hasty = RedisOptions {
+        keep_connections: false,
+        ..options(sentinel.address.port())
+    };
+    let mut client = super::tests::client(&[server.address], hasty);
+    let found = short(&client.invoke(&invocation("write", 7)).await);
+    assert_eq!(found, "ok nil");
+    let found = short(&client.invoke(&invocation("write", 7)).await);
+    assert!(found.starts_with("info n1: "), "{found}");
+    assert_eq!((sentinel.requests().len(), server.connections()), (2, 2));
+
     // None that is up, one that knows no master, and one that names a stranger.
     let unknown = Server::start([reply("*-1\r\n")]).await;
     let strange = Server::start([told(refusing().await)]).await;
