@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use checkers::Verdict;
+use checkers::{Check, Verdict};
 use serde::{Deserialize, Serialize};
 use systems::parse;
 
@@ -56,9 +56,15 @@ pub struct Behaviour {
     /// The check whose verdict it is; empty for that of the run.
     #[serde(default)]
     pub check: String,
-    /// A word of that check with a number that is not 0 (`lost`); empty for any reason.
+    /// Of what that check counts (`lost`), whatever must be there, each at least once.
     #[serde(default)]
-    pub shows: String,
+    pub some: Vec<String>,
+    /// And whatever must not.
+    #[serde(default)]
+    pub none: Vec<String>,
+    /// The version from which on it is not there any more; empty where it is in all.
+    #[serde(default)]
+    pub before: String,
     /// How often runs show it.
     pub rate: String,
     /// Where it was described or found.
@@ -78,6 +84,8 @@ pub struct Behaviour {
 pub enum Expect {
     /// A control: every run is valid.
     Valid,
+    /// A control: no run shows what there must be none of, whatever else the check finds.
+    Without,
     /// An anomaly: one of the runs is invalid.
     Invalid,
 }
@@ -87,6 +95,7 @@ impl Expect {
     pub fn name(self) -> &'static str {
         match self {
             Expect::Valid => "valid",
+            Expect::Without => "without",
             Expect::Invalid => "invalid",
         }
     }
@@ -125,6 +134,14 @@ impl Behaviour {
         let definition = systems::builtin(&self.system);
         let install = definition.ok().and_then(|one| one.program.install.clone());
         install.unwrap_or_default()
+    }
+
+    /// Which versions of the system behave so, for people.
+    fn versions(&self) -> String {
+        match &*self.before {
+            "" => "any version".to_owned(),
+            before => format!("a version before {before}"),
+        }
     }
 
     /// What `whitewater run` is told.
@@ -270,7 +287,7 @@ fn look_for(
         // An anomaly is looked for until a run shows it; a control until one does not hold.
         let goes_on = match known.expect {
             Expect::Invalid => matches!(status, Status::NotAsKnown | Status::Undecided),
-            Expect::Valid => status == Status::AsKnown,
+            Expect::Valid | Expect::Without => status == Status::AsKnown,
         };
         (row.status, row.reason) = (status, reason);
         match goes_on {
@@ -280,7 +297,8 @@ fn look_for(
         // What is certain stays so however early the run was ended.
         let is_certain = matches!(
             (known.expect, status),
-            (Expect::Invalid, Status::AsKnown) | (Expect::Valid, Status::NotAsKnown)
+            (Expect::Invalid, Status::AsKnown)
+                | (Expect::Valid | Expect::Without, Status::NotAsKnown)
         );
         if interrupt.asked() && !is_certain {
             row.status = Status::Stopped;
@@ -297,8 +315,17 @@ fn look_for(
 fn plan_of(search: &Search<'_>, known: &Behaviour, seed: u64) -> Result<Plan, (Status, String)> {
     let failed = |error: PlanError| (Status::Failed, error.to_string());
     let definition = systems::builtin(&known.system).map_err(failed)?;
-    programs::find(&definition, None, Path::new(""))
+    let found = programs::find(&definition, None, Path::new(""))
         .map_err(|missing| (Status::Unavailable, missing.to_string()))?;
+    if !known.before.is_empty() && found.is_from(&known.before) {
+        let version = found.version.unwrap_or_default();
+        let why = format!(
+            "{} {version} is here, and {} is needed: it is fixed there",
+            known.system,
+            known.versions()
+        );
+        return Err((Status::Unavailable, why));
+    }
     let (options, schedule) = (known.run_options(), search.table.schedule(known));
     let typed: Vec<&str> = options.split_whitespace().collect();
     plan::of_options(&typed, schedule, search.time_ms, seed).map_err(|why| (Status::Failed, why))
@@ -331,14 +358,50 @@ impl Behaviour {
             (Some(reason), _) => reason.clone(),
             (None, verdict) => format!("{} operations: {}", report.operations, verdict.as_str()),
         };
-        let status = match (self.expect, verdict) {
-            (_, Verdict::Unknown) => Status::Undecided,
-            (Expect::Valid, Verdict::Valid) => Status::AsKnown,
-            (Expect::Invalid, Verdict::Invalid) if reason.contains(&*self.shows) => Status::AsKnown,
-            _ => Status::NotAsKnown,
+        let status = self.status_of(verdict, check);
+        let named = self.some.iter().chain(&self.none);
+        let counts: Vec<String> = named
+            .map(|name| format!("{} {name}", counted(check, name)))
+            .collect();
+        let reason = match counts.is_empty() || reason.starts_with(&counts.join(", ")) {
+            true => reason,
+            false => format!("{} ({reason})", counts.join(", ")),
         };
         (status, reason)
     }
+
+    /// What a verdict shows of it, with what the check counted.
+    fn status_of(&self, verdict: Verdict, check: Option<&Check>) -> Status {
+        let are_as_known = self.some.iter().all(|name| counted(check, name) > 0)
+            && self.none.iter().all(|name| counted(check, name) == 0);
+        match (self.expect, verdict) {
+            (_, Verdict::Unknown) => Status::Undecided,
+            (Expect::Valid, Verdict::Valid)
+            | (Expect::Invalid, Verdict::Invalid)
+            | (Expect::Without, _)
+                if are_as_known =>
+            {
+                Status::AsKnown
+            }
+            _ => Status::NotAsKnown,
+        }
+    }
+
+    /// What must be counted, for people.
+    fn counts_told(&self) -> String {
+        let some = self.some.iter().map(|name| format!("some {name:?}"));
+        let none = self.none.iter().map(|name| format!("no {name:?}"));
+        let told: Vec<String> = some.chain(none).collect();
+        told.join(", ")
+    }
+}
+
+/// How often a check counted what has this name; 0 where there is no such check.
+fn counted(check: Option<&Check>, name: &str) -> u64 {
+    let findings = check.iter().filter_map(|check| check.findings.as_ref());
+    let mut counts = findings.flat_map(|findings| &findings.counts);
+    let found = counts.find(|(known, _)| *known == name);
+    found.map_or(0, |(_, count)| *count)
 }
 
 impl Row {
@@ -376,10 +439,10 @@ pub fn render_list(behaviours: &[&Behaviour]) -> String {
             known.name,
             known.about,
             known.expect.name(),
-            match (&*known.check, &*known.shows) {
+            match (&*known.check, &*known.counts_told()) {
                 ("", _) => String::new(),
                 (check, "") => format!(" by the check {check}"),
-                (check, shows) => format!(" by the check {check}: {shows:?}"),
+                (check, counts) => format!(" by the check {check}: {counts}"),
             },
             known.rate,
             known.source,
@@ -388,7 +451,10 @@ pub fn render_list(behaviours: &[&Behaviour]) -> String {
                 "" => String::new(),
                 schedule => format!(", faults by hand ({schedule})"),
             },
-            known.install(),
+            match &*known.before {
+                "" => known.install(),
+                _ => format!("{}, {}", known.install(), known.versions()),
+            },
         );
     }
     text

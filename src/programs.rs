@@ -121,6 +121,14 @@ fn ask_version(definition: &Definition, path: &Path, version: &Version) -> Resul
     }
 }
 
+impl Found {
+    /// Whether its version is known and is this one or a later one.
+    pub fn is_from(&self, version: &str) -> bool {
+        let found = self.version.as_deref();
+        found.is_some_and(|found| numbers(found) >= numbers(version))
+    }
+}
+
 /// `3.4.23` as numbers that compare.
 fn numbers(version: &str) -> Vec<u64> {
     version

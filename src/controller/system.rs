@@ -11,6 +11,7 @@ use systems::{Definition, Layout, Place, Probe, Scope, Step};
 use workloads::clients::{ClientOptions, Complaints, Factory, Node, Setting, over_kv};
 
 use super::probe::Asker;
+use super::view::RoleAsker;
 use crate::plan::{Plan, SystemPlan};
 use crate::programs::{self, Found};
 use crate::store::RunFolder;
@@ -260,13 +261,23 @@ impl System {
     }
 
     /// How each node is asked who leads; none where the system has no leaders.
-    pub fn role_askers(&self) -> Result<Vec<Asker>, String> {
+    pub fn role_askers(&self) -> Result<Vec<RoleAsker>, String> {
         let Some(roles) = &self.definition.roles else {
             return Ok(Vec::new());
         };
         let numbers = 0..self.places.len();
         numbers
-            .map(|at| Asker::new(&roles.ask, self, at).map_err(|why| self.problem(&why)))
+            .map(|at| {
+                let asker = Asker::new(&roles.ask, self, at);
+                let filled = self.scope(at).and_then(|scope| roles.filled(&scope));
+                let one = asker.and_then(|asker| {
+                    Ok(RoleAsker {
+                        asker,
+                        roles: filled?,
+                    })
+                });
+                one.map_err(|why| self.problem(&why))
+            })
             .collect()
     }
 

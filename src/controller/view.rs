@@ -83,10 +83,17 @@ impl View {
 pub struct Watch<'a> {
     /// The nodes.
     pub nodes: &'a [Node],
-    /// What their answers say.
-    pub roles: &'a Roles,
-    /// The question to each.
-    pub(super) askers: &'a [Asker],
+    /// How each is asked.
+    pub(super) askers: &'a [RoleAsker],
+}
+
+/// How one node is asked who leads.
+#[derive(Debug, Clone)]
+pub(super) struct RoleAsker {
+    /// The question.
+    pub asker: Asker,
+    /// What the answer says.
+    pub roles: Roles,
 }
 
 impl Watch<'_> {
@@ -139,16 +146,16 @@ impl Watch<'_> {
     }
 
     async fn ask(&self) -> Vec<Result<Standing, String>> {
-        let asked = self.askers.iter().map(|asker| async {
-            let answer = asker.ask().await?;
-            Ok(self.roles.judge(&answer))
+        let asked = self.askers.iter().map(|one| async {
+            let answer = one.asker.ask().await?;
+            Ok(one.roles.judge(&answer))
         });
         futures_util::future::join_all(asked).await
     }
 
     /// Whether a majority of the nodes says of the leader what it says of itself.
     fn is_followed(&self, leader: &Leader, answers: &[Result<Standing, String>]) -> bool {
-        if self.roles.follows.is_none() {
+        if self.askers.iter().all(|one| one.roles.follows.is_none()) {
             return true;
         }
         let place = self.nodes.iter().position(|node| node.name == leader.node);

@@ -1,5 +1,8 @@
 use std::collections::BTreeSet;
 
+use checkers::{Analysis, AnalysisContext, Cancel, Findings, Limits};
+use histories::History;
+
 use super::*;
 use crate::criteria::Criteria;
 
@@ -26,6 +29,88 @@ fn every_behaviour_is_a_run_of_a_system_that_comes_along() {
         checks.extend(criteria.model.map(|_| "linearizability".to_owned()));
         let is_there = known.check.is_empty() || checks.contains(&known.check);
         assert!(is_there, "{name}: {} of {checks:?}", known.check);
+        let counts = counts_of(&known.check);
+        for named in known.some.iter().chain(&known.none) {
+            assert!(counts.contains(named), "{name}: {named} of {counts:?}");
+        }
+        let is_without = known.expect == Expect::Without;
+        assert_eq!(is_without, !known.none.is_empty(), "{name}");
+    }
+}
+
+/// What a check counts, by its name.
+fn counts_of(check: &str) -> Vec<String> {
+    let Ok(analysis) = check.parse::<Analysis>() else {
+        return Vec::new();
+    };
+    let context = AnalysisContext {
+        initial: None,
+        linearizable: None,
+        settled_index: None,
+        consistency: &[],
+        limits: &Limits::default(),
+        cancel: &Cancel::new(),
+    };
+    let nothing = History::default();
+    let check = analysis.check(&nothing.operations(), &context);
+    let findings = check.findings.unwrap_or_default();
+    let names = findings.counts.iter().map(|(name, _)| (*name).to_owned());
+    names.collect()
+}
+
+/// What the row's runs must show is told apart by its numbers, whatever the reason says.
+#[test]
+fn a_behaviour_is_judged_by_the_numbers_it_names() {
+    let check = |counts: &[(&'static str, u64)], check: Check| {
+        let counts = counts.to_vec();
+        let findings = Findings {
+            counts,
+            ..Findings::default()
+        };
+        Check {
+            findings: Some(findings),
+            ..check
+        }
+    };
+    let lost = check(&[("lost", 2), ("read", 5)], Check::invalid("set", "2 lost"));
+    let vanished = check(
+        &[("lost", 0), ("read", 5)],
+        Check::invalid("set", "1 vanished"),
+    );
+    let fine = check(&[("lost", 0), ("read", 5)], Check::valid("set"));
+    let unread = check(
+        &[("lost", 0), ("read", 0)],
+        Check::unknown("set", "no read"),
+    );
+    let table = Table::builtin().unwrap();
+    let row = |expect, some: &[&str], none: &[&str]| Behaviour {
+        expect,
+        some: some.iter().map(|name| (*name).to_owned()).collect(),
+        none: none.iter().map(|name| (*name).to_owned()).collect(),
+        ..table.behaviours[0].clone()
+    };
+    use Status::{AsKnown, NotAsKnown, Undecided};
+    for (known, expected) in [
+        (
+            row(Expect::Invalid, &["lost"], &[]),
+            [AsKnown, NotAsKnown, NotAsKnown, Undecided],
+        ),
+        (
+            row(Expect::Valid, &["read"], &[]),
+            [NotAsKnown, NotAsKnown, AsKnown, Undecided],
+        ),
+        (
+            row(Expect::Without, &["read"], &["lost"]),
+            [NotAsKnown, AsKnown, AsKnown, Undecided],
+        ),
+        (
+            row(Expect::Without, &["other"], &["lost"]),
+            [NotAsKnown, NotAsKnown, NotAsKnown, Undecided],
+        ),
+    ] {
+        let found = [&lost, &vanished, &fine, &unread]
+            .map(|check| known.status_of(check.verdict, Some(check)));
+        assert_eq!(found, expected, "{known:?}");
     }
 }
 

@@ -8,6 +8,7 @@
 mod basics;
 mod campaigns;
 mod certificates;
+mod clients;
 mod clocks;
 mod convert;
 mod disks;

@@ -285,6 +285,15 @@ pub fn skip(why: &str) {
     eprintln!("skipped {name}: {why}");
 }
 
+/// Whether there is this program; else says what is skipped, and fails where everything must be there.
+pub fn there_is(program: &str, arg: &str) -> bool {
+    let there = Command::new(program).arg(arg).output().is_ok();
+    if !there {
+        skip(&format!("there is no {program}"));
+    }
+    there
+}
+
 /// Whether runs are sandboxed on this machine; says so where they are not.
 #[track_caller]
 pub fn has_namespaces() -> bool {

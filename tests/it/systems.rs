@@ -9,17 +9,8 @@ use std::process::Command;
 use crate::schema::assert_fits;
 use crate::support::{
     Output, assert_nothing_left, cluster_lock, command, only_run, run_in, skip, store, text,
-    whitewater,
+    there_is, whitewater,
 };
-
-/// Whether there is this program; else says what is skipped, and fails where everything must be there.
-fn there_is(program: &str, arg: &str) -> bool {
-    let there = Command::new(program).arg(arg).output().is_ok();
-    if !there {
-        skip(&format!("there is no {program}"));
-    }
-    there
-}
 
 fn example(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
