@@ -4,12 +4,11 @@
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use crate::schema::assert_fits;
 use crate::support::{
-    Output, assert_nothing_left, cluster_lock, command, only_run, run_in, skip, store, text,
-    there_is, whitewater,
+    Output, assert_nothing_left, cluster_lock, command, only_run, run_in, store, text, there_is,
+    whitewater,
 };
 
 fn example(name: &str) -> PathBuf {
