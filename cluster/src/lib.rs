@@ -40,7 +40,7 @@ pub use error::{ClusterError, SystemCall};
 pub use lifeline::end_with_parent;
 pub use mode::Mode;
 pub use network::{Addresses, Backend, Entrance, NetworkSpec};
-pub use node::{ExitCallback, NodeCommand, NodeExit, NodeSpec, Readiness};
+pub use node::{ExitCallback, NodeCommand, NodeExit, NodeSpec, Readiness, User};
 pub use program::{Pipes, Program, ProgramSpec};
 pub use sandbox::{SETUP_FAILED, Sandbox, SandboxChild};
 pub use switch::CaptureSpec;

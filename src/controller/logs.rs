@@ -61,10 +61,9 @@ pub(super) fn failures(system: &System, folder: &RunFolder) -> Option<Value> {
 /// The logs of a node, each once, and whether it must be there.
 fn files(system: &System, folder: &RunFolder, at: usize) -> BTreeMap<PathBuf, bool> {
     let mut files = BTreeMap::new();
-    if let Ok(scope) = system.scope(at) {
-        let named = system.definition.logs.files.iter();
-        files.extend(named.filter_map(|file| Some((scope.fill(file).ok()?.into(), false))));
-    }
+    // Those that could not be told of have been refused before the nodes were started.
+    let own = system.own_logs(at).unwrap_or_default();
+    files.extend(own.iter().map(|log| (system.kept(folder, at, log), false)));
     let node = folder.node_path(&system.place(at).name);
     files.extend(["stdout.log", "stderr.log"].map(|name| (node.join(name), true)));
     files

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use cluster::remote::{Remote, RemoteNodes};
-use cluster::{Addresses, CaptureSpec, Cluster, ClusterSpec, Mode, NetworkSpec};
+use cluster::{Addresses, CaptureSpec, Cluster, ClusterSpec, Entrance, Mode, NetworkSpec};
 use faults::{Kind, Target};
 use histories::{Header, Recorder, RunInfo};
 
@@ -74,18 +74,23 @@ fn start_apart(plan: &Plan, folder: &RunFolder, exits: &Exits) -> Result<(System
         Some(image) => Remote::contain(image, names),
         None => Remote::connect(&plan.system.hosts, names),
     };
-    let (remote, places) = connected.map_err(|error| error.to_string())?;
+    let (mut remote, places) = connected.map_err(|error| error.to_string())?;
     let (system, programs) = System::apart(plan, &places)?;
     let exits = exits.clone();
     let spec = RemoteNodes {
-        nodes: system.nodes()?,
+        nodes: system.remote_nodes(folder)?,
         programs,
-        log_dirs: names.iter().map(|name| folder.node_path(name)).collect(),
+        user: system.definition.node.user.clone(),
+        one_by_one: system.definition.start.one_by_one,
         ready_limit_ms: system.definition.ready.limit_ms,
         on_exit: Arc::new(move |exit| exits.tell(&exit)),
     };
     let started = remote.start(spec);
     started.map_err(|error| format!("failed to start the cluster: {error}"))?;
+    system.bootstrap()?;
+    if let Some(commands) = SystemCommands::of(&system, Entrance::plain())? {
+        remote.set_commands(Box::new(commands));
+    }
     Ok((system, Driven::Apart(Box::new(remote))))
 }
 

@@ -2,11 +2,11 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use cluster::remote::NodePlace;
-use cluster::{Addresses, NodeCommand, NodeSpec, Readiness};
+use cluster::remote::{NodePlace, RemoteNode};
+use cluster::{Addresses, NodeCommand, NodeSpec, Readiness, User};
 use systems::{Definition, Layout, Place, Probe, Scope, Step};
 use workloads::clients::{ClientOptions, Complaints, Factory, Node, Setting, over_kv};
 
@@ -56,13 +56,6 @@ impl System {
     pub fn apart(plan: &Plan, places: &[NodePlace]) -> Result<(Self, Vec<String>), String> {
         let plan = plan.system.clone();
         let definition = plan.definition().map_err(|error| error.to_string())?;
-        if let Some(part) = more_than_a_program(&definition) {
-            let name = &definition.name;
-            return Err(format!(
-                "{name} cannot run on hosts: its definition has {part}, which is only done on this \
-                 machine"
-            ));
-        }
         let found = programs::on_hosts(&definition, plan.binary.as_deref());
         let (program, programs) = found.map_err(|error| error.to_string())?;
         let places = places.iter().map(|place| Place {
@@ -130,8 +123,10 @@ impl System {
         let mut commands = vec![main];
         commands.extend(self.steps(&self.definition.beside, at)?);
         let mut prepare = self.steps(&self.definition.prepare, at)?;
-        if let Some(user) = &self.definition.node.user {
-            let user = user_number(user)?;
+        if let Some(user) = &self.definition.node.user
+            && self.plan.is_here()
+        {
+            let user = User::Mapped(user_number(user)?);
             let all = commands.iter_mut().chain(&mut prepare);
             all.for_each(|command| command.user = Some(user));
         }
@@ -162,7 +157,11 @@ impl System {
             let words = words.collect::<Result<Vec<_>, _>>()?;
             let (program, args) = words.split_first().ok_or("there is no command")?;
             let mut command = NodeCommand::own(args.iter().map(Into::into));
-            command.program = self.program_named(program);
+            command.program = match self.plan.is_here() {
+                true => self.program_named(program),
+                // It is looked for where the node runs.
+                false => Scope::of_folder(self.plan.here()).fill(program)?.into(),
+            };
             Ok(command)
         });
         commands.collect()
@@ -171,20 +170,61 @@ impl System {
     /// Writes the files that the definition gives every node.
     pub fn write_files(&self) -> Result<(), String> {
         for (at, place) in self.places.iter().enumerate() {
-            let scope = self.scope(at)?;
             for folder in [&place.folder, &place.data] {
                 fs::create_dir_all(folder)
                     .map_err(|error| format!("failed to create {}: {error}", folder.display()))?;
             }
-            for file in self.definition.files.iter().filter(|file| file.on.has(at)) {
-                let path = PathBuf::from(scope.fill(&file.path)?);
+            for (path, text) in self.files(at)? {
                 let folder = path.parent().unwrap_or(&place.folder);
-                let written = fs::create_dir_all(folder)
-                    .and_then(|()| fs::write(&path, scope.fill(&file.text).unwrap_or_default()));
+                let written = fs::create_dir_all(folder).and_then(|()| fs::write(&path, text));
                 written.map_err(|error| format!("failed to write {}: {error}", path.display()))?;
             }
         }
         Ok(())
+    }
+
+    /// The files that the definition gives the node at this place, and what is in them.
+    fn files(&self, at: usize) -> Result<Vec<(PathBuf, String)>, String> {
+        let scope = self.scope(at)?;
+        let files = self.definition.files.iter().filter(|file| file.on.has(at));
+        let files = files.map(|file| Ok((scope.fill(&file.path)?.into(), scope.fill(&file.text)?)));
+        files.collect()
+    }
+
+    /// What runs as each node on its host or in its container.
+    pub fn remote_nodes(&self, folder: &RunFolder) -> Result<Vec<RemoteNode>, String> {
+        let nodes = self.nodes()?.into_iter().enumerate().map(|(at, spec)| {
+            let here = folder.node_path(&spec.name);
+            let streams = ["stdout.log", "stderr.log"].map(|name| here.join(name));
+            let logs = self.own_logs(at)?;
+            let kept = logs.iter().map(|log| self.kept(folder, at, log));
+            Ok(RemoteNode {
+                fetched: streams.into_iter().chain(kept).collect(),
+                spec,
+                folder: self.places[at].folder.clone(),
+                files: self.files(at)?,
+                logs,
+            })
+        });
+        nodes.collect()
+    }
+
+    /// The logs that the node at this place writes besides its standard streams, where it writes them.
+    pub fn own_logs(&self, at: usize) -> Result<Vec<PathBuf>, String> {
+        let scope = self.scope(at)?;
+        let files = self.definition.logs.files.iter();
+        files.map(|file| Ok(scope.fill(file)?.into())).collect()
+    }
+
+    /// Where a log of the node at this place is on this machine.
+    pub fn kept(&self, folder: &RunFolder, at: usize, log: &Path) -> PathBuf {
+        if self.plan.is_here() {
+            return log.to_owned();
+        }
+        let place = &self.places[at];
+        let below = log.strip_prefix(&place.folder);
+        let below = below.or_else(|_| log.strip_prefix("/")).unwrap_or(log);
+        folder.node_path(&place.name).join(below)
     }
 
     /// Runs what the definition runs once, on a thread in a network that reaches every node.
@@ -317,20 +357,6 @@ impl System {
             self.definition.name
         )
     }
-}
-
-/// What a definition has besides one program for each node.
-fn more_than_a_program(definition: &Definition) -> Option<&'static str> {
-    let parts = [
-        ("[[files]]", !definition.files.is_empty()),
-        ("[[prepare]]", !definition.prepare.is_empty()),
-        ("[[beside]]", !definition.beside.is_empty()),
-        ("`node.user`", definition.node.user.is_some()),
-        ("`logs.files`", !definition.logs.files.is_empty()),
-        ("[start]", definition.start != Default::default()),
-    ];
-    let mut there = parts.into_iter().filter(|(_, there)| *there);
-    there.next().map(|(part, _)| part)
 }
 
 /// The number of a user that is given by name or number.

@@ -9,7 +9,8 @@ use nix::unistd::Pid;
 
 use crate::lab::Lab;
 use crate::support::{
-    ONE_OF_EACH, Running, cluster_lock, eventually, only_run, read_json, store, text, whitewater,
+    ONE_OF_EACH, Running, cluster_lock, eventually, only_run, read_json, skip, store, text,
+    whitewater,
 };
 
 #[test]
@@ -112,6 +113,129 @@ fn a_run_on_hosts_is_valid_with_a_kill_a_pause_and_a_partition_in_force() {
     let log = fs::metadata(run.join("nodes/n1/stderr.log")).unwrap();
     assert!(log.len() > 0, "the node's log was fetched");
     whitewater(&["check", text(&run)]).expect(0);
+}
+
+/// Systems whose definitions have files, programs beside, preparation, a user of their own, or an order of
+/// the start; and one that has none of that.
+#[test]
+fn real_systems_run_on_hosts() {
+    let Some(lab) = Lab::new(3) else {
+        return;
+    };
+    let _lock = cluster_lock();
+    // What must be here, what runs, and on which hosts.
+    let rows: [(&str, &str, &str, &[&str]); 4] = [
+        (
+            "/usr/bin/etcd",
+            "etcd",
+            "h1,h2,h3",
+            &["--faults", "kill,partition"],
+        ),
+        (
+            "/usr/bin/redis-sentinel",
+            "redis",
+            "h1,h2,h3",
+            &["--workload", "set", "--faults", "none"],
+        ),
+        (
+            "/usr/share/java/zookeeper.jar",
+            "zookeeper",
+            "h1,h2,h3",
+            &["--client-option", "sync=true", "--faults", "kill"],
+        ),
+        (
+            "/usr/lib/postgresql",
+            "postgresql",
+            "h1,h2",
+            &["--workload", "bank", "--rate", "200", "--faults", "none"],
+        ),
+    ];
+    for (needed, system, hosts, args) in rows {
+        if !Path::new(needed).exists() {
+            skip(&format!("{system} on hosts needs {needed}"));
+            continue;
+        }
+        let store = store();
+        let run = ["run", "--system", system, "--hosts", hosts, "--store"];
+        let run = [&run[..], &[text(store.path())]].concat();
+        let times = "--time 5s --recovery-limit 30s --fault-interval 1500ms --fault-duration 500ms";
+        let times: Vec<&str> = times.split(' ').collect();
+        let output = lab.whitewater(&[&run[..], &["--seed", "1"], &times, args].concat());
+        output.expect(0).says(&["hosts by ssh", "VALID"]);
+        lab.assert_nothing_left();
+    }
+}
+
+/// What a definition can have beside a node's program.
+const BESIDE: &str = r#"
+[[files]]
+path = "{folder}/etc/greeting"
+text = "I am {node.name}"
+[[prepare]]
+command = ["sh", "-c", "cat {folder}/etc/greeting > {data}/prepared; id -u >> {data}/prepared"]
+[[beside]]
+command = ["sh", "-c", "cat {data}/prepared > {folder}/own.log; exec sleep 1000"]
+[start]
+one_by_one = true
+bootstrap = [["sh", "-c", "echo > {here}/bootstrapped-{first.ip}"]]
+[logs]
+files = ["{folder}/own.log"]
+failures = ["^I am n1"]
+"#;
+
+#[test]
+fn what_a_definition_has_beside_its_program_is_there_on_hosts() {
+    let Some(lab) = Lab::new(1) else {
+        return;
+    };
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/python-kv");
+    let (_lock, store) = (cluster_lock(), store());
+    fs::copy(example.join("server.py"), lab.path("server.py")).unwrap();
+    let single = fs::read_to_string(example.join("single.toml")).unwrap();
+    let furnished = single.replace("[node]", "[node]\nuser = \"1234\"") + BESIDE;
+    let run = |definition: &str| {
+        let file = lab.path("mine.toml");
+        fs::write(&file, definition).unwrap();
+        let args = ["run", "--hosts", "h1", "--time", "2s", "--faults", "none"];
+        let system = ["--system", text(&file), "--store", text(store.path())];
+        lab.whitewater(&[&args[..], &system].concat())
+    };
+    // The log of the program beside was fetched, and what is a failure was seen in it.
+    run(&furnished).expect(1).says(&["n1/own.log:1: I am n1"]);
+    let own = only_run(store.path()).join("nodes/n1/own.log");
+    assert_eq!(fs::read_to_string(own).unwrap(), "I am n11234\n");
+    assert!(lab.path("bootstrapped-10.99.0.1").exists());
+    lab.assert_nothing_left();
+
+    let rows = [
+        (
+            "\"cat {folder}/etc/greeting",
+            "\"exit 7",
+            "cannot prepare node n1",
+        ),
+        (
+            "[\"sh\", \"-c\", \"cat {data}",
+            "[\"no-such-sh\", \"cat {data}",
+            "there is no program no-such-sh",
+        ),
+        (
+            "\"1234\"",
+            "\"no-such-user\"",
+            "there is no user no-such-user",
+        ),
+        (
+            "echo > {here}",
+            "exit 9; {here}",
+            "failed to start the cluster as a whole",
+        ),
+    ];
+    for (from, to, says) in rows {
+        assert!(furnished.contains(from), "{from}");
+        run(&furnished.replace(from, to))
+            .expect(4)
+            .says(&[says, "could not be made"]);
+        lab.assert_nothing_left();
+    }
 }
 
 #[test]

@@ -12,7 +12,7 @@ use faults::Name;
 
 pub(crate) use log::tail_text;
 pub(crate) use processes::{Process, is_alive};
-pub(crate) use running::{Node, evidence};
+pub(crate) use running::{Node, PREPARE_LIMIT, evidence};
 
 pub(crate) mod limits;
 mod log;
@@ -49,9 +49,19 @@ pub struct NodeCommand {
     pub args: Vec<OsString>,
     /// What is added to the environment, of all programs of the node.
     pub env: Vec<(OsString, OsString)>,
-    /// The user that it takes itself for, where it refuses to run as root: it gets a user namespace of
-    /// its own, in which this user is whoever starts it. Files stay whose they are.
-    pub user: Option<u32>,
+    /// The user that it takes itself for, where it refuses to run as root.
+    pub user: Option<User>,
+}
+
+/// A user, by number, that a program takes itself for. Nothing comes of it where who starts it is not
+/// root.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum User {
+    /// It gets a user namespace of its own, in which this user is whoever starts it. Files stay whose
+    /// they are.
+    Mapped(u32),
+    /// It is this user, with the group of the same number.
+    Real(u32),
 }
 
 /// How to know that a node serves. Asked from the control host, until it is true.

@@ -33,7 +33,7 @@ use crate::network::Entrance;
 use crate::watched::Watched;
 
 /// How long one command that prepares a node may take.
-const PREPARE_LIMIT: Duration = Duration::from_secs(60);
+pub(crate) const PREPARE_LIMIT: Duration = Duration::from_secs(60);
 
 /// Within how long all processes of a killed node must be gone.
 const KILL_LIMIT: Duration = Duration::from_secs(10);

@@ -20,9 +20,9 @@ use crate::hidden::{StageError, parse_fd, stage_command};
 use crate::init::{self, Begin, Request};
 use crate::lifeline::{ChildEnd, Lifeline, inherit, inherited};
 use crate::mode::Mode;
-use crate::node::NodeCommand;
 use crate::node::processes::Scope;
 use crate::node::uptime::Uptime;
+use crate::node::{NodeCommand, User};
 use crate::sandbox::namespaces::{make_mounts_private, mount_proc};
 
 /// How the program names itself as the program of a node.
@@ -37,6 +37,8 @@ const RUNNING: &str = "running";
 const STOPPED: &str = "stopped";
 /// In the place of a user.
 const OWN_USER: &str = "-";
+/// Before the number of a user that a program really becomes.
+const REAL_USER: &str = "=";
 /// In the place of the mount of a disk of ours.
 const NO_DISK: &str = "-";
 
@@ -66,9 +68,11 @@ pub(crate) fn command(
         .arg(mount)
         .arg(uptime.to_arg());
     for program in programs {
-        let user = program
-            .user
-            .map_or(OWN_USER.into(), |user| user.to_string());
+        let user = match program.user {
+            None => OWN_USER.into(),
+            Some(User::Mapped(user)) => user.to_string(),
+            Some(User::Real(user)) => format!("{REAL_USER}{user}"),
+        };
         command
             .arg(user)
             .arg((program.args.len() + 1).to_string())
@@ -137,8 +141,14 @@ fn read_programs(mut words: &[OsString]) -> Option<Vec<Command>> {
         let mut command = Command::new(name);
         command.args(args);
         if user != OWN_USER {
-            let user = user.to_str()?.parse().ok()?;
-            become_user(&mut command, user);
+            let user = user.to_str()?;
+            match user.strip_prefix(REAL_USER) {
+                Some(user) => {
+                    let user = user.parse().ok()?;
+                    command.uid(user).gid(user);
+                }
+                None => become_user(&mut command, user.parse().ok()?),
+            }
         }
         programs.push(command);
         words = rest;

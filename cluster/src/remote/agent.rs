@@ -6,10 +6,10 @@
 //! when the agent is killed.
 
 use std::ffi::OsString;
-use std::fs::{DirBuilder, File};
+use std::fs::{self, DirBuilder, File};
 use std::io::{self, BufRead, Read, Seek, SeekFrom, Write};
 use std::net::{IpAddr, Ipv4Addr};
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 
 use faults::{Clocks as _, Limits as _, Rule, Target as _, Treatment, Unavailable};
-use nix::unistd::{Pid, User, geteuid, setsid};
+use nix::unistd::{Pid, User as Account, geteuid, setsid};
 use serde::Serialize;
 use serde_json::Value as Json;
 
@@ -25,7 +25,7 @@ use super::SILENCE_LIMIT;
 use super::docker;
 use super::ledger::{self, Ledger, Note, TOKEN};
 use super::wire::{
-    Ask, Bytes, Cut, Examined, Exit, Hello, Launch, Limited, Request, Said, Tail, to_json,
+    self, Ask, Bytes, Cut, Examined, Exit, Hello, Launch, Limited, Request, Said, Tail, to_json,
 };
 use crate::cluster::{Cluster, ClusterSpec};
 use crate::doctor;
@@ -33,7 +33,7 @@ use crate::error::For;
 use crate::hidden::{StageError, stage_command};
 use crate::network::bridge::{Bridge, Nft, Table};
 use crate::network::{Addresses, Entrance, NetworkSpec, connections};
-use crate::node::{NodeCommand, NodeExit, NodeSpec, Readiness};
+use crate::node::{NodeCommand, NodeExit, NodeSpec, Readiness, User};
 use crate::programs;
 
 /// How much of a log is sent at once.
@@ -100,6 +100,8 @@ struct Agent {
     /// The port of this host by which it is controlled; a container is by none.
     ssh_port: Option<u16>,
     ledger: Mutex<Ledger>,
+    /// The node's logs, known before it is there: what prepares it writes too.
+    logs: OnceLock<Vec<PathBuf>>,
     /// Set by the one request that launches it.
     node: OnceLock<Launched>,
     filter: Mutex<Option<Bridge>>,
@@ -107,16 +109,15 @@ struct Agent {
 
 struct Launched {
     name: String,
-    log_dir: PathBuf,
     cluster: Cluster,
 }
 
 impl Agent {
     fn begin(folder: &Path) -> io::Result<Self> {
-        // On a host a shell has made it.
+        // On a host a shell has made it, for this user only. In a container others may run the node.
         DirBuilder::new()
             .recursive(true)
-            .mode(0o700)
+            .mode(0o711)
             .create(folder)?;
         let mut ledger = Ledger::create(folder)?;
         // `client-address client-port server-address server-port`, as sshd tells it.
@@ -148,6 +149,7 @@ impl Agent {
                 false => words.get(3).and_then(|port| port.parse().ok()).or(Some(22)),
             },
             ledger: Mutex::new(ledger),
+            logs: OnceLock::new(),
             node: OnceLock::new(),
             filter: Mutex::default(),
         })
@@ -219,7 +221,7 @@ impl Agent {
                 let reset = connections::reset(&peers, &ports, self.ssh_port);
                 answer(id, reset.map_err(|error| error.to_string()));
             }
-            Ask::Tail { from } => answer(id, self.tail(from)),
+            Ask::Tail { from } => answer(id, self.tail(&from)),
             Ask::Stop => answer(
                 id,
                 self.node()
@@ -258,30 +260,25 @@ impl Agent {
         let name: faults::Name = launch.name.as_str().into();
         let given = [(Arc::clone(&name), launch.address)];
         let addresses = Addresses::given(&given).map_err(|error| error.to_string())?;
-        let mut command = NodeCommand::own(launch.args.into_iter().map(Into::into));
-        if !launch.programs.is_empty() {
-            let mut found = launch
-                .programs
-                .iter()
-                .filter_map(|name| programs::find(name));
-            command.program = found
-                .next()
-                .ok_or_else(|| format!("there is no program {}", launch.programs.join(" or ")))?;
-        }
-        let env = launch
-            .env
-            .into_iter()
-            .chain([(TOKEN.to_owned(), self.token.clone())]);
-        command.env = env
-            .map(|(name, value)| (name.into(), value.into()))
-            .collect();
-        let log_dir = launch.log_dir.clone();
+        let user = launch.user.as_deref().map(user_of).transpose()?;
+        furnish(&launch, user)?;
+        let commands = |commands: Vec<wire::Command>| {
+            let commands = commands.into_iter();
+            let all = commands.map(|command| self.command(command, user));
+            all.collect::<Result<Vec<_>, _>>()
+        };
+        let mut logs = ["stdout.log", "stderr.log"]
+            .map(|name| launch.log_dir.join(name))
+            .to_vec();
+        logs.extend(launch.logs);
+        // A second launch is refused below.
+        let _ = self.logs.set(logs);
         let spec = ClusterSpec {
             addresses,
             nodes: vec![NodeSpec {
                 name,
-                commands: vec![command],
-                prepare: Vec::new(),
+                commands: commands(launch.commands)?,
+                prepare: commands(launch.prepare)?,
                 data_dir: launch.data_dir,
                 log_dir: launch.log_dir,
                 readiness: launch.port.map_or(Readiness::Started, Readiness::TcpPort),
@@ -295,14 +292,32 @@ impl Agent {
         let cluster = Cluster::start(spec).map_err(|error| error.to_string())?;
         let launched = Launched {
             name: launch.name,
-            log_dir,
             cluster,
         };
         // A second one is ended where it is dropped.
         let launched = self.node.set(launched);
         launched.map_err(|_| "there is a node already".to_owned())?;
         let init = self.on(|node, name| node.start(name))?;
-        self.note_init(&super::wire::from_json(&init))
+        self.note_init(&wire::from_json(&init))
+    }
+
+    /// A command with its program found, and with what its processes are known by.
+    fn command(&self, command: wire::Command, user: Option<User>) -> Result<NodeCommand, String> {
+        let mut found = NodeCommand::own(command.args.into_iter().map(Into::into));
+        let names = &command.programs;
+        if !names.is_empty() {
+            let mut programs = names.iter().filter_map(|name| programs::find(name));
+            let program = programs.next();
+            found.program =
+                program.ok_or_else(|| format!("there is no program {}", names.join(" or ")))?;
+        }
+        let token = (TOKEN.to_owned(), self.token.clone());
+        let env = command.env.into_iter().chain([token]);
+        found.env = env
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect();
+        found.user = user;
+        Ok(found)
     }
 
     fn start(&self) -> Result<Json, String> {
@@ -409,18 +424,14 @@ impl Agent {
             .map_or(0, |filter| filter.rule_counts(fault).affected)
     }
 
-    fn tail(&self, from: [u64; 2]) -> Result<Tail, String> {
-        let mut tail = Tail::default();
-        let Some(node) = self.node.get() else {
-            return Ok(tail);
+    fn tail(&self, from: &[u64]) -> Result<Tail, String> {
+        let logs = self.logs.get().map_or(&[][..], |logs| logs);
+        let piece = |(path, from): (&PathBuf, &u64)| {
+            let piece = read_from(path, *from);
+            piece.map_err(|error| format!("failed to read {}: {error}", path.display()))
         };
-        let names = ["stdout.log", "stderr.log"];
-        for ((piece, name), from) in tail.pieces.iter_mut().zip(names).zip(from) {
-            let path = node.log_dir.join(name);
-            *piece = read_from(&path, from)
-                .map_err(|error| format!("failed to read {}: {error}", path.display()))?;
-        }
-        Ok(tail)
+        let pieces: Result<Vec<Bytes>, String> = logs.iter().zip(from).map(piece).collect();
+        Ok(Tail { pieces: pieces? })
     }
 
     /// Ends the node, takes back everything else, and removes the folder. Returns what went wrong.
@@ -447,12 +458,52 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 fn needs_root() -> Unavailable {
-    let user = User::from_uid(geteuid()).ok().flatten();
+    let user = Account::from_uid(geteuid()).ok().flatten();
     let user = user.map_or_else(|| geteuid().to_string(), |user| user.name);
     Unavailable {
         cause: format!("it needs root, and ssh comes in as {user}"),
         remedy: "give the host as root@HOST, or set `User root` for it in ~/.ssh/config".into(),
     }
+}
+
+/// The user of a name or number, as the node's programs are to take themselves for it: really in a
+/// container, where nobody else is; on a host, whose users are others', by a user namespace.
+fn user_of(user: &str) -> Result<User, String> {
+    let number = match user.parse() {
+        Ok(number) => number,
+        Err(_) => match Account::from_name(user) {
+            Ok(Some(account)) => account.uid.as_raw(),
+            Ok(None) => return Err(format!("there is no user {user}")),
+            Err(error) => return Err(format!("cannot look up the user {user}: {error}")),
+        },
+    };
+    Ok(match docker::is_bundled() {
+        true => User::Real(number),
+        false => User::Mapped(number),
+    })
+}
+
+/// Makes the node's folders and files.
+fn furnish(launch: &Launch, user: Option<User>) -> Result<(), String> {
+    let failed =
+        |path: &Path, error: io::Error| format!("failed to write {}: {error}", path.display());
+    let own = |path: &Path| match user {
+        Some(User::Real(number)) => chown(path, Some(number), Some(number)),
+        _ => Ok(()),
+    };
+    for folder in [&launch.folder, &launch.data_dir, &launch.log_dir] {
+        let made = fs::create_dir_all(folder).and_then(|()| own(folder));
+        made.map_err(|error| failed(folder, error))?;
+    }
+    for (path, text) in &launch.files {
+        let folder = path.parent().unwrap_or(&launch.folder);
+        let written = fs::create_dir_all(folder)
+            .and_then(|()| fs::write(path, text))
+            .and_then(|()| own(folder))
+            .and_then(|()| own(path));
+        written.map_err(|error| failed(path, error))?;
+    }
+    Ok(())
 }
 
 /// From which address packets go to each of these. Nothing is sent.

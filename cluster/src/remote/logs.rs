@@ -26,11 +26,12 @@ pub(super) struct Logs {
 }
 
 impl Logs {
-    pub fn fetch(session: Arc<Session>, folder: PathBuf) -> Result<Self, RemoteError> {
+    /// Into these files, one for each log in the agent's order.
+    pub fn fetch(session: Arc<Session>, files: Vec<PathBuf>) -> Result<Self, RemoteError> {
         let (stop, stopped) = channel();
         let fetch = move || {
-            let mut from = [0; 2];
-            let mut piece = || fetch_piece(&session, &folder, &mut from);
+            let mut from = vec![0; files.len()];
+            let mut piece = || fetch_piece(&session, &files, &mut from);
             while stopped.recv_timeout(TAIL_PERIOD) == Err(RecvTimeoutError::Timeout) {
                 piece()?;
             }
@@ -76,18 +77,14 @@ impl Drop for Logs {
 }
 
 /// Appends what a node has written since to its logs here; returns how much.
-fn fetch_piece(session: &Session, folder: &Path, from: &mut [u64; 2]) -> Result<u64, RemoteError> {
-    let tail: Tail = session.ask(Ask::Tail { from: *from }, Duration::ZERO)?;
+fn fetch_piece(session: &Session, files: &[PathBuf], from: &mut [u64]) -> Result<u64, RemoteError> {
+    let ask = Ask::Tail {
+        from: from.to_vec(),
+    };
+    let tail: Tail = session.ask(ask, Duration::ZERO)?;
     let mut fetched = 0;
-    let names = ["stdout.log", "stderr.log"];
-    for ((piece, name), from) in tail.pieces.iter().zip(names).zip(from) {
-        let path = folder.join(name);
-        let append = || {
-            std::fs::create_dir_all(folder)?;
-            let mut file = OpenOptions::new().append(true).create(true).open(&path)?;
-            file.write_all(&piece.0)
-        };
-        append().map_err(|error| {
+    for ((piece, path), from) in tail.pieces.iter().zip(files).zip(from) {
+        append(path, &piece.0).map_err(|error| {
             RemoteError::Here(format!("failed to write {}: {error}", path.display()))
         })?;
         let length = piece.0.len() as u64;
@@ -95,4 +92,12 @@ fn fetch_piece(session: &Session, folder: &Path, from: &mut [u64; 2]) -> Result<
         fetched += length;
     }
     Ok(fetched)
+}
+
+fn append(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    let mut file = OpenOptions::new().append(true).create(true).open(path)?;
+    file.write_all(bytes)
 }

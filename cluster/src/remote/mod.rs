@@ -17,7 +17,7 @@
 
 pub use error::RemoteError;
 pub use host::Host;
-pub use remote::{NodePlace, Remote, RemoteNodes};
+pub use remote::{NodePlace, Remote, RemoteNode, RemoteNodes};
 pub use survey::{HostFacts, examine, heal};
 pub use wire::Healed;
 

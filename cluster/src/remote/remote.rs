@@ -7,8 +7,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use faults::{
-    Clock, Distortion, LimitShown, Membership, Name, NetworkAbility, Resource, Rule, RuleCounts,
-    Target, TargetError, Unavailable,
+    Clock, Commands, Distortion, LimitShown, Membership, Name, NetworkAbility, Resource, Rule,
+    RuleCounts, Target, TargetError, Unavailable,
 };
 use histories::Value;
 use serde::de::DeserializeOwned;
@@ -20,9 +20,9 @@ use super::host::Host;
 use super::logs::Logs;
 use super::net::{Ends, Map};
 use super::session::{OnExit, Session};
-use super::wire::{Ask, Cut, Examined, Exit, Launch, Limited, from_json};
+use super::wire::{self, Ask, Cut, Examined, Exit, Launch, Limited, from_json};
 use super::{source_towards, ssh};
-use crate::node::{ExitCallback, NodeExit, NodeSpec, Readiness};
+use crate::node::{ExitCallback, NodeCommand, NodeExit, NodeSpec, PREPARE_LIMIT, Readiness};
 
 /// How long the way to a node that serves may take to be found.
 const REACH_LIMIT: Duration = Duration::from_secs(5);
@@ -44,6 +44,7 @@ pub struct Remote {
     cuts: Mutex<Vec<Vec<Cut>>>,
     examined: OnceLock<Result<Vec<Examined>, String>>,
     membership: Option<Box<dyn Membership + Send + Sync>>,
+    commands: Option<Box<dyn Commands + Send + Sync>>,
     on_exit: Arc<OnceLock<ExitCallback>>,
     /// What the containers are part of, if that is where the nodes are. The last to go.
     lease: Option<Lease>,
@@ -69,18 +70,35 @@ pub struct NodePlace {
 
 /// What is to run on the hosts.
 pub struct RemoteNodes {
-    /// What runs as each node, in order, with the paths of its host. A check of readiness is made from
-    /// this machine.
-    pub nodes: Vec<NodeSpec>,
+    /// The nodes, in order.
+    pub nodes: Vec<RemoteNode>,
     /// What the nodes' program is looked for by on each host, in this order: names in its PATH, or
-    /// paths. None for this very executable; what the nodes say of it is not used.
+    /// paths. None for this very executable; what the nodes say of it is not used. All other programs
+    /// of theirs are looked for by what they say.
     pub programs: Vec<String>,
-    /// The folder on this machine into which each node's logs are fetched, in order.
-    pub log_dirs: Vec<PathBuf>,
+    /// The user, by name or number, that a node's programs take themselves for, of those there.
+    pub user: Option<String>,
+    /// Whether each node must be ready before the next is prepared and started.
+    pub one_by_one: bool,
     /// Within how long every node must be ready after the start.
     pub ready_limit_ms: u64,
     /// Told of every unexpected end of a node, during the start too.
     pub on_exit: ExitCallback,
+}
+
+/// What runs as one node, with the paths of its host.
+pub struct RemoteNode {
+    /// A check of readiness is made from this machine. Users of its programs are not looked at.
+    pub spec: NodeSpec,
+    /// The folder that is the node's own.
+    pub folder: PathBuf,
+    /// Files that it has before its first start, and what is in them.
+    pub files: Vec<(PathBuf, String)>,
+    /// The logs that it writes besides its standard streams.
+    pub logs: Vec<PathBuf>,
+    /// The files on this machine into which its standard output, its standard error and those logs are
+    /// fetched.
+    pub fetched: Vec<PathBuf>,
 }
 
 /// Does something for each, side by side, and returns what came of it in order.
@@ -162,6 +180,7 @@ impl Remote {
             map,
             examined: OnceLock::new(),
             membership: None,
+            commands: None,
             on_exit,
             lease,
         };
@@ -174,30 +193,37 @@ impl Remote {
     /// The first node that did not come up says why.
     pub fn start(&self, spec: RemoteNodes) -> Result<(), RemoteError> {
         // Set once: a cluster is started once.
-        let _ = self.on_exit.set(spec.on_exit);
-        for (node, log_dir) in self.nodes.iter().zip(spec.log_dirs) {
-            let logs = Logs::fetch(Arc::clone(&node.session), log_dir)?;
-            *lock(&node.logs) = Some(logs);
+        let _ = self.on_exit.set(Arc::clone(&spec.on_exit));
+        for (placed, node) in self.nodes.iter().zip(&spec.nodes) {
+            let logs = Logs::fetch(Arc::clone(&placed.session), node.fetched.clone())?;
+            *lock(&placed.logs) = Some(logs);
         }
-        let limit_ms = spec.ready_limit_ms;
         let hint = match self.lease {
             Some(_) => docker::NOT_REACHED,
             None => {
                 "a firewall between, or give the host as HOST=ADDRESS if it has another address"
             }
         };
-        let launch = |(placed, node): (&Placed, NodeSpec)| {
+        let launch = |(placed, node): (&Placed, &RemoteNode)| {
             let address = self.map.of(&placed.name).ok().and_then(Ends::first);
             let address = address.unwrap_or(Ipv4Addr::UNSPECIFIED);
-            launch_node(placed, &node, &spec.programs, address, limit_ms, hint)
+            launch_node(placed, node, &spec, address, hint)
         };
-        let launched = for_each(self.nodes.iter().zip(spec.nodes), launch);
-        launched.into_iter().collect()
+        let mut all = self.nodes.iter().zip(&spec.nodes);
+        match spec.one_by_one {
+            true => all.try_for_each(launch),
+            false => for_each(all, launch).into_iter().collect(),
+        }
     }
 
     /// From now on members can be changed, by the interface of the system that the nodes run.
     pub fn set_membership(&mut self, membership: Box<dyn Membership + Send + Sync>) {
         self.membership = Some(membership);
+    }
+
+    /// From now on the system can be told to do what these commands do.
+    pub fn set_commands(&mut self, commands: Box<dyn Commands + Send + Sync>) {
+        self.commands = Some(commands);
     }
 
     /// The first host that does not answer any more, if one does not. What clients see is not to be
@@ -358,65 +384,75 @@ fn map(names: &[Name], addresses: &[Ipv4Addr], sessions: &[Session]) -> Result<M
 
 fn launch_node(
     placed: &Placed,
-    node: &NodeSpec,
-    programs: &[String],
+    node: &RemoteNode,
+    all: &RemoteNodes,
     address: Ipv4Addr,
-    ready_limit_ms: u64,
     hint: &'static str,
 ) -> Result<(), RemoteError> {
     let begin = Instant::now();
-    let text = |part: &std::ffi::OsStr| {
-        let name = &node.name;
-        let text = part.to_str().map(str::to_owned);
-        text.ok_or_else(|| RemoteError::Here(format!("an argument of node {name} is not text")))
-    };
-    let [command] = &node.commands[..] else {
-        let name = &node.name;
-        let why = format!("node {name} is not one program, which is all that runs on a host");
-        return Err(RemoteError::Here(why));
-    };
-    let (port, check) = match &node.readiness {
+    let spec = &node.spec;
+    let (port, check) = match &spec.readiness {
         Readiness::Started => (None, None),
         Readiness::TcpPort(port) => (Some(*port), None),
         Readiness::Answer(port, check) => (Some(*port), Some(check)),
     };
-    let launch = Launch {
-        name: node.name.to_string(),
-        address,
-        programs: programs.to_vec(),
-        args: command
-            .args
-            .iter()
-            .map(|arg| text(arg))
-            .collect::<Result<_, _>>()?,
-        env: command
-            .env
-            .iter()
-            .map(|(name, value)| Ok((text(name)?, text(value)?)))
-            .collect::<Result<_, RemoteError>>()?,
-        data_dir: node.data_dir.clone(),
-        log_dir: node.log_dir.clone(),
-        port,
-        ready_limit_ms,
+    let on_wire = |commands: &[NodeCommand]| {
+        let commands = commands.iter().map(|command| on_wire(command, &spec.name));
+        commands.collect::<Result<Vec<_>, _>>()
     };
-    let limit = Duration::from_millis(ready_limit_ms);
-    placed.session.ask::<()>(Ask::Launch(launch), limit)?;
+    let mut commands = on_wire(&spec.commands)?;
+    if let Some(main) = commands.first_mut() {
+        main.programs.clone_from(&all.programs);
+    }
+    let launch = Launch {
+        name: spec.name.to_string(),
+        address,
+        files: node.files.clone(),
+        prepare: on_wire(&spec.prepare)?,
+        commands,
+        user: all.user.clone(),
+        folder: node.folder.clone(),
+        data_dir: spec.data_dir.clone(),
+        log_dir: spec.log_dir.clone(),
+        logs: node.logs.clone(),
+        port,
+        ready_limit_ms: all.ready_limit_ms,
+    };
+    let limit = Duration::from_millis(all.ready_limit_ms);
+    let preparing = PREPARE_LIMIT * u32::try_from(spec.prepare.len()).unwrap_or(u32::MAX);
+    placed
+        .session
+        .ask::<()>(Ask::Launch(launch), limit + preparing)?;
     if let Some(port) = port {
         reach(placed, SocketAddr::from((address, port)), hint)?;
     }
     while !check.is_none_or(|check| check(address)) {
-        if begin.elapsed() >= limit {
+        if begin.elapsed() >= limit + preparing {
+            let limit_ms = all.ready_limit_ms;
             return Err(RemoteError::Refused {
                 place: placed.session.place.name.clone(),
-                why: format!(
-                    "node {} was not ready within {ready_limit_ms} ms",
-                    node.name
-                ),
+                why: format!("node {} was not ready within {limit_ms} ms", spec.name),
             });
         }
         thread::sleep(REACH_POLL);
     }
     Ok(())
+}
+
+/// A command as the agent is told it.
+fn on_wire(command: &NodeCommand, node: &Name) -> Result<wire::Command, RemoteError> {
+    let text = |part: &std::ffi::OsStr| {
+        let text = part.to_str().map(str::to_owned);
+        text.ok_or_else(|| RemoteError::Here(format!("an argument of node {node} is not text")))
+    };
+    let args = command.args.iter().map(|arg| text(arg));
+    let env = command.env.iter();
+    let env = env.map(|(name, value)| Ok((text(name)?, text(value)?)));
+    Ok(wire::Command {
+        programs: vec![text(command.program.as_os_str())?],
+        args: args.collect::<Result<_, _>>()?,
+        env: env.collect::<Result<_, RemoteError>>()?,
+    })
 }
 
 /// A node that serves must be reached from here too.
@@ -508,6 +544,13 @@ impl Target for Remote {
         match &self.membership {
             Some(membership) => Ok(&**membership),
             None => Err(crate::cluster::no_membership()),
+        }
+    }
+
+    fn commands(&self) -> Result<&dyn Commands, Unavailable> {
+        match &self.commands {
+            Some(commands) => Ok(&**commands),
+            None => Err(faults::no_commands()),
         }
     }
 

@@ -49,8 +49,8 @@ pub(super) enum Ask {
         peers: Vec<Ipv4Addr>,
         ports: Vec<u16>,
     },
-    /// What the node has written since it had written so much: [`Tail`].
-    Tail { from: [u64; 2] },
+    /// What the node has written since each of its logs had so many bytes: [`Tail`].
+    Tail { from: Vec<u64> },
     /// Ends the node for good: nothing.
     Stop,
     /// Undoes what runs that are over have left on this host: [`Healed`], one for each.
@@ -96,15 +96,32 @@ pub(super) struct Hello {
 pub(super) struct Launch {
     pub name: String,
     pub address: Ipv4Addr,
-    /// What the program is looked for by ([`crate::programs::find`]); none for this very executable.
-    pub programs: Vec<String>,
-    pub args: Vec<String>,
-    pub env: Vec<(String, String)>,
+    /// Files that it has before its first start.
+    pub files: Vec<(PathBuf, String)>,
+    /// What is run before its first start, one after the other.
+    pub prepare: Vec<Command>,
+    /// What runs, one beside the other.
+    pub commands: Vec<Command>,
+    /// The user, by name or number, that all of these take themselves for.
+    pub user: Option<String>,
+    /// The folder that is the node's own.
+    pub folder: PathBuf,
     pub data_dir: PathBuf,
     pub log_dir: PathBuf,
+    /// The logs that it writes besides.
+    pub logs: Vec<PathBuf>,
     /// Where it accepts connections when it is ready; none if it is ready at once.
     pub port: Option<u16>,
     pub ready_limit_ms: u64,
+}
+
+/// A program of a node.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Command {
+    /// What it is looked for by ([`crate::programs::find`]); none for this very executable.
+    pub programs: Vec<String>,
+    pub args: Vec<String>,
+    pub env: Vec<(String, String)>,
 }
 
 /// A cut as one host knows it.
@@ -125,10 +142,10 @@ pub(super) struct Limited {
     pub is_reached: bool,
 }
 
-/// A piece of both logs of a node, standard output first.
+/// A piece of each log of a node: standard output, standard error, and those that it writes besides.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Tail {
-    pub pieces: [Bytes; 2],
+    pub pieces: Vec<Bytes>,
 }
 
 /// Bytes as a text in which each character is one: text of ASCII stays as it is.
