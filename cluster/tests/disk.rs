@@ -500,6 +500,7 @@ fn bits_flip_in_what_the_kernel_remembers_too() {
     assert_eq!(shell.ask("read b"), "bbbb");
     let spot = |file_ppm, offset_ppm, damage| Spot {
         file_ppm,
+        last_bytes: 0,
         offset_ppm,
         damage,
     };
@@ -530,6 +531,15 @@ fn bits_flip_in_what_the_kernel_remembers_too() {
     assert_eq!(nothing.as_list().unwrap().len(), 0);
     node.restart();
     assert_eq!(shell.ask("read a"), "caaa");
+    let at_the_end = |last_bytes| Spot {
+        last_bytes,
+        ..spot(0, 0, Damage::Bit(1))
+    };
+    for (last_bytes, expected) in [(1, "caac"), (2, "cacc"), (9, "aacc")] {
+        let spots = [at_the_end(last_bytes)];
+        node.disks().damage("n1", "a", &spots).unwrap();
+        assert_eq!(shell.ask("read a"), expected);
+    }
 }
 
 fn mapped_memory_reaches_the_disk_when_told() {

@@ -31,6 +31,8 @@ pub struct BitFlip {
     pub count: u64,
     /// How many bytes from there on become zeros; 0 for one bit that is inverted.
     pub zero_bytes: u64,
+    /// Only among so many bytes at the end of a file; 0 for anywhere.
+    pub last_bytes: u64,
     /// The number that files, offsets and bits are drawn from.
     pub positions: u64,
 }
@@ -42,6 +44,7 @@ impl Default for BitFlip {
             path: "*".to_owned(),
             count: 1,
             zero_bytes: 0,
+            last_bytes: 0,
             positions: 0,
         }
     }
@@ -52,6 +55,7 @@ impl BitFlip {
         let mut stream = Stream::new(self.positions, Purpose::Schedule, 0);
         let mut spot = || Spot {
             file_ppm: stream.below(MILLION),
+            last_bytes: self.last_bytes,
             offset_ppm: stream.below(MILLION),
             damage: match (self.zero_bytes, stream.below(8)) {
                 (0, bit) => Damage::Bit(bit as u8),
@@ -74,6 +78,7 @@ impl FaultKind for BitFlip {
             path: "*".to_owned(),
             count: draws.between(1, 3),
             zero_bytes: draws.deal("bit-flip zeros", &[0, 0, 512])?,
+            last_bytes: 0,
             positions: draws.between(0, POSITIONS_MAX),
         })
     }

@@ -6,14 +6,20 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// Something that comes about in a run. In a plan: `"leader elected"`, `"3 leaders elected"`,
-/// `"1000 ok writes"`, `"500 ok reads"`, `"2000 ok operations"`, `"fault 2 injected"`, `"fault 2
-/// healed"`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+use crate::Name;
+
+/// Something that comes about in a run. In a plan: `"leader elected"`, `"3 leaders elected"`, `"n1
+/// leads"`, `"2 nodes lead"`, `"1000 ok writes"`, `"500 ok reads"`, `"2000 ok operations"`, `"fault
+/// 2 injected"`, `"fault 2 healed"`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Condition {
     /// So many changes of leader were seen.
     Leaders(u64),
+    /// This node is the newest leader known.
+    Leads(Name),
+    /// So many nodes say at once that they lead.
+    Leading(u64),
     /// So many updates took effect.
     Writes(u64),
     /// So many reads were answered.
@@ -28,9 +34,17 @@ pub enum Condition {
 
 impl Condition {
     /// The number of the fault that it is about, if it is about one.
-    pub fn fault(self) -> Option<u64> {
+    pub fn fault(&self) -> Option<u64> {
         match self {
-            Condition::Injected(id) | Condition::Healed(id) => Some(id),
+            Condition::Injected(id) | Condition::Healed(id) => Some(*id),
+            _ => None,
+        }
+    }
+
+    /// The node that it is about, if it is about one.
+    pub fn node(&self) -> Option<&Name> {
+        match self {
+            Condition::Leads(node) => Some(node),
             _ => None,
         }
     }
@@ -39,8 +53,9 @@ impl Condition {
 /// A text that is no [`Condition`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} is nothing to wait for (hint: known: \"leader elected\", \"3 leaders elected\", \"1000 ok \
-     writes\", \"1000 ok reads\", \"1000 ok operations\", \"fault 2 injected\", \"fault 2 healed\")"
+    "{0:?} is nothing to wait for (hint: known: \"leader elected\", \"3 leaders elected\", \"n1 leads\", \"2 \
+     nodes lead\", \"1000 ok writes\", \"1000 ok reads\", \"1000 ok operations\", \"fault 2 \
+     injected\", \"fault 2 healed\")"
 )]
 pub struct UnknownCondition(String);
 
@@ -53,6 +68,8 @@ impl FromStr for Condition {
         let condition = match words[..] {
             ["leader", "elected"] => Some(Condition::Leaders(1)),
             [count, "leader" | "leaders", "elected"] => number(count).map(Condition::Leaders),
+            [node, "leads"] => Some(Condition::Leads(node.into())),
+            [count, "nodes", "lead"] => number(count).map(Condition::Leading),
             [count, "ok", "write" | "writes"] => number(count).map(Condition::Writes),
             [count, "ok", "read" | "reads"] => number(count).map(Condition::Reads),
             [count, "ok", "operation" | "operations"] => number(count).map(Condition::Operations),
@@ -69,6 +86,8 @@ impl fmt::Display for Condition {
         match self {
             Condition::Leaders(1) => f.write_str("leader elected"),
             Condition::Leaders(count) => write!(f, "{count} leaders elected"),
+            Condition::Leads(node) => write!(f, "{node} leads"),
+            Condition::Leading(count) => write!(f, "{count} nodes lead"),
             Condition::Writes(count) => write!(f, "{count} ok writes"),
             Condition::Reads(count) => write!(f, "{count} ok reads"),
             Condition::Operations(count) => write!(f, "{count} ok operations"),
@@ -97,6 +116,10 @@ impl From<Condition> for String {
 pub struct Observed {
     /// Changes of leader since the start; the leader at the start is none.
     pub leaders: u64,
+    /// The newest leader known.
+    pub leader: Option<Name>,
+    /// How many nodes say that they lead.
+    pub leading: u64,
     /// Updates that took effect.
     pub ok_writes: u64,
     /// Reads that were answered.
@@ -137,6 +160,8 @@ impl<'a> Waiting<'a> {
             let writes = now.ok_writes.saturating_sub(since.ok_writes);
             let met = match next {
                 Condition::Leaders(count) => now.leaders.saturating_sub(since.leaders) >= *count,
+                Condition::Leads(node) => now.leader.as_ref() == Some(node),
+                Condition::Leading(count) => now.leading >= *count,
                 Condition::Writes(count) => writes >= *count,
                 Condition::Reads(count) => reads >= *count,
                 Condition::Operations(count) => reads.saturating_add(writes) >= *count,
@@ -158,8 +183,8 @@ impl<'a> Waiting<'a> {
     }
 
     /// What is waited for at this moment.
-    pub fn next(&self) -> Option<Condition> {
-        self.left.first().copied()
+    pub fn next(&self) -> Option<&'a Condition> {
+        self.left.first()
     }
 }
 
@@ -172,6 +197,8 @@ mod tests {
         for text in [
             "leader elected",
             "2 leaders elected",
+            "n1 leads",
+            "2 nodes lead",
             "1000 ok writes",
             "1 ok reads",
             "7 ok operations",
@@ -188,6 +215,8 @@ mod tests {
             "ok writes",
             "fault healed",
             "x ok reads",
+            "leads",
+            "0 nodes lead",
         ] {
             let error = wrong.parse::<Condition>().expect_err(wrong);
             assert!(
@@ -208,6 +237,8 @@ mod tests {
         let found = seen.iter().position(|(leaders, writes, reads, healed)| {
             waiting.look(&Observed {
                 leaders: *leaders,
+                leader: Some(format!("n{leaders}").into()),
+                leading: *reads,
                 ok_writes: *writes,
                 ok_reads: *reads,
                 injected: BTreeSet::new(),
@@ -244,6 +275,22 @@ mod tests {
                 (1, 70, 0, &[]),
             ],
             Some(3),
+        );
+        // Who leads counts as it is, since when does not matter.
+        check(
+            &["10 ok writes", "n2 leads"],
+            &[(2, 9, 0, &[]), (1, 10, 0, &[]), (2, 10, 0, &[])],
+            Some(2),
+        );
+        check(
+            &["10 ok writes", "n2 leads"],
+            &[(2, 9, 0, &[]), (2, 10, 0, &[])],
+            Some(1),
+        );
+        check(
+            &["10 ok writes", "2 nodes lead"],
+            &[(0, 9, 2, &[]), (0, 10, 1, &[]), (0, 10, 2, &[])],
+            Some(2),
         );
         check(
             &["fault 2 healed", "leader elected"],

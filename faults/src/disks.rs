@@ -116,7 +116,9 @@ pub enum Crash {
 pub struct Spot {
     /// In which of them, in the order of their paths, in millionths.
     pub file_ppm: u64,
-    /// Where in it, in millionths of its size.
+    /// Only among so many bytes at its end; 0 for anywhere.
+    pub last_bytes: u64,
+    /// Where in it, or among those, in millionths of their number.
     pub offset_ppm: u64,
     /// What is done there.
     pub damage: Damage,

@@ -114,12 +114,16 @@ impl Schedule {
             }
             planned.check_times(duration_ms, &mut problem);
             for (field, conditions) in [("after", &planned.after), ("until", &planned.until)] {
-                for id in conditions.iter().filter_map(|condition| condition.fault()) {
+                for id in conditions.iter().filter_map(Condition::fault) {
                     if id == planned.id {
                         problem(field, "a fault cannot wait for itself".to_owned());
                     } else if !self.faults.iter().any(|other| other.id == id) {
                         problem(field, format!("there is no fault {id}"));
                     }
+                }
+                let named = conditions.iter().filter_map(Condition::node);
+                for stranger in named.filter(|node| !nodes.contains(node)) {
+                    problem(field, no_node(stranger, nodes));
                 }
             }
             let fault = planned.action.fault();
@@ -169,13 +173,14 @@ impl Planned {
     }
 }
 
+fn no_node(stranger: &Name, nodes: &[Name]) -> String {
+    format!("no node {stranger:?} (known: {})", nodes.join(", "))
+}
+
 /// Why `order` does not name each of these nodes once, if it does not.
 fn why_no_permutation(order: &[Name], nodes: &[Name]) -> Option<String> {
     if let Some(stranger) = order.iter().find(|name| !nodes.contains(name)) {
-        return Some(format!(
-            "no node {stranger:?} (known: {})",
-            nodes.join(", ")
-        ));
+        return Some(no_node(stranger, nodes));
     }
     if let Some(missing) = nodes.iter().find(|node| !order.contains(node)) {
         return Some(format!("must name every node, and leaves out {missing:?}"));

@@ -355,6 +355,8 @@ impl Run<'_> {
             leader: &|| self.view.leader().map(|leader| leader.node.to_string()),
             observed: &|| Observed {
                 leaders: self.view.changes(),
+                leader: self.view.leader().map(|leader| leader.node),
+                leading: self.view.leading(),
                 ok_writes: self.tally.ok_writes.load(Ordering::Relaxed),
                 ok_reads: self.tally.ok_reads.load(Ordering::Relaxed),
                 ..Observed::default()

@@ -21,6 +21,8 @@ struct Seen {
     leader: Option<Leader>,
     /// How often a newer leader was seen.
     changes: u64,
+    /// How many nodes said at once, when they were last asked, that they lead.
+    leading: u64,
 }
 
 /// A leader, with its term where the system has terms.
@@ -44,7 +46,10 @@ impl std::fmt::Display for Leader {
 impl View {
     /// A view in which this node leads, or none is known to.
     pub fn of(leader: Option<Leader>) -> Self {
-        View(Arc::new(Mutex::new(Seen { leader, changes: 0 })))
+        View(Arc::new(Mutex::new(Seen {
+            leader,
+            ..Seen::default()
+        })))
     }
 
     /// The newest known leader.
@@ -55,6 +60,12 @@ impl View {
     /// How often a newer leader was seen since the view was made.
     pub fn changes(&self) -> u64 {
         self.seen().changes
+    }
+
+    /// How many nodes said that they lead, when all were last asked: more than one where a leader
+    /// does not know yet that it was deposed, or two were elected.
+    pub fn leading(&self) -> u64 {
+        self.seen().leading
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
@@ -105,6 +116,8 @@ impl Watch<'_> {
         };
         while signal.phase() != Phase::Over {
             let answers = runtime.block_on(self.ask());
+            let leading = answers.iter().flatten().filter(|standing| standing.leads);
+            view.seen().leading = leading.count() as u64;
             if let Some(newest) = self.newest_leader(&answers, view)
                 && view.update(&newest)
             {

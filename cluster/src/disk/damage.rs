@@ -31,7 +31,11 @@ pub(super) fn inflict(
         let Some((path, ino, size)) = candidates.get(which as usize) else {
             break;
         };
-        let offset = share(*size, spot.offset_ppm);
+        let length = match spot.last_bytes {
+            0 => *size,
+            last_bytes => last_bytes.min(*size),
+        };
+        let offset = size - length + share(length, spot.offset_ppm);
         let (kind, amount) = match spot.damage {
             Damage::Bit(bit) => {
                 let byte = files.read(*ino, offset, 1)?;

@@ -143,7 +143,7 @@ impl<'a> Agenda<'a> {
     }
 
     /// The faults for which what they wait for has not come, with that.
-    pub fn never_begun(&self) -> impl Iterator<Item = (&'a Planned, Condition)> {
+    pub fn never_begun(&self) -> impl Iterator<Item = (&'a Planned, &'a Condition)> {
         let next =
             |(planned, waiting): &(&'a Planned, Waiting<'a>)| Some((*planned, waiting.next()?));
         self.waiting.iter().filter_map(next)

@@ -306,6 +306,10 @@ fn validation_names_the_entry_and_the_field() {
         "schedule[1].until: there is no fault 7",
     );
     check_edit(
+        |p| p.after = vec![Condition::Leads("n3".into()), Condition::Leads("n7".into())],
+        "schedule[1].after: no node \"n7\" (known: n1, n2, n3)",
+    );
+    check_edit(
         |p| drop(p.order.pop()),
         "schedule[1].order: must name every node, and leaves out \"n3\"",
     );

@@ -2,176 +2,6 @@
 
 use super::{Bug, Facts, Property, Recipe};
 
-/// Writes are torn on some nodes, and the leader dies, so that one of them may be the next.
-const TORN_AND_LED: &str = r#"
-[[schedule]]
-at = "1500ms"
-fault = "torn-write"
-target = "minority"
-path = "log*"
-keep_permille = 800
-boundary_bytes = 1
-for = "400ms"
-
-[[schedule]]
-at = "3000ms"
-fault = "torn-write"
-target = "minority"
-path = "log*"
-keep_permille = 800
-boundary_bytes = 1
-for = "400ms"
-
-[[schedule]]
-at = "4500ms"
-fault = "torn-write"
-target = "minority"
-path = "log*"
-keep_permille = 800
-boundary_bytes = 1
-for = "400ms"
-
-[[schedule]]
-at = "6000ms"
-fault = "torn-write"
-target = "minority"
-path = "log*"
-keep_permille = 800
-boundary_bytes = 1
-for = "400ms"
-
-[[schedule]]
-at = "7500ms"
-fault = "torn-write"
-target = "minority"
-path = "log*"
-keep_permille = 800
-boundary_bytes = 1
-for = "400ms"
-
-[[schedule]]
-at = "9000ms"
-fault = "torn-write"
-target = "minority"
-path = "log*"
-keep_permille = 800
-boundary_bytes = 1
-for = "400ms"
-
-[[schedule]]
-at = "2300ms"
-fault = "kill"
-target = "leader"
-for = "400ms"
-
-[[schedule]]
-at = "3800ms"
-fault = "kill"
-target = "leader"
-for = "400ms"
-
-[[schedule]]
-at = "5300ms"
-fault = "kill"
-target = "leader"
-for = "400ms"
-
-[[schedule]]
-at = "6800ms"
-fault = "kill"
-target = "leader"
-for = "400ms"
-
-[[schedule]]
-at = "8300ms"
-fault = "kill"
-target = "leader"
-for = "400ms"
-
-[[schedule]]
-at = "9800ms"
-fault = "kill"
-target = "leader"
-for = "400ms"
-"#;
-
-/// Bits flip in the logs of two nodes, which are started again; then everyone's turn to lead comes.
-const FLIPPED_AND_LED: &str = r#"
-[[schedule]]
-at = "2500ms"
-fault = "bit-flip"
-target = "one"
-order = ["n1"]
-path = "log"
-count = 3
-for = "300ms"
-
-[[schedule]]
-at = "2550ms"
-fault = "kill"
-target = "one"
-order = ["n1"]
-for = "300ms"
-
-[[schedule]]
-at = "3500ms"
-fault = "bit-flip"
-target = "one"
-order = ["n2"]
-path = "log"
-count = 3
-for = "300ms"
-
-[[schedule]]
-at = "3550ms"
-fault = "kill"
-target = "one"
-order = ["n2"]
-for = "300ms"
-
-[[schedule]]
-at = "4500ms"
-fault = "kill"
-target = "leader"
-for = "500ms"
-
-[[schedule]]
-at = "5500ms"
-fault = "kill"
-target = "leader"
-for = "500ms"
-
-[[schedule]]
-at = "6500ms"
-fault = "kill"
-target = "leader"
-for = "500ms"
-
-[[schedule]]
-at = "7500ms"
-fault = "kill"
-target = "leader"
-for = "500ms"
-
-[[schedule]]
-at = "8500ms"
-fault = "kill"
-target = "leader"
-for = "500ms"
-
-[[schedule]]
-at = "9500ms"
-fault = "kill"
-target = "leader"
-for = "500ms"
-
-[[schedule]]
-at = "10500ms"
-fault = "kill"
-target = "leader"
-for = "500ms"
-"#;
-
 pub(super) const FACTS: &[Facts] = &[
     Facts {
         bug: Bug::SkipFsync,
@@ -224,9 +54,9 @@ pub(super) const FACTS: &[Facts] = &[
         source: "Pillai and others, \"All File Systems Are Not Created Equal\", 2014",
         breaks: Property::LeaderCompleteness,
         recipe: Recipe {
-            options: "--workload register --time 10s --disk-faults --system-option snapshot-entries=100 \
-                      --faults power-loss",
-            schedule: "",
+            options: "--workload register --time 6s --keys 100 --disk-faults \
+                      --system-option snapshot-entries=100",
+            schedule: include_str!("../../schedules/power-out.toml"),
         },
     },
     Facts {
@@ -239,8 +69,8 @@ pub(super) const FACTS: &[Facts] = &[
         source: "Alagappan and others, \"Protocol-Aware Recovery\", 2018",
         breaks: Property::LogMatching,
         recipe: Recipe {
-            options: "--workload register --time 11s --disk-faults --keys 50",
-            schedule: TORN_AND_LED,
+            options: "--workload register --time 10s --rate 40 --keys 300 --disk-faults",
+            schedule: include_str!("../../schedules/torn-then-leads.toml"),
         },
     },
     Facts {
@@ -252,8 +82,8 @@ pub(super) const FACTS: &[Facts] = &[
         source: "Alagappan and others, \"Protocol-Aware Recovery\", 2018",
         breaks: Property::LogMatching,
         recipe: Recipe {
-            options: "--workload register --time 12s --rate 200 --keys 300 --disk-faults",
-            schedule: FLIPPED_AND_LED,
+            options: "--workload register --time 12s --rate 40 --keys 300 --disk-faults",
+            schedule: include_str!("../../schedules/flipped-then-leads.toml"),
         },
     },
     Facts {
@@ -265,9 +95,9 @@ pub(super) const FACTS: &[Facts] = &[
         source: "nats-io/nats-server #7587",
         breaks: Property::LeaderCompleteness,
         recipe: Recipe {
-            options: "--workload register --time 15s --disk-faults --faults bit-flip,kill \
-                      --fault-interval 500ms",
-            schedule: "",
+            options: "--workload register --time 8s --keys 100 --disk-faults \
+                      --system-option snapshot-entries=100000",
+            schedule: include_str!("../../schedules/flipped-on-a-majority.toml"),
         },
     },
 ];

@@ -2,144 +2,6 @@
 
 use super::{Bug, Facts, Property, Recipe};
 
-/// A leader is cut off, and the others from each other, until it has taken in more than they will;
-/// then they have a leader for a while, which dies just before the first one is back.
-const LONG_LOG_COMES_BACK: &str = r#"
-[[schedule]]
-at = "1500ms"
-fault = "partition"
-shape = "leader-alone"
-for = "3500ms"
-
-[[schedule]]
-after = "fault 1 injected"
-fault = "partition"
-shape = "halves"
-order = ["n1", "n2"]
-for = "2200ms"
-
-[[schedule]]
-after = "fault 1 injected"
-fault = "partition"
-shape = "halves"
-order = ["n3", "n4"]
-for = "2200ms"
-
-[[schedule]]
-at = "4900ms"
-fault = "kill"
-target = "leader"
-for = "2s"
-
-[[schedule]]
-at = "8s"
-fault = "partition"
-shape = "leader-alone"
-for = "3500ms"
-
-[[schedule]]
-after = "fault 5 injected"
-fault = "partition"
-shape = "halves"
-order = ["n1", "n2"]
-for = "2200ms"
-
-[[schedule]]
-after = "fault 5 injected"
-fault = "partition"
-shape = "halves"
-order = ["n3", "n4"]
-for = "2200ms"
-
-[[schedule]]
-at = "11400ms"
-fault = "kill"
-target = "leader"
-for = "2s"
-"#;
-
-/// The leader is stopped and the others are left to elect another.
-const LEADER_STOPPED: &str = r#"
-[[schedule]]
-at = "3s"
-fault = "pause"
-target = "leader"
-for = "3s"
-"#;
-
-/// All packets come twice and late, and leader after leader is stopped.
-const TWICE_AND_LATE: &str = r#"
-[[schedule]]
-at = "500ms"
-fault = "duplicate"
-target = "all"
-permille = 1000
-for = "14s"
-
-[[schedule]]
-at = "500ms"
-fault = "delay"
-target = "all"
-mean_ms = 10
-jitter_ms = 5
-keep_order = false
-for = "14s"
-
-[[schedule]]
-at = "1500ms"
-fault = "pause"
-target = "leader"
-for = "700ms"
-
-[[schedule]]
-at = "3000ms"
-fault = "pause"
-target = "leader"
-for = "700ms"
-
-[[schedule]]
-at = "4500ms"
-fault = "pause"
-target = "leader"
-for = "700ms"
-
-[[schedule]]
-at = "6000ms"
-fault = "pause"
-target = "leader"
-for = "700ms"
-
-[[schedule]]
-at = "7500ms"
-fault = "pause"
-target = "leader"
-for = "700ms"
-
-[[schedule]]
-at = "9000ms"
-fault = "pause"
-target = "leader"
-for = "700ms"
-
-[[schedule]]
-at = "10500ms"
-fault = "pause"
-target = "leader"
-for = "700ms"
-
-[[schedule]]
-at = "12000ms"
-fault = "pause"
-target = "leader"
-for = "700ms"
-
-[[schedule]]
-at = "13500ms"
-fault = "pause"
-target = "leader"
-for = "700ms"
-"#;
-
 pub(super) const FACTS: &[Facts] = &[
     Facts {
         bug: Bug::ForgetVote,
@@ -167,9 +29,8 @@ pub(super) const FACTS: &[Facts] = &[
         source: "P 5.1, figure 2",
         breaks: Property::LeaderCompleteness,
         recipe: Recipe {
-            options: "--workload register --time 10s --faults partition --fault-interval 1s \
-                      --fault-duration 800ms",
-            schedule: "",
+            options: "--workload register --time 12s",
+            schedule: include_str!("../../schedules/leaders-cut-off.toml"),
         },
     },
     Facts {
@@ -197,8 +58,8 @@ pub(super) const FACTS: &[Facts] = &[
         source: "P 5.4.1",
         breaks: Property::LeaderCompleteness,
         recipe: Recipe {
-            options: "--workload register --time 14s --clients 30 --rate 60 --keys 30",
-            schedule: LONG_LOG_COMES_BACK,
+            options: "--workload register --time 16s --clients 30 --rate 60 --keys 30",
+            schedule: include_str!("../../schedules/longer-log-comes-back.toml"),
         },
     },
     Facts {
@@ -227,7 +88,7 @@ pub(super) const FACTS: &[Facts] = &[
         breaks: Property::ElectionSafety,
         recipe: Recipe {
             options: "--workload register --time 15s --system-option transport=udp",
-            schedule: TWICE_AND_LATE,
+            schedule: include_str!("../../schedules/two-pairs.toml"),
         },
     },
     Facts {
@@ -235,15 +96,15 @@ pub(super) const FACTS: &[Facts] = &[
         name: "fixed-election-timeout",
         summary: "election timeouts are not random, so that all who lose their leader stand at \
                   once, vote for themselves, and do so again and again (without asking first, \
-                  and the clock is looked at every millisecond, or chance would be back)",
+                  and candidates take as long to ask as with a slow disk, or chance would be back)",
         needs: "a leader killed, and a network or disk that takes longer than the nodes' clocks \
                 differ",
         symptom: "no leader, for good",
         source: "P 5.2, 9.3",
         breaks: Property::Liveness,
         recipe: Recipe {
-            options: "--workload register --time 7s --recovery-limit 3s",
-            schedule: LEADER_STOPPED,
+            options: "--workload register --time 5s --recovery-limit 5s",
+            schedule: include_str!("../../schedules/leaders-paused.toml"),
         },
     },
     Facts {

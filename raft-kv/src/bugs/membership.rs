@@ -2,80 +2,6 @@
 
 use super::{Bug, Facts, Property, Recipe};
 
-/// One of four nodes becomes a learner; then each pair of nodes is cut off from the other: one of
-/// the pairs is the leader with the learner.
-pub(super) const CUT_OFF_WITH_LEARNER: &str = r#"
-[[schedule]]
-at = "500ms"
-fault = "member-change"
-target = "follower"
-learner = true
-order = ["n4", "n3", "n2", "n1"]
-for = "9s"
-
-[[schedule]]
-at = "2s"
-fault = "partition"
-shape = "halves"
-order = ["n4", "n1"]
-for = "1500ms"
-
-[[schedule]]
-at = "4500ms"
-fault = "partition"
-shape = "halves"
-order = ["n4", "n2"]
-for = "1500ms"
-
-[[schedule]]
-at = "7s"
-fault = "partition"
-shape = "halves"
-order = ["n4", "n3"]
-for = "1500ms"
-"#;
-
-/// Of four nodes n1 is made the leader, cut off, and told to remove n4. Its successor is told at once to
-/// remove n1, while n2, which has elected it, hears no more of it. Then n1 is back, for n2 to elect.
-const TWO_MINDS: &str = r#"
-[[schedule]]
-at = "1s"
-fault = "loss"
-permille = 1000
-links = [["n2", "n3"], ["n3", "n2"], ["n2", "n4"], ["n4", "n2"], ["n3", "n4"], ["n4", "n3"]]
-for = "2s"
-
-[[schedule]]
-at = "3300ms"
-fault = "loss"
-permille = 1000
-links = [["n1", "n2"], ["n2", "n1"], ["n1", "n3"], ["n3", "n1"], ["n1", "n4"], ["n4", "n1"]]
-for = "3s"
-
-[[schedule]]
-after = "fault 2 injected"
-fault = "member-change"
-target = "one"
-wait_ms = 60
-order = ["n4"]
-for = "6s"
-
-[[schedule]]
-after = ["fault 3 injected", "leader elected"]
-fault = "loss"
-permille = 1000
-links = [["n2", "n3"], ["n3", "n2"], ["n2", "n4"], ["n4", "n2"]]
-for = "5s"
-
-[[schedule]]
-after = "fault 4 injected"
-fault = "member-change"
-target = "one"
-wait_ms = 60
-order = ["n1"]
-for = "5s"
-"#;
-
 pub(super) const FACTS: &[Facts] = &[
     Facts {
         bug: Bug::NonVoterCounted,
@@ -86,8 +12,8 @@ pub(super) const FACTS: &[Facts] = &[
         source: "D 4.2.1; rabbitmq/ra #427",
         breaks: Property::LeaderCompleteness,
         recipe: Recipe {
-            options: "--workload register --nodes 4 --time 10s",
-            schedule: CUT_OFF_WITH_LEARNER,
+            options: "--workload register --nodes 4 --time 12s",
+            schedule: include_str!("../../schedules/cut-off-with-learner.toml"),
         },
     },
     Facts {
@@ -102,8 +28,9 @@ pub(super) const FACTS: &[Facts] = &[
         source: "D 4.1 with the correction of 2015; atomix/copycat #23, baidu/braft #182",
         breaks: Property::LeaderCompleteness,
         recipe: Recipe {
-            options: "--workload register --nodes 4 --time 12s --clients 4 --rate 4 --keys 2",
-            schedule: TWO_MINDS,
+            options: "--workload register --nodes 4 --time 14s --clients 8 --rate 12 --keys 30 \
+                      --timeout 500ms",
+            schedule: include_str!("../../schedules/two-minds.toml"),
         },
     },
     Facts {

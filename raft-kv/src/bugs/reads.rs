@@ -2,33 +2,6 @@
 
 use super::{Bug, Facts, Property, Recipe};
 
-/// A leader is stopped, cut off while it is, and goes on before it hears of its successor.
-const PAUSED_AND_CUT_OFF: &str = r#"
-[[schedule]]
-at = "2s"
-fault = "pause"
-target = "leader"
-for = "1500ms"
-
-[[schedule]]
-after = "fault 1 injected"
-fault = "partition"
-shape = "leader-alone"
-for = "2500ms"
-
-[[schedule]]
-at = "6500ms"
-fault = "pause"
-target = "leader"
-for = "1500ms"
-
-[[schedule]]
-after = "fault 3 injected"
-fault = "partition"
-shape = "leader-alone"
-for = "2500ms"
-"#;
-
 pub(super) const FACTS: &[Facts] = &[
     Facts {
         bug: Bug::StaleRead,
@@ -68,9 +41,8 @@ pub(super) const FACTS: &[Facts] = &[
         source: "P 8, D 6.4",
         breaks: Property::Linearizability,
         recipe: Recipe {
-            options: "--workload register --time 10s --faults partition --fault-interval 1s \
-                      --fault-duration 800ms",
-            schedule: "",
+            options: "--workload register --time 12s",
+            schedule: include_str!("../../schedules/leaders-cut-off.toml"),
         },
     },
     Facts {
@@ -97,9 +69,8 @@ pub(super) const FACTS: &[Facts] = &[
         source: "D 6.4.1; sofastack/sofa-jraft #34",
         breaks: Property::Linearizability,
         recipe: Recipe {
-            options: "--workload register --time 10s --system-option reads=lease \
-                      --faults partition --fault-interval 1s --fault-duration 1500ms",
-            schedule: "",
+            options: "--workload register --time 12s --system-option reads=lease",
+            schedule: include_str!("../../schedules/leader-cut-off.toml"),
         },
     },
     Facts {
@@ -127,8 +98,8 @@ pub(super) const FACTS: &[Facts] = &[
         source: "D 6.4.1; tikv/tikv #964",
         breaks: Property::Linearizability,
         recipe: Recipe {
-            options: "--workload register --time 10s --clients 20 --system-option reads=lease",
-            schedule: PAUSED_AND_CUT_OFF,
+            options: "--workload register --time 12s --clients 20 --system-option reads=lease",
+            schedule: include_str!("../../schedules/paused-and-cut-off.toml"),
         },
     },
     Facts {
@@ -141,8 +112,8 @@ pub(super) const FACTS: &[Facts] = &[
         source: "hashicorp/raft #308",
         breaks: Property::Linearizability,
         recipe: Recipe {
-            options: "--workload register --nodes 4 --time 10s --system-option reads=lease",
-            schedule: super::membership::CUT_OFF_WITH_LEARNER,
+            options: "--workload register --nodes 4 --time 12s --system-option reads=lease",
+            schedule: include_str!("../../schedules/cut-off-with-learner.toml"),
         },
     },
 ];

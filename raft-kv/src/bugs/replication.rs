@@ -2,87 +2,6 @@
 
 use super::{Bug, Facts, Property, Recipe};
 
-/// A leader is cut off, and takes in what nobody else hears of, until its successor's successor
-/// leads; then everyone's turn to lead comes.
-const DEPOSED_AND_BACK: &str = r#"
-[[schedule]]
-at = "1500ms"
-fault = "partition"
-shape = "leader-alone"
-for = "3500ms"
-
-[[schedule]]
-at = "3200ms"
-fault = "kill"
-target = "leader"
-for = "500ms"
-
-[[schedule]]
-at = "5500ms"
-fault = "kill"
-target = "leader"
-for = "700ms"
-
-[[schedule]]
-at = "7s"
-fault = "kill"
-target = "leader"
-for = "700ms"
-
-[[schedule]]
-at = "8500ms"
-fault = "kill"
-target = "leader"
-for = "700ms"
-
-[[schedule]]
-at = "10s"
-fault = "kill"
-target = "leader"
-for = "700ms"
-
-[[schedule]]
-at = "11500ms"
-fault = "kill"
-target = "leader"
-for = "700ms"
-"#;
-
-/// All packets take their time, and leader after leader is cut off.
-const LATE_AND_CUT_OFF: &str = r#"
-[[schedule]]
-at = "500ms"
-fault = "delay"
-target = "all"
-mean_ms = 50
-jitter_ms = 20
-for = "11s"
-
-[[schedule]]
-at = "2000ms"
-fault = "partition"
-shape = "leader-alone"
-for = "1200ms"
-
-[[schedule]]
-at = "4500ms"
-fault = "partition"
-shape = "leader-alone"
-for = "1200ms"
-
-[[schedule]]
-at = "7000ms"
-fault = "partition"
-shape = "leader-alone"
-for = "1200ms"
-
-[[schedule]]
-at = "9500ms"
-fault = "partition"
-shape = "leader-alone"
-for = "1200ms"
-"#;
-
 pub(super) const FACTS: &[Facts] = &[
     Facts {
         bug: Bug::CommitOldTerm,
@@ -125,9 +44,8 @@ pub(super) const FACTS: &[Facts] = &[
         source: "P 5.3",
         breaks: Property::StateMachineSafety,
         recipe: Recipe {
-            options: "--workload register --time 10s --faults partition --fault-interval 1s \
-                      --fault-duration 800ms",
-            schedule: "",
+            options: "--workload register --time 12s",
+            schedule: include_str!("../../schedules/leaders-cut-off.toml"),
         },
     },
     Facts {
@@ -145,9 +63,8 @@ pub(super) const FACTS: &[Facts] = &[
         // new leader by then, and writes that follow at once would hide what is lost. So: many
         // clients, many keys, and not too much done to them.
         recipe: Recipe {
-            options: "--workload register --time 15s --clients 50 --rate 300 --keys 100 \
-                      --faults partition --fault-interval 1500ms --fault-duration 1500ms",
-            schedule: "",
+            options: "--workload register --time 15s --clients 50 --rate 300 --keys 100",
+            schedule: include_str!("../../schedules/leaders-cut-off.toml"),
         },
     },
     Facts {
@@ -160,8 +77,8 @@ pub(super) const FACTS: &[Facts] = &[
         source: "P 5.3",
         breaks: Property::LogMatching,
         recipe: Recipe {
-            options: "--workload register --time 13s --clients 50 --rate 300 --keys 100",
-            schedule: DEPOSED_AND_BACK,
+            options: "--workload register --time 15s --clients 50 --rate 200 --keys 300",
+            schedule: include_str!("../../schedules/deposed-and-back.toml"),
         },
     },
     Facts {
@@ -175,9 +92,8 @@ pub(super) const FACTS: &[Facts] = &[
         breaks: Property::LeaderCompleteness,
         // What was truncated comes back with the next write: let that one take its time.
         recipe: Recipe {
-            options: "--workload register --time 10s --rate 60 --keys 50 --faults kill,partition \
-                      --fault-interval 1s --fault-duration 800ms",
-            schedule: "",
+            options: "--workload register --time 14s --clients 5 --rate 10 --keys 20",
+            schedule: include_str!("../../schedules/killed-after-heartbeat.toml"),
         },
     },
     Facts {
@@ -190,8 +106,8 @@ pub(super) const FACTS: &[Facts] = &[
         source: "P figure 2, append rule 3",
         breaks: Property::StateMachineSafety,
         recipe: Recipe {
-            options: "--workload register --time 13s --clients 50 --rate 300 --keys 100",
-            schedule: DEPOSED_AND_BACK,
+            options: "--workload register --time 15s --clients 50 --rate 200 --keys 300",
+            schedule: include_str!("../../schedules/deposed-and-back.toml"),
         },
     },
     Facts {
@@ -203,9 +119,9 @@ pub(super) const FACTS: &[Facts] = &[
         source: "P figure 2, append rule 4",
         breaks: Property::LogMatching,
         recipe: Recipe {
-            options: "--workload register --time 10s --system-option transport=udp \
-                      --faults duplicate,kill --fault-interval 1s --fault-duration 800ms",
-            schedule: "",
+            options: "--workload register --time 15s --rate 200 --keys 300 \
+                      --system-option transport=udp",
+            schedule: include_str!("../../schedules/twice-to-one.toml"),
         },
     },
     Facts {
@@ -218,8 +134,8 @@ pub(super) const FACTS: &[Facts] = &[
         source: "P figure 2 (matchIndex)",
         breaks: Property::LeaderCompleteness,
         recipe: Recipe {
-            options: "--workload register --time 12s --system-option transport=udp",
-            schedule: LATE_AND_CUT_OFF,
+            options: "--workload register --time 15s --system-option transport=udp",
+            schedule: include_str!("../../schedules/late-and-cut-off.toml"),
         },
     },
     Facts {
@@ -232,8 +148,9 @@ pub(super) const FACTS: &[Facts] = &[
         source: "P 5.3",
         breaks: Property::LeaderCompleteness,
         recipe: Recipe {
-            options: "--workload register --time 12s --rate 40 --keys 40 --system-option transport=udp",
-            schedule: LATE_AND_CUT_OFF,
+            options: "--workload register --time 14s --clients 4 --rate 6 --keys 2 \
+                      --system-option transport=udp --system-option election-ms=600",
+            schedule: include_str!("../../schedules/cut-off-before-arrival.toml"),
         },
     },
     Facts {
@@ -246,8 +163,8 @@ pub(super) const FACTS: &[Facts] = &[
         source: "camunda/camunda #5360",
         breaks: Property::LogMatching,
         recipe: Recipe {
-            options: "--workload register --time 13s --clients 50 --rate 200 --keys 400",
-            schedule: DEPOSED_AND_BACK,
+            options: "--workload register --time 15s --clients 50 --rate 300 --keys 300",
+            schedule: include_str!("../../schedules/deposed-and-back.toml"),
         },
     },
 ];

@@ -2,62 +2,6 @@
 
 use super::{Bug, Facts, Property, Recipe};
 
-/// Packets take their time and clocks jump by two hours and back, again and again, while leaders are
-/// cut off.
-const JUMPING_CLOCKS: &str = r#"
-[[schedule]]
-at = "1s"
-fault = "clock-strobe"
-target = "all"
-offset_ms = 7200000
-period_ms = 100
-for = "10s"
-
-[[schedule]]
-at = "1s"
-fault = "delay"
-target = "all"
-mean_ms = 30
-jitter_ms = 10
-for = "10s"
-
-[[schedule]]
-at = "1500ms"
-fault = "partition"
-shape = "leader-alone"
-for = "900ms"
-
-[[schedule]]
-at = "3000ms"
-fault = "partition"
-shape = "leader-alone"
-for = "900ms"
-
-[[schedule]]
-at = "4500ms"
-fault = "partition"
-shape = "leader-alone"
-for = "900ms"
-
-[[schedule]]
-at = "6000ms"
-fault = "partition"
-shape = "leader-alone"
-for = "900ms"
-
-[[schedule]]
-at = "7500ms"
-fault = "partition"
-shape = "leader-alone"
-for = "900ms"
-
-[[schedule]]
-at = "9000ms"
-fault = "partition"
-shape = "leader-alone"
-for = "900ms"
-"#;
-
 pub(super) const FACTS: &[Facts] = &[
     Facts {
         bug: Bug::ApplyTwiceOnRetry,
@@ -82,8 +26,8 @@ pub(super) const FACTS: &[Facts] = &[
         source: "D 6.3",
         breaks: Property::Determinism,
         recipe: Recipe {
-            options: "--workload kv --time 12s --clients 20",
-            schedule: JUMPING_CLOCKS,
+            options: "--workload kv --time 13s --clients 20",
+            schedule: include_str!("../../schedules/jumping-clocks.toml"),
         },
     },
     Facts {

@@ -43,9 +43,9 @@ pub(super) const FACTS: &[Facts] = &[
         source: "P 7, figure 13, rule 6",
         breaks: Property::LeaderCompleteness,
         recipe: Recipe {
-            options: "--workload register --time 10s --system-option snapshot-entries=20 \
-                      --faults kill,partition --fault-interval 500ms --fault-duration 500ms",
-            schedule: "",
+            options: "--workload register --time 15s --clients 40 --keys 50 \
+                      --system-option snapshot-entries=20",
+            schedule: include_str!("../../schedules/late-and-killed.toml"),
         },
     },
     Facts {
@@ -58,10 +58,8 @@ pub(super) const FACTS: &[Facts] = &[
         source: "P 7",
         breaks: Property::Determinism,
         recipe: Recipe {
-            options: "--workload kv --time 10s --rate 200 --keys 50 \
-                      --system-option snapshot-entries=200 \
-                      --faults kill --fault-interval 500ms --fault-duration 300ms",
-            schedule: "",
+            options: "--workload kv --time 8s --keys 100 --system-option snapshot-entries=200",
+            schedule: include_str!("../../schedules/all-killed.toml"),
         },
     },
     Facts {

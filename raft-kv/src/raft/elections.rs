@@ -13,6 +13,7 @@ use crate::bugs::Bug;
 impl Raft {
     /// The leader did not show itself, or an election came to nothing.
     pub(super) fn election_timeout(&mut self) {
+        let due_ms = self.election_due_ms;
         self.wait_for_election();
         self.leader = None;
         if !self.votes(&self.config.name) {
@@ -20,9 +21,15 @@ impl Raft {
             return;
         }
         // With this bug, votes have to be divided for it to matter: nodes stand without asking
-        // first.
-        if self.config.bugs.has(Bug::FixedElectionTimeout) {
-            return self.stand();
+        // first, and however late they notice that it is time, it is time again one timeout later.
+        if self.waits_as_long_as_others() {
+            self.stand();
+            let next_ms = due_ms + self.config.election_ms;
+            self.election_due_ms = match next_ms > self.now_ms {
+                true => next_ms,
+                false => self.election_due_ms,
+            };
+            return;
         }
         self.role = Role::PreCandidate;
         self.votes_repeated = 0;
@@ -45,10 +52,25 @@ impl Raft {
         self.votes_repeated = 0;
         self.votes = BTreeSet::from([Arc::clone(&self.config.name)]);
         self.note("stands for election".to_owned());
+        // And they take their time to ask, as with a slow disk, until all others stand as well.
+        match self.waits_as_long_as_others() {
+            true => self.asks_late_ms = Some(self.now_ms + self.config.election_ms / 3),
+            false => self.ask_for_votes(),
+        }
+        self.count_votes();
+    }
+
+    /// Whether this node's election timeouts are those of all others, by a bug; not before it has
+    /// followed a first leader, without which there would be nothing to lose.
+    fn waits_as_long_as_others(&self) -> bool {
+        self.config.bugs.has(Bug::FixedElectionTimeout) && self.log.last_index() > 0
+    }
+
+    pub(super) fn ask_for_votes(&mut self) {
+        self.asks_late_ms = None;
         self.ask_all(&Body::Vote {
             last: self.log.last(),
         });
-        self.count_votes();
     }
 
     fn lead(&mut self) {
@@ -115,7 +137,7 @@ impl Raft {
             () if bugs.has(Bug::CountVoteTwice) => shortest_ms / 2,
             // Bug: nodes that lose their leader together stand together, and get one vote each,
             // again and again.
-            () if bugs.has(Bug::FixedElectionTimeout) => 0,
+            () if self.waits_as_long_as_others() => 0,
             () => shortest_ms,
         };
         self.election_due_ms = self.now_ms + shortest_ms + self.chance.below(spread_ms + 1);

@@ -140,6 +140,8 @@ pub struct Raft {
     votes: BTreeSet<Name>,
     /// Votes that came twice, which only a bug counts.
     votes_repeated: usize,
+    /// When it asks for the votes of the term it stands in, where a bug has it wait.
+    asks_late_ms: Option<u64>,
     /// The cluster's time at which this node began to lead, and its own.
     led_since_ms: (u64, u64),
     peers: BTreeMap<Name, Progress>,
@@ -185,6 +187,7 @@ impl Raft {
             heartbeat_due_ms: 0,
             votes: BTreeSet::new(),
             votes_repeated: 0,
+            asks_late_ms: None,
             led_since_ms: (0, 0),
             peers: BTreeMap::new(),
             round: 0,
@@ -245,6 +248,9 @@ impl Raft {
         match self.role {
             Role::Leader => self.tick_leader(),
             _ if self.now_ms >= self.election_due_ms => self.election_timeout(),
+            Role::Candidate if self.asks_late_ms.is_some_and(|at| self.now_ms >= at) => {
+                self.ask_for_votes();
+            }
             _ => {}
         }
     }

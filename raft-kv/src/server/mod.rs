@@ -20,7 +20,7 @@ use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::MissedTickBehavior;
 
-use crate::bugs::{Bug, Bugs};
+use crate::bugs::Bugs;
 use crate::raft::{Config, Members, Message, Name, Reads, Role, TICK_MS, Time};
 use crate::replica::{Answer, BadState, Call, Output, Replica};
 use crate::storage::{Storage, StorageError};
@@ -254,13 +254,7 @@ impl<R: FnMut(&str)> Driver<R> {
         mut arrivals: mpsc::Receiver<Message>,
         mut called: mpsc::Receiver<Waiting>,
     ) -> Result<Infallible, ServerError> {
-        // With this bug, nodes have to stand at the same moment for it to matter: they look at
-        // their clocks often.
-        let tick_ms = match self.node.settings.bugs.has(Bug::FixedElectionTimeout) {
-            true => 1,
-            false => TICK_MS,
-        };
-        let mut ticks = tokio::time::interval(Duration::from_millis(tick_ms));
+        let mut ticks = tokio::time::interval(Duration::from_millis(TICK_MS));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         self.log("started");
         loop {
