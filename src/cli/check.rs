@@ -19,6 +19,7 @@ use crate::judge::judge;
 use crate::reports::json::{self, Document};
 use crate::reports::progress::say;
 use crate::reports::text;
+use crate::units::amount;
 
 /// What to do about what must not happen.
 const DEFECT: &str = "(hint: this is a defect of the checker: please report it)";
@@ -96,7 +97,7 @@ fn certify(
                 "whitewater: {} orders {} operations on {}, and is verified",
                 file.display(),
                 accepted.placed,
-                keys(accepted.parts)
+                amount(accepted.parts, "key")
             ));
             exit
         }
@@ -163,15 +164,10 @@ impl std::fmt::Display for Verified {
             _ => writeln!(
                 f,
                 "certificate accepted: it orders {placed} operations on {}",
-                keys(count)
+                amount(count, "key")
             ),
         }
     }
-}
-
-/// `1 key`, `2 keys`.
-fn keys(count: u64) -> String {
-    format!("{count} {}", if count == 1 { "key" } else { "keys" })
 }
 
 fn print_json(document: &impl Serialize) {

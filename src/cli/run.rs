@@ -9,6 +9,7 @@ use crate::plan::{self, Plan};
 use crate::reports::json::{self, Document};
 use crate::reports::progress::{Display, say};
 use crate::reports::text;
+use crate::units::amount;
 
 /// Makes the run that was asked for.
 pub fn run(args: &RunArgs) -> Exit {
@@ -59,10 +60,10 @@ fn announce(plan: &Plan) {
         bugs => format!(" with {}", bugs.join(", ")),
     };
     say(format_args!(
-        "{} nodes of {}{bugs}, {} clients, workload {}, {}, {:.1} s, seed {}",
-        plan.system.nodes.len(),
+        "{} of {}{bugs}, {}, workload {}, {}, {:.1} s, seed {}",
+        amount(plan.system.nodes.len() as u64, "node"),
         plan.system.name,
-        plan.workload.clients,
+        amount(plan.workload.clients, "client"),
         plan.workload.name,
         faults,
         plan.duration_ms as f64 / 1e3,

@@ -30,7 +30,7 @@ use crate::interrupt::STOP_FILE;
 use crate::judge::{LEADER, LOG_FAILURES, RECOVERY};
 use crate::plan::Plan;
 use crate::store::RunFolder;
-use crate::units::ms;
+use crate::units::{amount, ms};
 
 /// How long the reads of every key at the end may take.
 const FINAL_READS_LIMIT_MS: u64 = 20_000;
@@ -253,7 +253,10 @@ impl Run<'_> {
             if self.signal.phase() < Phase::Over {
                 self.await_recovery(&recoveries);
                 let reads = workload.final_reads(&keys);
-                self.phase(&format!("reading {} keys once more", reads.len()));
+                self.phase(&format!(
+                    "reading {} once more",
+                    amount(reads.len() as u64, "key")
+                ));
                 *final_reads.lock().unwrap_or_else(PoisonError::into_inner) =
                     reads.into_iter().map(|read| (read, 1)).collect();
                 self.signal.advance(Phase::FinalReads);

@@ -8,6 +8,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::controller::notice::{Notice, OnlineProgress, Progress};
+use crate::units::amount;
 
 /// Where there is no terminal, every so many milliseconds a line says where the run stands.
 const PLAIN_LINE_MS: u64 = 5_000;
@@ -157,17 +158,16 @@ fn checked(online: &OnlineProgress) -> String {
     let Some(through_ms) = online.through_ms else {
         return "nothing checked yet".to_owned();
     };
-    let keys = |count: u64| match count {
-        1 => "1 key".to_owned(),
-        count => format!("{count} keys"),
-    };
     let mark = match online.violations {
         0 => " ✓".to_owned(),
-        count => format!(", {} in violation", keys(count)),
+        count => format!(", {} in violation", amount(count, "key")),
     };
     let mut text = format!("checked through t = {}{mark}", seconds(through_ms));
     if online.undecided_keys > 0 {
-        text.push_str(&format!(" but for {}", keys(online.undecided_keys)));
+        text.push_str(&format!(
+            " but for {}",
+            amount(online.undecided_keys, "key")
+        ));
         if let Some(why) = &online.undecided_why {
             text.push_str(&format!(" ({why}; judged after the run)"));
         }

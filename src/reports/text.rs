@@ -10,6 +10,7 @@ use super::context::{describe_fault, describe_operation, faults_between, leader_
 use super::messages;
 use crate::coverage::KindCoverage;
 use crate::judge::Judged;
+use crate::units::amount;
 
 /// Columns for the picture of an operation's place in time.
 const LANE_COLUMNS: usize = 22;
@@ -53,10 +54,9 @@ pub fn render(judged: &Judged, history: &History, context: &Context<'_>) -> Stri
     }
     let _ = writeln!(
         text,
-        "\n{} operations on {} {}, checked in {} ms",
-        report.operations,
-        report.keys,
-        if report.keys == 1 { "key" } else { "keys" },
+        "\n{} on {}, checked in {} ms",
+        amount(report.operations, "operation"),
+        amount(report.keys, "key"),
         judged.elapsed_ms
     );
     if context.stopped {

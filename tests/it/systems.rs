@@ -29,7 +29,7 @@ fn the_tutorials_server_is_correct_alone_though_it_is_killed_and_paused() {
     let faults = [&rhythm[..], &["--fault-overlap", "1"]].concat();
     run_in(store.path(), &[&args[..], &faults].concat())
         .expect(0)
-        .says(&["VALID", "1 nodes of python-kv", "kill", "pause"]);
+        .says(&["VALID", "1 node of python-kv", "kill", "pause"]);
     let plan = fs::read_to_string(only_run(store.path()).join("plan.toml")).unwrap();
     assert!(plan.contains("[system.definition.client.http"), "{plan}");
     let drawn = plan.contains("[faults.kinds]\nkill = 1\npause = 1\n");
