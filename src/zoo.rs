@@ -43,10 +43,14 @@ pub struct Zoo<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Status {
-    /// A run broke what the bug breaks; or, of a correct server, no run was blamed.
+    /// A run broke what the bug breaks.
     Found,
-    /// No run within the limits did; or, of a correct server, one was blamed.
+    /// No run within the limits did.
     Missed,
+    /// The run of a correct server was not found to break anything.
+    NotBlamed,
+    /// The run of a correct server was.
+    Blamed,
     /// This machine, or this version, cannot do what the bug needs.
     Unavailable,
     /// A run could not be made.
@@ -61,6 +65,8 @@ impl Status {
         match self {
             Status::Found => "found",
             Status::Missed => "MISSED",
+            Status::NotBlamed => "not blamed",
+            Status::Blamed => "BLAMED",
             Status::Unavailable => "unavailable",
             Status::Failed => "FAILED",
             Status::Stopped => "stopped",
@@ -128,7 +134,7 @@ pub fn run(
 pub fn exit(rows: &[Row], asked: usize) -> Exit {
     let has = |status| rows.iter().any(|row| row.status == status);
     match () {
-        () if has(Status::Missed) => Exit::Violation,
+        () if has(Status::Missed) || has(Status::Blamed) => Exit::Violation,
         () if has(Status::Failed) || rows.is_empty() => Exit::NotRun,
         () if has(Status::Unavailable) || has(Status::Stopped) || rows.len() < asked => {
             Exit::Undecided
@@ -181,7 +187,7 @@ fn look_for(zoo: &Zoo<'_>, bug: Bug, interrupt: &Interrupt) -> Result<Row, Store
             true => row.judge_correct(&outcome),
             false => row.judge(&outcome, bug.breaks()),
         };
-        if interrupt.asked() && row.status == Status::Missed {
+        if interrupt.asked() && matches!(row.status, Status::Missed | Status::NotBlamed) {
             row.status = Status::Stopped;
         }
         if row.folder.is_none() {
@@ -238,8 +244,11 @@ impl Row {
             .as_ref()
             .and_then(|(_, judged)| judged.report.reason.clone());
         match outcome.verdict() {
-            Verdict::Invalid => self.keep(outcome),
-            _ => self.status = Status::Found,
+            Verdict::Invalid => {
+                self.status = Status::Blamed;
+                self.keep(outcome);
+            }
+            _ => self.status = Status::NotBlamed,
         }
         true
     }
@@ -301,7 +310,7 @@ fn plan_of(recipe: &Recipe, bug: Option<Bug>, seed: u64) -> Result<Plan, String>
 /// The table for people.
 pub fn render(rows: &[Row]) -> String {
     let mut text = String::from(
-        "| bug | found | by seed | runs | seconds | operations in the counterexample | options |\n\
+        "| bug | | by seed | runs | seconds | operations in the counterexample | options |\n\
          |---|---|---|---|---|---|---|\n",
     );
     let or_nothing = |number: Option<String>| number.unwrap_or_default();
@@ -321,15 +330,27 @@ pub fn render(rows: &[Row]) -> String {
         );
     }
     let count = |status| rows.iter().filter(|row| row.status == status).count();
+    let blameless = count(Status::NotBlamed) + count(Status::Blamed) > 0;
+    let (good, bad) = match blameless {
+        true => (Status::NotBlamed, Status::Blamed),
+        false => (Status::Found, Status::Missed),
+    };
     text += &format!(
-        "\n{} found, {} missed, {} unavailable, {} failed, in {:.0} s\n",
-        count(Status::Found),
-        count(Status::Missed),
+        "\n{} {}, {} {}, {} unavailable, {} failed, in {:.0} s\n",
+        count(good),
+        good.name(),
+        count(bad),
+        bad.name().to_lowercase(),
         count(Status::Unavailable),
         count(Status::Failed),
         rows.iter().map(|row| row.elapsed_ms).sum::<u64>() as f64 / 1e3
     );
-    for row in rows.iter().filter(|row| row.status != Status::Found) {
+    let is_news = |row: &&Row| match row.status {
+        Status::Found => false,
+        Status::NotBlamed => row.reason.is_some(),
+        _ => true,
+    };
+    for row in rows.iter().filter(is_news) {
         let reason = row.reason.as_deref().unwrap_or("every run was valid");
         text += &format!("{}: {}: {reason}\n", row.bug, row.status.name());
     }
@@ -383,12 +404,14 @@ mod tests {
             let rows: Vec<Row> = statuses.iter().map(|status| row(*status)).collect();
             exit(&rows, statuses.len())
         };
-        use Status::{Failed, Found, Missed, Stopped, Unavailable};
+        use Status::{Blamed, Failed, Found, Missed, NotBlamed, Stopped, Unavailable};
         assert_eq!(exit_of(&[Found, Found]), Exit::Valid);
         assert_eq!(exit_of(&[Found, Unavailable]), Exit::Undecided);
         assert_eq!(exit_of(&[Found, Stopped]), Exit::Undecided);
         assert_eq!(exit_of(&[Unavailable, Failed]), Exit::NotRun);
         assert_eq!(exit_of(&[Failed, Missed]), Exit::Violation);
+        assert_eq!(exit_of(&[NotBlamed, NotBlamed]), Exit::Valid);
+        assert_eq!(exit_of(&[NotBlamed, Blamed]), Exit::Violation);
         assert_eq!(exit_of(&[]), Exit::NotRun);
     }
 }

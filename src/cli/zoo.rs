@@ -10,6 +10,7 @@ use super::{fail, print, write_junit};
 use crate::interrupt::Interrupt;
 use crate::reports::progress::say;
 use crate::reports::{json, junit};
+use crate::units::amount;
 use crate::zoo::{self, Row, Zoo};
 
 /// Looks for the bugs, tells of each, prints the table.
@@ -56,10 +57,10 @@ pub fn zoo(args: &ZooArgs) -> Exit {
 fn tell(row: &Row) {
     let how = row.reason.as_deref().unwrap_or("every run was valid");
     say(format_args!(
-        "{}: {} after {} runs, {:.0} s: {how}",
+        "{}: {} after {}, {:.0} s: {how}",
         row.bug,
         row.status.name(),
-        row.runs,
+        amount(row.runs, "run"),
         row.elapsed_ms as f64 / 1e3
     ));
 }

@@ -40,8 +40,8 @@ pub fn render_zoo(rows: &[Row]) -> Result<String, quick_junit::SerializeError> {
     let mut suite = TestSuite::new("whitewater");
     for row in rows {
         let mut status = match row.status {
-            Status::Found => TestCaseStatus::success(),
-            Status::Missed => TestCaseStatus::non_success(NonSuccessKind::Failure),
+            Status::Found | Status::NotBlamed => TestCaseStatus::success(),
+            Status::Missed | Status::Blamed => TestCaseStatus::non_success(NonSuccessKind::Failure),
             Status::Failed => TestCaseStatus::non_success(NonSuccessKind::Error),
             Status::Unavailable | Status::Stopped => TestCaseStatus::skipped(),
         };

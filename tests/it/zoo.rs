@@ -22,20 +22,34 @@ use crate::support::{cluster_lock, has_namespaces, only_run, run_in, store, text
 const RUNS_MAX: &str = "10";
 
 /// The bugs that every test run looks for: of each sort, those that show soon and surely.
-const ALWAYS: [Bug; 15] = [
+const ALWAYS: [Bug; 29] = [
     Bug::ForgetVote,
     Bug::VoteWithoutLogCheck,
     Bug::QuorumMinusOne,
+    Bug::CountVoteTwice,
     Bug::AckBeforeCommit,
+    Bug::ApplyBeforeCommit,
+    Bug::CommitPastMatch,
+    Bug::DuplicateAppend,
+    Bug::MatchFromReplyOrder,
     Bug::SkipFsync,
+    Bug::FsyncAfterReply,
     Bug::IgnoreFsyncError,
+    Bug::RenameWithoutDirSync,
+    Bug::TruncateOnBadCrc,
     Bug::SnapshotWithoutTerm,
+    Bug::InstallRollsBack,
     Bug::SkipAfterSnapshot,
     Bug::StaleRead,
     Bug::FollowerRead,
+    Bug::ReadBeforeApply,
+    Bug::LeaseTooLong,
     Bug::LeaseByWallClock,
+    Bug::LeaseSurvivesPause,
+    Bug::SessionExpiryByLocalClock,
     Bug::CasAtPropose,
     Bug::LastWriteWinsClock,
+    Bug::NonVoterCounted,
     Bug::OverlappingChanges,
     Bug::RemovedLeaderCountsItself,
 ];

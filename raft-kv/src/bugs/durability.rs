@@ -90,14 +90,14 @@ pub(super) const FACTS: &[Facts] = &[
         bug: Bug::TruncateOnBadCrc,
         name: "truncate-on-bad-crc",
         summary: "a damaged record, wherever it is, silently ends the log at the next start",
-        needs: "bits flipped on a majority of disks, and restarts",
+        needs: "bits flipped on disks, restarts, and a majority of those damaged and one that lags",
         symptom: "acknowledged writes vanish",
         source: "nats-io/nats-server #7587",
         breaks: Property::LeaderCompleteness,
         recipe: Recipe {
-            options: "--workload register --time 8s --keys 100 --disk-faults \
+            options: "--workload register --time 9s --keys 100 --disk-faults \
                       --system-option snapshot-entries=100000",
-            schedule: include_str!("../../schedules/flipped-on-a-majority.toml"),
+            schedule: include_str!("../../schedules/flipped-and-lagging.toml"),
         },
     },
 ];
