@@ -257,13 +257,14 @@ impl Cluster {
                 if let Some(exit) = node.exit() {
                     return Err(ClusterError::ExitedEarly(exit));
                 }
-                if is_ready(&node.spec.readiness, address) {
+                let Err(why) = try_ready(&node.spec.readiness, address) else {
                     return Ok(());
-                }
+                };
                 if Instant::now() >= deadline {
                     return Err(ClusterError::NotReady {
                         node: name.to_string(),
                         limit_ms,
+                        why,
                         tail: tail_text(&node.last_lines()),
                     });
                 }
@@ -520,17 +521,24 @@ fn entrance(network: Option<&Network>, name: &str) -> Entrance {
         .unwrap_or_else(Entrance::plain)
 }
 
-fn is_ready(readiness: &Readiness, address: Ipv4Addr) -> bool {
+/// Why a node is not ready, if it is not.
+fn try_ready(readiness: &Readiness, address: Ipv4Addr) -> Result<(), String> {
     match readiness {
-        Readiness::Started => true,
-        Readiness::TcpPort(port) => accepts(address, *port),
-        Readiness::Answer(port, check) => accepts(address, *port) && check(address),
+        Readiness::Started => Ok(()),
+        Readiness::TcpPort(port) => try_port(address, *port),
+        Readiness::Answer(port, check) => {
+            try_port(address, *port)?;
+            check(address)
+        }
     }
 }
 
-fn accepts(address: Ipv4Addr, port: u16) -> bool {
+fn try_port(address: Ipv4Addr, port: u16) -> Result<(), String> {
     let address = SocketAddr::from((address, port));
-    TcpStream::connect_timeout(&address, CONNECT_LIMIT).is_ok()
+    match TcpStream::connect_timeout(&address, CONNECT_LIMIT) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(format!("no connection to {address}: {error}")),
+    }
 }
 
 /// Nobody else listens where a node is to serve. Else it would pass for the node.

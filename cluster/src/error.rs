@@ -76,12 +76,14 @@ pub enum ClusterError {
     #[error("before it was ready, {0}")]
     ExitedEarly(NodeExit),
     /// A node did not become ready in time.
-    #[error("node {node} was not ready within {limit_ms} ms{tail}")]
+    #[error("node {node} was not ready within {limit_ms} ms: {why}{tail}")]
     NotReady {
         /// Which node.
         node: String,
         /// The limit.
         limit_ms: u64,
+        /// Why it was not when it was last asked.
+        why: String,
         /// The last lines of its log, each on a line of its own; empty when it wrote none.
         tail: String,
     },

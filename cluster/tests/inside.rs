@@ -322,7 +322,7 @@ fn a_node_that_never_serves_is_named() {
         PORT,
         std::sync::Arc::new(|address| {
             assert_eq!(address, Ipv4Addr::new(10, 77, 0, 1));
-            false
+            Err("it thinks".to_owned())
         }),
     );
     let port = PORT.to_string();
@@ -330,7 +330,7 @@ fn a_node_that_never_serves_is_named() {
     let limit = Duration::from_millis(50);
     let error = Started::with(Mode::Sandbox, &["n1"], command, &never, limit).error();
     assert!(
-        error.contains("node n1 was not ready within 50 ms"),
+        error.contains("node n1 was not ready within 50 ms: it thinks"),
         "{error}"
     );
     assert!(error.contains("it wrote nothing"), "{error}");

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::process::Stdio;
 use std::time::Duration;
 
+use cluster::remote::Shell;
 use systems::{HttpProbe, Probe, Scope};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -32,6 +33,8 @@ enum Question {
     Http(SocketAddr, HttpProbe, Request),
     Tcp(SocketAddr, String),
     Command(Vec<String>),
+    /// A command that is run where the node is.
+    There(Shell, Vec<String>),
 }
 
 impl Asker {
@@ -63,14 +66,18 @@ impl Asker {
                     .iter()
                     .map(|word| scope.fill(word))
                     .collect::<Result<_, _>>()?;
-                if let Some(program) = words.first_mut() {
-                    *program = system.program_named(program).display().to_string();
+                if let Some(shell) = system.shell(at) {
+                    Question::There(shell.clone(), words)
+                } else {
+                    if let Some(program) = words.first_mut() {
+                        *program = system.program_named(program).display().to_string();
+                    }
+                    Question::Command(words)
                 }
-                Question::Command(words)
             }
         };
         let limit_ms = match question {
-            Question::Command(_) => COMMAND_LIMIT_MS,
+            Question::Command(_) | Question::There(..) => COMMAND_LIMIT_MS,
             _ => ANSWER_LIMIT_MS,
         };
         Ok(Asker { question, limit_ms })
@@ -109,6 +116,12 @@ impl Asker {
                 .await
                 .map_err(late)?,
             Question::Command(words) => timeout_at(until, output(words)).await.map_err(late)?,
+            Question::There(shell, words) => {
+                let (shell, words) = (shell.clone(), words.clone());
+                let run = move || shell.run(&words, limit_ms);
+                let said = tokio::task::spawn_blocking(run).await;
+                said.map_err(|error| format!("failed to ask: {error}"))?
+            }
         }
     }
 }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use cluster::remote::{NodePlace, RemoteNode};
+use cluster::remote::{NodePlace, RemoteNode, Shell};
 use cluster::{Addresses, NodeCommand, NodeSpec, Readiness, User};
 use systems::{Definition, Layout, Place, Probe, Scope, Step};
 use workloads::clients::{ClientOptions, Complaints, Factory, Node, Setting, over_kv};
@@ -24,6 +24,8 @@ pub(super) struct System {
     pub definition: Arc<Definition>,
     pub program: Found,
     places: Vec<Place>,
+    /// What runs commands about each node, where that is not done on this machine.
+    shells: Vec<Option<Shell>>,
     plan: SystemPlan,
 }
 
@@ -47,6 +49,7 @@ impl System {
             definition,
             program,
             places: addresses.nodes().map(place).collect(),
+            shells: Vec::new(),
             plan,
         })
     }
@@ -58,6 +61,7 @@ impl System {
         let definition = plan.definition().map_err(|error| error.to_string())?;
         let found = programs::on_hosts(&definition, plan.binary.as_deref());
         let (program, programs) = found.map_err(|error| error.to_string())?;
+        let shells = places.iter().map(|place| place.shell.clone()).collect();
         let places = places.iter().map(|place| Place {
             name: place.name.to_string(),
             ip: place.address,
@@ -68,6 +72,7 @@ impl System {
             definition,
             program,
             places: places.collect(),
+            shells,
             plan,
         };
         Ok((system, programs))
@@ -135,7 +140,7 @@ impl System {
             None => Readiness::TcpPort(port),
             Some(ask) => {
                 let asker = Asker::new(ask, self, at)?;
-                Readiness::Answer(port, Arc::new(move |_| asker.ask_blocking().is_ok()))
+                Readiness::Answer(port, Arc::new(move |_| asker.ask_blocking().map(drop)))
             }
         };
         Ok(NodeSpec {
@@ -329,6 +334,11 @@ impl System {
     /// A node's place.
     pub fn place(&self, at: usize) -> &Place {
         &self.places[at]
+    }
+
+    /// What runs commands about the node at this place; none where this machine does.
+    pub fn shell(&self, at: usize) -> Option<&Shell> {
+        self.shells.get(at)?.as_ref()
     }
 
     /// What placeholders stand for, for the node at this place.

@@ -164,7 +164,7 @@ fn etcd_runs_from_an_image_that_has_nothing_else() {
     let Some(engine) = Engine::start() else {
         return;
     };
-    let Some(image) = engine.image_of(Path::new("/usr/bin/etcd"), "etcd-server") else {
+    let Some(image) = engine.image_of("etcd", &["/usr/bin/etcd"], "etcd-server") else {
         return;
     };
     let (_lock, store) = (cluster_lock(), store());
@@ -214,6 +214,30 @@ fn etcd_runs_from_an_image_that_has_nothing_else() {
     without.env("DOCKER_HOST", "unix:///no/such/socket");
     let says = ["there is no Docker engine to use", "hint"];
     Running::start(without).finish().expect(4).says(&says);
+}
+
+/// Files, a program beside, and questions that are asked by commands of the image.
+#[test]
+fn redis_runs_with_its_sentinels_and_is_asked_in_its_container() {
+    let Some(engine) = Engine::start() else {
+        return;
+    };
+    let programs = [
+        "/usr/bin/redis-server",
+        "/usr/bin/redis-cli",
+        "/usr/bin/sh",
+        "/usr/bin/grep",
+        "/usr/bin/wc",
+    ];
+    let Some(image) = engine.image_of("redis", &programs, "redis-server") else {
+        return;
+    };
+    let (_lock, store) = (cluster_lock(), store());
+    let args = "--system redis --workload set --faults none --time 3s --recovery-limit 30s";
+    let args: Vec<&str> = args.split(' ').collect();
+    let output = run_in_containers(&engine, &image, store.path(), &args);
+    output.expect(0).says(&["leader n1", "VALID"]);
+    engine.assert_nothing_left();
 }
 
 #[test]

@@ -71,10 +71,13 @@ pub enum Readiness {
     Started,
     /// When it accepts TCP connections on this port.
     TcpPort(u16),
-    /// When it accepts connections on this port, and this returns true for its address. It must
-    /// return soon.
-    Answer(u16, Arc<dyn Fn(Ipv4Addr) -> bool + Send + Sync>),
+    /// When it accepts connections on this port, and this finds at its address no reason why not. It
+    /// must return soon.
+    Answer(u16, Check),
 }
+
+/// Says in words why a node at this address is not ready yet.
+pub type Check = Arc<dyn Fn(Ipv4Addr) -> Result<(), String> + Send + Sync>;
 
 /// A node that ended without being killed by us.
 #[derive(Debug, Clone, PartialEq, Eq)]

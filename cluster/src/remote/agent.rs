@@ -15,18 +15,18 @@ use std::process::{ChildStdin, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use faults::{Clocks as _, Limits as _, Rule, Target as _, Treatment, Unavailable};
 use nix::unistd::{Pid, User as Account, geteuid, setsid};
 use serde::Serialize;
 use serde_json::Value as Json;
 
-use super::SILENCE_LIMIT;
-use super::docker;
 use super::ledger::{self, Ledger, Note, TOKEN};
 use super::wire::{
     self, Ask, Bytes, Cut, Examined, Exit, Hello, Launch, Limited, Request, Said, Tail, to_json,
 };
+use super::{SILENCE_LIMIT, command, docker};
 use crate::cluster::{Cluster, ClusterSpec};
 use crate::doctor;
 use crate::error::For;
@@ -222,6 +222,10 @@ impl Agent {
                 answer(id, reset.map_err(|error| error.to_string()));
             }
             Ask::Tail { from } => answer(id, self.tail(&from)),
+            Ask::Run { words, limit_ms } => {
+                let limit = Duration::from_millis(limit_ms);
+                answer(id, command::output(&words, limit, (TOKEN, &self.token)));
+            }
             Ask::Stop => answer(
                 id,
                 self.node()

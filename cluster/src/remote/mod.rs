@@ -17,7 +17,7 @@
 
 pub use error::RemoteError;
 pub use host::Host;
-pub use remote::{NodePlace, Remote, RemoteNode, RemoteNodes};
+pub use remote::{NodePlace, Remote, RemoteNode, RemoteNodes, Shell};
 pub use survey::{HostFacts, examine, heal};
 pub use wire::Healed;
 
@@ -27,6 +27,7 @@ use std::net::{Ipv4Addr, UdpSocket};
 use std::time::Duration;
 
 pub(crate) mod agent;
+mod command;
 pub mod docker;
 mod error;
 mod host;

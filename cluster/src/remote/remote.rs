@@ -58,7 +58,7 @@ struct Placed {
 }
 
 /// Where a node runs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct NodePlace {
     /// The node.
     pub name: Name,
@@ -66,6 +66,28 @@ pub struct NodePlace {
     pub address: Ipv4Addr,
     /// The folder there that is the node's own.
     pub folder: PathBuf,
+    /// What runs commands about the node in its container; none on a host, where they are run on this
+    /// machine.
+    pub shell: Option<Shell>,
+}
+
+/// Runs commands where a node is.
+#[derive(Debug, Clone)]
+pub struct Shell {
+    session: Arc<Session>,
+}
+
+impl Shell {
+    /// What a command prints that ends within the limit, with status 0; in words why there is none.
+    pub fn run(&self, words: &[String], limit_ms: u64) -> Result<String, String> {
+        let ask = Ask::Run {
+            words: words.to_vec(),
+            limit_ms,
+        };
+        let limit = Duration::from_millis(limit_ms);
+        let said = self.session.ask(ask, limit);
+        said.map_err(|error| error.to_string())
+    }
 }
 
 /// What is to run on the hosts.
@@ -162,16 +184,20 @@ impl Remote {
         lease: Option<Lease>,
     ) -> Result<(Self, Vec<NodePlace>), RemoteError> {
         let map = map(names, addresses, &sessions)?;
+        let sessions: Vec<Arc<Session>> = sessions.into_iter().map(Arc::new).collect();
         let places = names.iter().zip(&sessions).zip(addresses);
         let places = places.map(|((name, session), address)| NodePlace {
             name: Arc::clone(name),
             address: *address,
             folder: PathBuf::from(&session.folder).join(&**name),
+            shell: lease.as_ref().map(|_| Shell {
+                session: Arc::clone(session),
+            }),
         });
         let places = places.collect();
         let nodes = names.iter().zip(sessions).map(|(name, session)| Placed {
             name: Arc::clone(name),
-            session: Arc::new(session),
+            session,
             logs: Mutex::default(),
         });
         let remote = Remote {
@@ -426,12 +452,15 @@ fn launch_node(
     if let Some(port) = port {
         reach(placed, SocketAddr::from((address, port)), hint)?;
     }
-    while !check.is_none_or(|check| check(address)) {
+    while let Some(Err(why)) = check.map(|check| check(address)) {
         if begin.elapsed() >= limit + preparing {
             let limit_ms = all.ready_limit_ms;
             return Err(RemoteError::Refused {
                 place: placed.session.place.name.clone(),
-                why: format!("node {} was not ready within {limit_ms} ms", spec.name),
+                why: format!(
+                    "node {} was not ready within {limit_ms} ms: {why}",
+                    spec.name
+                ),
             });
         }
         thread::sleep(REACH_POLL);

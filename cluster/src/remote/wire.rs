@@ -51,6 +51,8 @@ pub(super) enum Ask {
     },
     /// What the node has written since each of its logs had so many bytes: [`Tail`].
     Tail { from: Vec<u64> },
+    /// Runs a command about the node, to its end with status 0: what it prints, `String`.
+    Run { words: Vec<String>, limit_ms: u64 },
     /// Ends the node for good: nothing.
     Stop,
     /// Undoes what runs that are over have left on this host: [`Healed`], one for each.
