@@ -216,7 +216,7 @@ fn etcd_runs_from_an_image_that_has_nothing_else() {
     Running::start(without).finish().expect(4).says(&says);
 }
 
-/// Files, a program beside, and questions that are asked by commands of the image.
+/// Files, a program beside, the image's user, and questions that are asked by commands of the image.
 #[test]
 fn redis_runs_with_its_sentinels_and_is_asked_in_its_container() {
     let Some(engine) = Engine::start() else {
@@ -235,7 +235,18 @@ fn redis_runs_with_its_sentinels_and_is_asked_in_its_container() {
     let (_lock, store) = (cluster_lock(), store());
     let args = "--system redis --workload set --faults none --time 3s --recovery-limit 30s";
     let args: Vec<&str> = args.split(' ').collect();
-    let output = run_in_containers(&engine, &image, store.path(), &args);
+    let image = engine.with(&image, "USER 1234:99");
+    let mut running = Running::start(in_containers(&engine, &image, store.path(), &args));
+    running.await_said("cluster ready");
+    let processes = engine.processes();
+    let mut servers = processes
+        .iter()
+        .filter(|(_, line)| line.contains("redis-server"))
+        .filter(|(_, line)| !line.contains("__cluster"));
+    let (server, _) = servers.next().unwrap();
+    let status = fs::read_to_string(format!("/proc/{server}/status")).unwrap();
+    assert!(status.contains("\nUid:\t1234\t1234\t"), "{status}");
+    let output = running.finish();
     output.expect(0).says(&["leader n1", "VALID"]);
     engine.assert_nothing_left();
 }

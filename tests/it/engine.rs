@@ -149,6 +149,16 @@ impl Engine {
         Some(self.import(name, &files))
     }
 
+    /// The same image with this line of a Dockerfile besides.
+    pub fn with(&self, image: &str, line: &str) -> String {
+        let name = format!("{image}-changed");
+        let container = self.docker(&["create", image, "none"]).unwrap();
+        let changed = self.docker(&["commit", "--change", line, &container, &name]);
+        self.docker(&["rm", &container]).unwrap();
+        changed.unwrap();
+        name
+    }
+
     /// Makes an image of these files of this machine.
     fn import(&self, name: &str, files: &[&Path]) -> String {
         let tag = format!("{IMAGE}:{name}-{}", std::process::id());

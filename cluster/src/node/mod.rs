@@ -60,8 +60,8 @@ pub enum User {
     /// It gets a user namespace of its own, in which this user is whoever starts it. Files stay whose
     /// they are.
     Mapped(u32),
-    /// It is this user, with the group of the same number.
-    Real(u32),
+    /// It is this user, with this group.
+    Real(u32, u32),
 }
 
 /// How to know that a node serves. Asked from the control host, until it is true.

@@ -37,7 +37,7 @@ const RUNNING: &str = "running";
 const STOPPED: &str = "stopped";
 /// In the place of a user.
 const OWN_USER: &str = "-";
-/// Before the number of a user that a program really becomes.
+/// Before the numbers of a user and a group that a program really gets.
 const REAL_USER: &str = "=";
 /// In the place of the mount of a disk of ours.
 const NO_DISK: &str = "-";
@@ -71,7 +71,7 @@ pub(crate) fn command(
         let user = match program.user {
             None => OWN_USER.into(),
             Some(User::Mapped(user)) => user.to_string(),
-            Some(User::Real(user)) => format!("{REAL_USER}{user}"),
+            Some(User::Real(user, group)) => format!("{REAL_USER}{user}:{group}"),
         };
         command
             .arg(user)
@@ -143,9 +143,9 @@ fn read_programs(mut words: &[OsString]) -> Option<Vec<Command>> {
         if user != OWN_USER {
             let user = user.to_str()?;
             match user.strip_prefix(REAL_USER) {
-                Some(user) => {
-                    let user = user.parse().ok()?;
-                    command.uid(user).gid(user);
+                Some(real) => {
+                    let (user, group) = real.split_once(':')?;
+                    command.uid(user.parse().ok()?).gid(group.parse().ok()?);
                 }
                 None => become_user(&mut command, user.parse().ok()?),
             }

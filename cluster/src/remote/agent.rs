@@ -18,7 +18,7 @@ use std::thread;
 use std::time::Duration;
 
 use faults::{Clocks as _, Limits as _, Rule, Target as _, Treatment, Unavailable};
-use nix::unistd::{Pid, User as Account, geteuid, setsid};
+use nix::unistd::{Pid, Uid, User as Account, geteuid, setsid};
 use serde::Serialize;
 use serde_json::Value as Json;
 
@@ -473,16 +473,20 @@ fn needs_root() -> Unavailable {
 /// The user of a name or number, as the node's programs are to take themselves for it: really in a
 /// container, where nobody else is; on a host, whose users are others', by a user namespace.
 fn user_of(user: &str) -> Result<User, String> {
-    let number = match user.parse() {
-        Ok(number) => number,
-        Err(_) => match Account::from_name(user) {
-            Ok(Some(account)) => account.uid.as_raw(),
-            Ok(None) => return Err(format!("there is no user {user}")),
-            Err(error) => return Err(format!("cannot look up the user {user}: {error}")),
-        },
+    let number = user.parse().ok();
+    let found = match number {
+        Some(number) => Account::from_uid(Uid::from_raw(number)),
+        None => Account::from_name(user),
+    };
+    let (number, group) = match (found, number) {
+        (Ok(Some(found)), _) => (found.uid.as_raw(), found.gid.as_raw()),
+        // One that has no name is a user all the same; an image may have no names at all.
+        (_, Some(number)) => (number, number),
+        (Ok(None), None) => return Err(format!("there is no user {user}")),
+        (Err(error), None) => return Err(format!("cannot look up the user {user}: {error}")),
     };
     Ok(match docker::is_bundled() {
-        true => User::Real(number),
+        true => User::Real(number, group),
         false => User::Mapped(number),
     })
 }
@@ -492,7 +496,7 @@ fn furnish(launch: &Launch, user: Option<User>) -> Result<(), String> {
     let failed =
         |path: &Path, error: io::Error| format!("failed to write {}: {error}", path.display());
     let own = |path: &Path| match user {
-        Some(User::Real(number)) => chown(path, Some(number), Some(number)),
+        Some(User::Real(user, group)) => chown(path, Some(user), Some(group)),
         _ => Ok(()),
     };
     for folder in [&launch.folder, &launch.data_dir, &launch.log_dir] {

@@ -98,7 +98,8 @@ pub struct RemoteNodes {
     /// paths. None for this very executable; what the nodes say of it is not used. All other programs
     /// of theirs are looked for by what they say.
     pub programs: Vec<String>,
-    /// The user, by name or number, that a node's programs take themselves for, of those there.
+    /// The user, by name or number, that a node's programs take themselves for, of those there; none for
+    /// whoever starts them, or whom their image names.
     pub user: Option<String>,
     /// Whether each node must be ready before the next is prepared and started.
     pub one_by_one: bool,
@@ -230,10 +231,12 @@ impl Remote {
                 "a firewall between, or give the host as HOST=ADDRESS if it has another address"
             }
         };
+        let of_image = self.lease.as_ref().and_then(|lease| lease.user.as_deref());
+        let user = spec.user.as_deref().or(of_image);
         let launch = |(placed, node): (&Placed, &RemoteNode)| {
             let address = self.map.of(&placed.name).ok().and_then(Ends::first);
             let address = address.unwrap_or(Ipv4Addr::UNSPECIFIED);
-            launch_node(placed, node, &spec, address, hint)
+            launch_node(placed, node, &spec, address, user, hint)
         };
         let mut all = self.nodes.iter().zip(&spec.nodes);
         match spec.one_by_one {
@@ -413,6 +416,7 @@ fn launch_node(
     node: &RemoteNode,
     all: &RemoteNodes,
     address: Ipv4Addr,
+    user: Option<&str>,
     hint: &'static str,
 ) -> Result<(), RemoteError> {
     let begin = Instant::now();
@@ -436,7 +440,7 @@ fn launch_node(
         files: node.files.clone(),
         prepare: on_wire(&spec.prepare)?,
         commands,
-        user: all.user.clone(),
+        user: user.map(str::to_owned),
         folder: node.folder.clone(),
         data_dir: spec.data_dir.clone(),
         log_dir: spec.log_dir.clone(),

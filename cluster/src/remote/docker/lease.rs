@@ -40,15 +40,18 @@ pub(in super::super) struct Lease {
     /// The end of its input tells it that the controller is gone; a byte before that, that all is done.
     guardian: Child,
     is_over: bool,
+    /// Whom the image says its program runs as, if not root.
+    pub user: Option<String>,
 }
 
 impl Lease {
     /// Makes a network and a container of this image for each of these nodes, with an agent in each that
     /// is not begun yet.
     pub fn take(image: &str, nodes: &[&str]) -> Result<Self, RemoteError> {
-        check_image(image)?;
+        let user = check_image(image)?;
         let bundle = Bundle::find()?;
         let mut lease = Lease::begin()?;
+        lease.user = user;
         lease.create_network()?;
         for (at, node) in nodes.iter().enumerate() {
             lease.create_container(image, node)?;
@@ -106,6 +109,7 @@ impl Lease {
             token,
             guardian,
             is_over: false,
+            user: None,
         })
     }
 
@@ -352,14 +356,15 @@ fn pids_here() -> String {
     text.chars().filter(char::is_ascii_alphanumeric).collect()
 }
 
-/// Requires an image that a container here can be made of.
-fn check_image(image: &str) -> Result<(), RemoteError> {
+/// Requires an image that a container here can be made of. Returns whom it says that its program runs
+/// as, if not root.
+fn check_image(image: &str) -> Result<Option<String>, RemoteError> {
     let no = |why: String, hint: String| RemoteError::NoImage {
         image: image.to_owned(),
         why,
         hint,
     };
-    let format = "{{.Os}} {{.Architecture}}";
+    let format = "{{.Os}} {{.Architecture}},{{.Config.User}}";
     let found = docker(
         "look at the image",
         &["image", "inspect", "--format", format, "--", image],
@@ -376,15 +381,22 @@ fn check_image(image: &str) -> Result<(), RemoteError> {
         "aarch64" => "arm64",
         other => other,
     };
+    let (found, user) = found.split_once(',').unwrap_or((&found, ""));
     match found.split_once(' ') {
         Some(("linux", architecture)) if architecture == machine || architecture.is_empty() => {
-            Ok(())
+            Ok(user_of_image(user))
         }
         _ => Err(no(
             format!("it is for {found}, and this program for linux {machine}"),
             format!("`docker pull --platform linux/{machine} {image}`"),
         )),
     }
+}
+
+/// `user`, or `user:group`: the group is that of the user.
+fn user_of_image(config: &str) -> Option<String> {
+    let (user, _) = config.split_once(':').unwrap_or((config, ""));
+    (!["", "0", "root"].contains(&user)).then(|| user.to_owned())
 }
 
 /// The address of a container that runs.
