@@ -105,6 +105,15 @@ impl Budget {
         }
     }
 
+    /// The same limits, and at most so much time from now on.
+    pub(crate) fn within_ms(&self, time_ms: u64) -> Self {
+        let mine = Instant::now().checked_add(Duration::from_millis(time_ms));
+        Budget {
+            deadline: [self.deadline, mine].into_iter().flatten().min(),
+            ..self.clone()
+        }
+    }
+
     /// Ends every search that shares this budget.
     pub(crate) fn stop(&self) {
         self.stop.cancel();

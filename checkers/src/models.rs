@@ -1,7 +1,7 @@
 //! The models that come with the crate, and their names.
 
 mod append_list;
-mod bank;
+pub(crate) mod bank;
 mod counter;
 mod fenced_lock;
 mod fifo_queue;

@@ -23,7 +23,9 @@ const WINDOW_FIRST: usize = 4;
 const READABLE_MAX: usize = 6;
 /// Of more returns than this, what came before the last few is left out first, for to weaken much
 /// costs more than to leave it out.
-const WHOLE_RETURNS_MAX: usize = 2_000;
+const WHOLE_RETURNS_MAX: usize = 128;
+/// How long a core is looked for by weakening, where leaving out what came before has found one.
+const SMALLER_TIME_MS: u64 = 500;
 /// As many returns are kept at most when what came before is left out.
 const LOCAL_RETURNS_MAX: usize = 4_096;
 
@@ -114,7 +116,10 @@ pub(crate) fn shrink<P: Weaken>(
     };
     match before {
         Some(local) if local.is_readable() => local,
-        Some(local) => shrink_window(whole, nodes, budget).or_smaller(|| Some(local)),
+        Some(local) => local.or_smaller(|| {
+            let budget = budget.within_ms(SMALLER_TIME_MS);
+            Some(shrink_window(whole, nodes, &budget))
+        }),
         None if is_long => shrink_window(whole, nodes, budget),
         None => {
             let all = whole.weakened(whole.moments(), |_| true);

@@ -171,9 +171,8 @@ impl Model for Bank {
 
     /// By what reads of all balances say is missing.
     fn monitor(&self, initial: &Balances, history: &[Interval<BankOp>]) -> Option<Monitored> {
-        let sums: Vec<Sum> = history.iter().map(|interval| sum(&interval.op)).collect();
-        let initial = (initial, total(initial));
-        sums::decide(self, initial, history, &sums)
+        let (start, sums) = sums_of(initial, history);
+        sums::decide(self, (initial, start), history, &sums)
     }
 
     fn state_bytes(&self, state: &Balances) -> usize {
@@ -213,6 +212,12 @@ fn total(balances: &Balances) -> u64 {
 /// What an account with this balance is of such a number.
 fn part(account: &Arc<str>, balance: i64) -> u64 {
     sums::scattered(FxBuildHasher.hash_one(account)).wrapping_mul(balance as u64)
+}
+
+/// The balances at the start as such a number, and what each operation adds and found.
+pub(crate) fn sums_of(initial: &Balances, history: &[Interval<BankOp>]) -> (u64, Vec<Sum>) {
+    let sums = history.iter().map(|interval| sum(&interval.op));
+    (total(initial), sums.collect())
 }
 
 /// What the operation adds to the balances, and what it found.

@@ -15,13 +15,15 @@
 //! own. Two that differ may by bad luck be alike there; and whether an account
 //! would be overdrawn on the way only the model knows. So whoever asked takes the steps of an order that was found.
 //!
-//! Where all outcomes are known, every sum was in the tables, no update was ever impossible and no way
-//! was left out, all ways were looked at: then there is no order, and none of what came until there, if
-//! none goes on. (Sums that differ as one number differ; so luck does not come into it.)
+//! Where every update that may have happened, and every sum, was in the tables, no update was ever
+//! impossible and no way was left out, all ways were looked at: then there is no order, and none of what
+//! came until there, if none goes on. (Sums that differ as one number differ; so luck does not come into
+//! it.)
 //!
 //! Ways that are all alike so far go on side by side. Of updates of unknown outcome there may be many
 //! that never happened, so they are left out of the tables until a look finds no place: then it goes
-//! back to before that look began, and on with them.
+//! back to before that look began, and on with them. So with them nothing is said of histories in which
+//! no order is found. A short history is then looked at once more, with all of them in large tables.
 
 mod missing;
 
@@ -29,13 +31,10 @@ use rustc_hash::FxHashSet;
 
 use crate::oracle::Interval;
 use crate::{Model, Monitored};
-use missing::Missing;
+use missing::{Missing, Tables};
 
-/// How many ways go on side by side, and how many after some fruitless attempts.
-const WAYS_MAX: usize = 64;
-const WAYS_MORE_MAX: usize = 512;
-/// How many ways are looked at for one return.
-const TRIED_MAX: usize = 256;
+/// Histories of as many calls are looked at once more.
+const THOROUGH_CALLS_MAX: usize = 256;
 /// How many events lie between two places to go back to.
 const CHECKPOINT_EVENTS: usize = 64;
 /// How often it goes back from about the same place.
@@ -45,8 +44,80 @@ const ATTEMPTS_PLAIN: u32 = 3;
 /// Updates of unknown outcome that a look may need: so many of the last ones, then of all.
 const OPEN_LATEST: usize = 16;
 const OPEN_MAX: usize = 128;
-/// How many sums may be looked at, per event.
-const SUMS_PER_EVENT: u64 = 2_000;
+
+/// How much is done for an order.
+#[derive(Debug, Clone, Copy)]
+struct Effort {
+    /// How many ways go on side by side, and how many after some fruitless attempts.
+    ways_max: usize,
+    ways_more_max: usize,
+    /// How many ways are looked at for one return.
+    tried_max: usize,
+    /// How large the tables are, and how many choices from them are named.
+    tables: Tables,
+    /// How many sums may be looked at, per event and at least.
+    sums_per_event: u64,
+    sums_min: u64,
+    /// Whether updates of unknown outcome are in the tables from the start.
+    with_open: bool,
+}
+
+impl Effort {
+    const USUAL: Effort = Effort {
+        ways_max: 64,
+        ways_more_max: 512,
+        tried_max: 256,
+        tables: Tables {
+            sums_max: 1_500,
+            choices_max: 32,
+        },
+        sums_per_event: 2_000,
+        sums_min: 0,
+        with_open: false,
+    };
+    const THOROUGH: Effort = Effort {
+        ways_max: 1_024,
+        ways_more_max: 1_024,
+        tried_max: 4_096,
+        tables: Tables {
+            sums_max: 1 << 17,
+            choices_max: 1_024,
+        },
+        sums_per_event: 0,
+        sums_min: 8_000_000,
+        with_open: true,
+    };
+}
+
+/// What must be so for all ways to have been looked at, and what makes ways alike; left out by tests.
+#[derive(Debug, Clone, Copy)]
+struct Conditions {
+    /// No update of unknown outcome is left out of the tables.
+    with_open: bool,
+    /// No sum is left out of them.
+    complete: bool,
+    /// No choice of the right sum is left out.
+    all_choices: bool,
+    /// No way is left out before a return, nor after it.
+    all_tried: bool,
+    all_ways: bool,
+    /// What is to happen next never turns out to be impossible.
+    possible: bool,
+    /// Of equal updates the one that ends first is chosen.
+    first_end: bool,
+}
+
+impl Conditions {
+    const ALL: Conditions = Conditions {
+        with_open: true,
+        complete: true,
+        all_choices: true,
+        all_tried: true,
+        all_ways: true,
+        possible: true,
+        first_end: true,
+    };
+}
 
 /// What a call adds, and what was there when it looked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +145,21 @@ pub(crate) fn decide<M: Model>(
     history: &[Interval<M::Op>],
     sums: &[Sum],
 ) -> Option<Monitored> {
+    let with = |effort| decide_with(model, initial, history, sums, effort, Conditions::ALL);
+    with(Effort::USUAL).or_else(|| {
+        let is_short = history.len() <= THOROUGH_CALLS_MAX;
+        is_short.then(|| with(Effort::THOROUGH)).flatten()
+    })
+}
+
+fn decide_with<M: Model>(
+    model: &M,
+    initial: (&M::State, u64),
+    history: &[Interval<M::Op>],
+    sums: &[Sum],
+    effort: Effort,
+    conditions: Conditions,
+) -> Option<Monitored> {
     let (state, total) = initial;
     let start = Way {
         state: state.clone(),
@@ -95,7 +181,9 @@ pub(crate) fn decide<M: Model>(
         history,
         sums,
         observers: history.iter().map(observes).collect(),
-        sums_left: SUMS_PER_EVENT.saturating_mul(events.len() as u64),
+        sums_left: effort
+            .sums_min
+            .max(effort.sums_per_event.saturating_mul(events.len() as u64)),
         events,
         now: Moment {
             position: 0,
@@ -106,7 +194,9 @@ pub(crate) fn decide<M: Model>(
         checkpoints: Vec::new(),
         trouble: Trouble::default(),
         trail: Vec::new(),
-        exact: !history.iter().any(is_open),
+        exact: effort.with_open || !conditions.with_open || !history.iter().any(is_open),
+        effort,
+        conditions,
     }
     .find()
 }
@@ -174,6 +264,8 @@ struct Orders<'a, M: Model> {
     sums_left: u64,
     /// Whether all ways there are have been looked at so far.
     exact: bool,
+    effort: Effort,
+    conditions: Conditions,
 }
 
 impl<M: Model> Orders<'_, M> {
@@ -278,15 +370,19 @@ impl<M: Model> Orders<'_, M> {
                     continue;
                 }
             }
-            self.exact &= tried.len() < TRIED_MAX;
-            if tried.len() < TRIED_MAX && tried.insert(way.placed.clone()) {
+            let goes_on = tried.len() < self.effort.tried_max;
+            self.exact &= goes_on || !self.conditions.all_tried;
+            if goes_on && tried.insert(way.placed.clone()) {
                 self.lead_on(&way, call, &mut stack)?;
             }
         }
         after.sort_by_key(|way| (way.open, way.placed.len()));
         let plain = self.trouble.attempts <= ATTEMPTS_PLAIN;
-        let most = if plain { WAYS_MAX } else { WAYS_MORE_MAX };
-        self.exact &= after.len() <= most;
+        let most = match plain {
+            true => self.effort.ways_max,
+            false => self.effort.ways_more_max,
+        };
+        self.exact &= after.len() <= most || !self.conditions.all_ways;
         after.truncate(most);
         self.now.under_way.retain(|&other| other != call);
         self.now.ways = after;
@@ -310,11 +406,20 @@ impl<M: Model> Orders<'_, M> {
             .filter(|&call| call != ending && !self.observers[call as usize])
             .collect();
         updates.sort_unstable_by_key(|&call| self.history[call as usize].ends);
+        if !self.conditions.first_end {
+            updates.reverse();
+        }
         let (open_looks, open): (Vec<u32>, Vec<u32>) = self
             .open_left(way)
             .into_iter()
             .partition(|&call| self.sums[call as usize].finds.is_some());
         looks.extend(open_looks);
+        if self.effort.with_open {
+            updates.extend(open);
+            self.look(way, &looks, &updates, &[], stack)?;
+            self.make_room_for(way, ending, &updates, stack);
+            return Some(());
+        }
         let (hard, easy): (Vec<u32>, Vec<u32>) = looks
             .into_iter()
             .partition(|look| self.trouble.calls.contains(look));
@@ -328,15 +433,26 @@ impl<M: Model> Orders<'_, M> {
             self.look(way, &hard, &updates, &open, stack)?;
         }
         updates.extend(open);
+        self.make_room_for(way, ending, &updates, stack);
+        Some(())
+    }
+
+    /// The same for all calls that had no place.
+    fn make_room_for(
+        &mut self,
+        way: &Way<M::State>,
+        ending: u32,
+        updates: &[u32],
+        stack: &mut Vec<Way<M::State>>,
+    ) {
         let mut hindered: Vec<u32> = self.now.under_way.clone();
         hindered.retain(|&call| {
             let has_trouble = call == ending || self.trouble.calls.contains(&call);
             has_trouble && self.sums[call as usize].finds.is_none() && !way.has(call)
         });
         for call in hindered {
-            self.make_room(way, call, ending, &updates, stack);
+            self.make_room(way, call, ending, updates, stack);
         }
-        Some(())
     }
 
     /// Ways on which one of these looks is next, after some of these updates and perhaps one that is
@@ -352,14 +468,25 @@ impl<M: Model> Orders<'_, M> {
         if looks.is_empty() {
             return Some(());
         }
-        let missing = Missing::new(&self.adds(updates));
+        let ops: Vec<&M::Op> = updates
+            .iter()
+            .map(|&call| &self.history[call as usize].op)
+            .collect();
+        let are_equal = |one: usize, other: usize| ops[one] == ops[other];
+        let missing = Missing::new(&self.adds(updates), are_equal, self.effort.tables);
         self.sums_left = self.sums_left.checked_sub(missing.sums())?;
         for &look in looks.iter().rev() {
             let wanted = self.sums[look as usize].finds.unwrap_or_default();
             let wanted = wanted.wrapping_sub(way.total);
             let found = missing.find(wanted, self.adds(additional).into_iter());
             self.sums_left = self.sums_left.checked_sub(found.tried)?;
-            self.exact &= missing.complete && !found.truncated;
+            let Conditions {
+                complete,
+                all_choices,
+                ..
+            } = self.conditions;
+            self.exact &= missing.complete || !complete;
+            self.exact &= !found.truncated || !all_choices;
             for choice in found.choices.into_iter().rev() {
                 let mut chosen: Vec<u32> = choice.numbers().map(|at| updates[at]).collect();
                 chosen.extend(choice.additional.map(|at| additional[at]));
@@ -420,6 +547,7 @@ impl<M: Model> Orders<'_, M> {
     /// The updates of unknown outcome that this way may still need, the last ones first.
     fn open_left(&self, way: &Way<M::State>) -> Vec<u32> {
         let most = match self.trouble.attempts <= ATTEMPTS_PLAIN {
+            _ if self.effort.with_open => usize::MAX,
             true => OPEN_LATEST,
             false => OPEN_MAX,
         };
@@ -438,7 +566,6 @@ impl<M: Model> Orders<'_, M> {
     fn place_all(&mut self, way: &mut Way<M::State>, mut calls: Vec<u32>) -> bool {
         while !calls.is_empty() {
             let Some(at) = calls.iter().position(|&call| self.place(way, call)) else {
-                self.exact = false;
                 return false;
             };
             calls.remove(at);
@@ -473,7 +600,7 @@ impl<M: Model> Orders<'_, M> {
         };
         let Some(state) = self.model.step(&way.state, &interval.op) else {
             // Had something else been placed before, it might be possible.
-            self.exact = false;
+            self.exact &= !self.conditions.possible;
             return false;
         };
         way.state = state;

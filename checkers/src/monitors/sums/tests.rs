@@ -2,8 +2,13 @@
 
 use seeds::Stream;
 
+use super::missing::Tables;
+use super::{Conditions, Effort, Sum, decide_with};
+use crate::models::bank::sums_of;
 use crate::models::{Bank, BankOp, Counter, CounterOp};
-use crate::monitors::compare::{Comparison, at_moments, compare, every, random};
+use crate::monitors::compare::{
+    Comparison, assert_all_needed, at_moments, compare, every, random, with,
+};
 use crate::oracle::{self, Interval};
 use crate::testing::{chance, each_history, random_intervals, samples};
 use crate::{Model, NilReads};
@@ -159,4 +164,164 @@ fn random_histories() {
         tally.linearizable > SEEDS / 2 && tally.violated > 50,
         "{tally:?}"
     );
+}
+
+/// A counter, some amounts of which are equal, judged by what it finds.
+fn counted(seed: u64, effort: Effort, conditions: Conditions) -> Comparison {
+    let counter = Counter::new(None, NilReads::Observe).unwrap();
+    let ask = |chance: &mut Stream| match chance.below(3) {
+        0 => CounterOp::Read(0),
+        _ => CounterOp::Add([1, 1, 2, 3][chance.below(4) as usize]),
+    };
+    let history = simulated(seed, &counter, ask, |count, op| match op {
+        CounterOp::Read(_) => CounterOp::Read(*count as i64),
+        op => op.clone(),
+    });
+    judge_counter(&history, effort, conditions)
+}
+
+fn judge_counter(
+    history: &[Interval<CounterOp>],
+    effort: Effort,
+    conditions: Conditions,
+) -> Comparison {
+    let counter = Counter::new(None, NilReads::Observe).unwrap();
+    let sums: Vec<Sum> = history
+        .iter()
+        .map(|interval| match interval.op {
+            CounterOp::Read(found) => Sum {
+                adds: 0,
+                finds: Some(found as u64),
+            },
+            CounterOp::Add(amount) | CounterOp::AddAndGet(amount, _) => Sum {
+                adds: amount as u64,
+                finds: None,
+            },
+        })
+        .collect();
+    let said = decide_with(&counter, (&0, 0), history, &sums, effort, conditions);
+    compare(&counter, history, said)
+}
+
+/// Two choices add what the first read found, and only the larger one goes on.
+fn two_choices() -> Vec<Interval<CounterOp>> {
+    let call = |op, begins, ends| Interval {
+        op,
+        begins,
+        ends: Some(ends),
+    };
+    vec![
+        call(CounterOp::Add(3), 0, 10),
+        call(CounterOp::Add(1), 1, 5),
+        call(CounterOp::Add(2), 2, 6),
+        call(CounterOp::Read(3), 3, 4),
+        call(CounterOp::Read(3), 7, 8),
+        call(CounterOp::Read(6), 11, 12),
+    ]
+}
+
+/// A bank whose balances often run short, likewise.
+fn moved(seed: u64, effort: Effort, conditions: Conditions) -> Comparison {
+    let bank = bank("{0 1, 1 1, 2 1}");
+    let transfers = bank_ops(
+        "transfer {:from 0, :to 1, :amount 1} -> nil; transfer {:from 1, :to 2, :amount 2} -> nil; \
+         transfer {:from 2, :to 0, :amount 3} -> nil; transfer {:from 2, :to 1, :amount 1} -> nil; \
+         read nil -> {0 1}; read nil -> {0 1}",
+    );
+    let ask = |chance: &mut Stream| chance.pick(&transfers).unwrap().clone();
+    let history = simulated(seed, &bank, ask, |held, op| match op {
+        BankOp::Read(_) => BankOp::Read(held.clone()),
+        BankOp::Transfer(transfer) if bank.step(held, op).is_none() => {
+            BankOp::Refused(transfer.clone())
+        }
+        op => op.clone(),
+    });
+    judge_bank(&bank, &history, effort, conditions)
+}
+
+fn judge_bank(
+    bank: &Bank,
+    history: &[Interval<BankOp>],
+    effort: Effort,
+    conditions: Conditions,
+) -> Comparison {
+    let initial = bank.initial(None);
+    let (start, sums) = sums_of(&initial, history);
+    let start = (&initial, start);
+    let said = decide_with(bank, start, history, &sums, effort, conditions);
+    compare(bank, history, said)
+}
+
+/// A transfer that can only happen after three others.
+fn three_before(effort: Effort, conditions: Conditions) -> Comparison {
+    let ops = bank_ops(
+        "transfer {:from 0, :to 4, :amount 3} -> nil; transfer {:from 1, :to 0, :amount 1} -> nil; \
+         transfer {:from 2, :to 0, :amount 1} -> nil; transfer {:from 3, :to 0, :amount 1} -> nil",
+    );
+    let history: Vec<Interval<BankOp>> = (0..)
+        .zip(ops)
+        .map(|(begins, op)| Interval {
+            op,
+            begins,
+            ends: Some(10 + begins),
+        })
+        .collect();
+    judge_bank(&bank("{1 1, 2 1, 3 1}"), &history, effort, conditions)
+}
+
+/// Goal: every condition is needed. Method: without it, and with so little effort that it counts, the
+/// comparison with the oracle fails; with all of them it never does.
+#[test]
+fn no_condition_can_be_left_out() {
+    let with = |change: fn(&mut Conditions)| with(Conditions::ALL, change);
+    let changed = [
+        ("with open", with(|c| c.with_open = false)),
+        ("complete", with(|c| c.complete = false)),
+        ("all choices", with(|c| c.all_choices = false)),
+        ("all tried", with(|c| c.all_tried = false)),
+        ("all ways", with(|c| c.all_ways = false)),
+        ("possible", with(|c| c.possible = false)),
+        ("first end", with(|c| c.first_end = false)),
+    ];
+    let all = Effort::THOROUGH;
+    let tables = |sums_max, choices_max| Tables {
+        sums_max,
+        choices_max,
+    };
+    let efforts = [
+        Effort::USUAL,
+        all,
+        Effort {
+            tables: tables(2, 32),
+            ..Effort::USUAL
+        },
+        Effort {
+            tables: tables(3, 32),
+            ..all
+        },
+        Effort {
+            tables: tables(1_500, 1),
+            ..all
+        },
+        Effort {
+            tried_max: 0,
+            ..all
+        },
+        Effort {
+            ways_max: 1,
+            ways_more_max: 1,
+            ..all
+        },
+    ];
+    let goes_wrong = |conditions: Conditions| {
+        efforts.iter().any(|&effort| {
+            let is_wrong = |said| matches!(said, Comparison::Wrong(_));
+            is_wrong(judge_counter(&two_choices(), effort, conditions))
+                || is_wrong(three_before(effort, conditions))
+                || random(SEEDS, |seed| counted(seed, effort, conditions)).is_wrong()
+                || random(SEEDS, |seed| moved(seed, effort, conditions)).is_wrong()
+        })
+    };
+    assert!(!goes_wrong(Conditions::ALL));
+    assert_all_needed(&changed, goes_wrong);
 }
