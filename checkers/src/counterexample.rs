@@ -29,7 +29,7 @@ pub struct Counterexample {
     pub minimal: bool,
     /// Plain sentences: for each way to order the operations, why it fails.
     pub explanation: Vec<String>,
-    /// What weaker guarantees the key still keeps; `None` where it is no register.
+    /// What weaker guarantees the key still keeps; `None` where they were not looked at.
     pub guarantees: Option<Guarantees>,
 }
 

@@ -67,6 +67,8 @@ pub enum Law {
     Observed,
     /// [`Model::lacks`]: what an observation lacks it cannot have seen.
     Lacks,
+    /// [`Model::marks`]: what an operation left or found, later observations show.
+    Marks,
     /// [`Model::touches`]: what an operation left at a place stays there until another leaves something.
     Touches,
     /// [`Model::unobserved`]: what is left out changes no verdict.
@@ -82,7 +84,7 @@ pub enum Law {
 
 impl Law {
     /// All of them, in the order in which they are tried.
-    pub const ALL: [Law; 16] = [
+    pub const ALL: [Law; 17] = [
         Law::Samples,
         Law::NoPanic,
         Law::Deterministic,
@@ -94,6 +96,7 @@ impl Law {
         Law::Leaves,
         Law::Observed,
         Law::Lacks,
+        Law::Marks,
         Law::Touches,
         Law::Unobserved,
         Law::RegisterView,
@@ -115,6 +118,7 @@ impl Law {
             Law::Leaves => "leaves",
             Law::Observed => "observed and written",
             Law::Lacks => "lacks",
+            Law::Marks => "marks",
             Law::Touches => "touches",
             Law::Unobserved => "unobserved",
             Law::RegisterView => "register_view",

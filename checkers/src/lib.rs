@@ -62,7 +62,7 @@ pub use explain::lanes;
 pub use findings::{Anomaly, Findings, Latency, Witness};
 pub use limits::{Cancel, Limits};
 pub use linearizability::{JudgeError, Judgement, linearizability, linearizability_of};
-pub use model::{Model, ModelError, Monitored, NilReads, Touches};
+pub use model::{Marks, Model, ModelError, Monitored, NilReads, Touches};
 pub use models::{
     AppendList, AppendListOp, Bank, BankOp, Counter, CounterOp, Element, Fence, FencedLock,
     FencedLockOp, FifoQueue, FifoQueueOp, Hold, InitialError, Kv, KvOp, ModelKind, ModelOptions,

@@ -4,6 +4,7 @@ use std::fmt::{self, Debug};
 use std::hash::Hash;
 
 use histories::{Operation, Outcome, Value};
+use rustc_hash::FxHashSet;
 
 use crate::oracle::Interval;
 use crate::{Access, RegisterView};
@@ -180,6 +181,14 @@ pub trait Model: Send + Sync {
         None
     }
 
+    /// What the operation leaves for good, or finds of what was left, where updates can be told in what
+    /// is observed, and at which place: marks at others have nothing to do with it. `None` for an operation
+    /// of which nothing of the kind can be said. Of a history that is not linearizable it shows what holds
+    /// all the same ([`crate::Guarantees`]).
+    fn marks(&self, _op: &Self::Op) -> Option<(Value, Marks)> {
+        None
+    }
+
     /// The history of one part as a history of a single register, where it is one in disguise: it
     /// must have an order exactly when the view has one, also for any of its prefixes and with any
     /// operations made of unknown outcome, unless the view says that it
@@ -256,6 +265,75 @@ pub struct Touches {
     pub finds: Vec<(Value, Value)>,
     /// What is there afterwards.
     pub leaves: Vec<(Value, Value)>,
+}
+
+/// What updates leave for good and observations find of it, as [`Model::marks`] says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Marks {
+    /// The update adds this element: whoever observes later finds it, unless it was removed.
+    Adds(Value),
+    /// The update may remove this element.
+    Removes(Value),
+    /// The observation found these elements, and no others.
+    Finds {
+        /// The elements.
+        elements: Vec<Value>,
+        /// Whether they are in order of their addition, and none was ever removed.
+        in_order: bool,
+    },
+    /// The update left this level: whoever observes later finds no lower one.
+    Leaves(i128),
+    /// The observation found this level.
+    Level(i128),
+}
+
+impl Marks {
+    /// Whether it is of an observation.
+    pub(crate) fn is_seen(&self) -> bool {
+        matches!(self, Marks::Finds { .. } | Marks::Level(_))
+    }
+
+    /// The elements that were found.
+    pub(crate) fn set(&self) -> Option<FxHashSet<&Value>> {
+        match self {
+            Marks::Finds { elements, .. } => Some(elements.iter().collect()),
+            _ => None,
+        }
+    }
+
+    /// Whether the observation does not show what an operation left or found that happened before
+    /// it, but for the elements that somebody may have removed.
+    pub(crate) fn is_behind(&self, earlier: &Marks, removed: &FxHashSet<Value>) -> bool {
+        match (self, earlier) {
+            (
+                Marks::Finds {
+                    elements,
+                    in_order: true,
+                },
+                Marks::Finds {
+                    elements: earlier,
+                    in_order: true,
+                },
+            ) => !elements.starts_with(earlier),
+            (
+                Marks::Finds { .. },
+                Marks::Finds {
+                    elements: earlier, ..
+                },
+            ) => {
+                let found = self.set().unwrap_or_default();
+                let mut kept = earlier.iter().filter(|element| !removed.contains(element));
+                kept.any(|element| !found.contains(element))
+            }
+            (Marks::Finds { elements, .. }, Marks::Adds(element)) => {
+                !removed.contains(element) && !elements.contains(element)
+            }
+            (Marks::Level(found), Marks::Level(earlier) | Marks::Leaves(earlier)) => {
+                found < earlier
+            }
+            _ => false,
+        }
+    }
 }
 
 /// What a [`Model::monitor`] found.

@@ -1,6 +1,6 @@
 //! What still holds of a key that is not linearizable: the weaker guarantees.
 //!
-//! All of them are about one register. *The writes* are its value at the start, and every update
+//! Those of one register come first. *The writes* are its value at the start, and every update
 //! that completed or has an unknown outcome; a compare-and-set that swapped is a read and a write.
 //! *The reads* are the completed ones. A process is the number as recorded: the client of an
 //! operation of unknown outcome goes on under another number, and its new process owes nothing to
@@ -26,12 +26,19 @@
 //! that what is broken is broken for certain, and what is not found broken is not decided. Only
 //! the regular register and staleness, which take each read for itself, are always decided; and
 //! sequential consistency is then searched for, within a limit.
+//!
+//! Of other objects sequential consistency is searched for by the steps of the model; and where updates
+//! can be told in what is observed ([`Model::marks`]), some guarantees have definitions of their own
+//! (`docs/guarantees.md`).
 
 mod facts;
 mod graph;
+mod marks;
 mod regular;
 mod sequential;
 mod sessions;
+
+use std::collections::BTreeMap;
 
 use histories::Operations;
 use serde::{Serialize, Serializer};
@@ -40,6 +47,8 @@ use crate::limits::{Budget, Limits};
 use crate::subject::Subject;
 use crate::{Cancel, Model};
 use facts::Facts;
+use marks::Marked;
+use sequential::by_model;
 
 /// How long it may take in all.
 const TIME_MS_MAX: u64 = 2_000;
@@ -51,6 +60,8 @@ pub enum Guarantee {
     SequentialConsistency,
     /// Each read finds the last write before it, or one that it overlaps.
     RegularRegister,
+    /// Of two reads one always shows all that the other does.
+    ComparableReads,
     /// No process reads older writes as it goes on.
     MonotonicReads,
     /// No process reads writes older than its own.
@@ -65,6 +76,7 @@ impl Guarantee {
         match self {
             Guarantee::SequentialConsistency => "sequential consistency",
             Guarantee::RegularRegister => "regular register",
+            Guarantee::ComparableReads => "comparable reads",
             Guarantee::MonotonicReads => "monotonic reads",
             Guarantee::ReadYourWrites => "read your writes",
             Guarantee::WritesFollowReads => "writes follow reads",
@@ -209,7 +221,7 @@ impl StaleRead {
     }
 }
 
-/// Finds out which guarantees a part keeps; `None` where it is no register.
+/// Finds out which guarantees a part keeps.
 pub(crate) fn guarantees<M: Model>(
     model: &M,
     operations: &Operations<'_>,
@@ -223,9 +235,15 @@ pub(crate) fn guarantees<M: Model>(
     };
     let budget = Budget::new(&limits, cancel);
     // What was found out by looking ahead took for granted that the history is linearizable.
-    let (history, _) = subject
-        .registers(model)
-        .filter(|(_, looks_ahead)| !looks_ahead)?;
+    let registers = subject.registers(model);
+    let teller = Teller {
+        model,
+        operations,
+        subject,
+    };
+    let Some((history, _)) = registers.filter(|(_, looks_ahead)| !looks_ahead) else {
+        return teller.of_marks(&budget);
+    };
     // What a compare-and-set of the view finds is a read only where its caller has seen it.
     let has_seen = |member: u32| match subject {
         Subject::Part(part) => model.observed(&part.members[member as usize].op).is_some(),
@@ -233,11 +251,6 @@ pub(crate) fn guarantees<M: Model>(
     };
     let process = |member: u32| operations.packed(subject.source(member) as usize).process;
     let facts = Facts::new(&history, process, has_seen);
-    let teller = Teller {
-        model,
-        operations,
-        subject,
-    };
     let mut findings = vec![teller.tell(
         Guarantee::SequentialConsistency,
         sequential::check(&facts, &budget),
@@ -254,7 +267,7 @@ pub(crate) fn guarantees<M: Model>(
     }
     Some(Guarantees {
         findings,
-        staleness: teller.staleness(&facts, &stale),
+        staleness: teller.staleness(&stale),
     })
 }
 
@@ -277,6 +290,8 @@ enum Cause {
     NoOther(u32),
     /// Two operations of one process, in this order.
     Pair(u32, u32),
+    /// An observation (the second) that does not show what the first found or left.
+    Behind(u32, u32),
     /// Two compare-and-sets that found the value of one write.
     Fork(u32, u32),
     /// A compare-and-set whose value leads back to itself.
@@ -293,6 +308,65 @@ struct Teller<'a, M: Model> {
 }
 
 impl<M: Model> Teller<'_, M> {
+    /// The guarantees of what is no register: by the steps of the model, and by what can be told of
+    /// updates in what is observed.
+    fn of_marks(&self, budget: &Budget) -> Option<Guarantees> {
+        let Subject::Part(part) = self.subject else {
+            return None;
+        };
+        let mut times = vec![(0, None); part.members.len()];
+        for (position, moment) in (0..).zip(&part.moments) {
+            let (begins, ends) = &mut times[(moment >> 1) as usize];
+            match moment & 1 {
+                0 => *begins = position,
+                _ => *ends = Some(position),
+            }
+        }
+        let mut begun: Vec<u32> = (0..part.members.len() as u32).collect();
+        begun.sort_by_key(|member| times[*member as usize].0);
+        let mut processes: BTreeMap<u64, Vec<by_model::Call<'_, M::Op>>> = BTreeMap::new();
+        let mut marked = Vec::new();
+        for member in begun {
+            let op = &part.members[member as usize].op;
+            let process = self.packed(member).process;
+            let (begins, ends) = times[member as usize];
+            let calls = processes.entry(process).or_default();
+            calls.push(by_model::Call { op, ends });
+            marked.extend(self.model.marks(op).map(|(place, marks)| {
+                let call = marks::Call {
+                    process,
+                    begins,
+                    ends,
+                    marks,
+                };
+                (member, place, call)
+            }));
+        }
+        let marked = Marked::all(marked);
+        let processes: Vec<_> = processes.into_values().collect();
+        let initial = self.model.initial(part.key.as_ref());
+        let mut findings = Vec::new();
+        for guarantee in [
+            Guarantee::ComparableReads,
+            Guarantee::MonotonicReads,
+            Guarantee::ReadYourWrites,
+        ] {
+            let answer = marks::check(&marked, guarantee, budget);
+            findings.extend(answer.map(|answer| self.tell(guarantee, answer)));
+        }
+        let behind = marked.iter().map(|marked| marked.behind(budget));
+        // Where not all of them are known, nobody knows the stalest.
+        let behind = behind.collect::<Option<Vec<_>>>().unwrap_or_default();
+        let stale: Vec<regular::Stale> = behind.into_iter().flatten().collect();
+        // Last, for it may take all the time there is.
+        let order = by_model::check(self.model, initial, &processes, budget);
+        findings.insert(0, self.tell(Guarantee::SequentialConsistency, order));
+        Some(Guarantees {
+            findings,
+            staleness: self.staleness(&stale),
+        })
+    }
+
     fn tell(&self, guarantee: Guarantee, answer: Answer) -> Finding {
         let (standing, reason, members) = match answer {
             Answer::Holds => (Standing::Holds, None, Vec::new()),
@@ -354,6 +428,20 @@ impl<M: Model> Teller<'_, M> {
                     vec![first, second],
                 )
             }
+            Cause::Behind(first, second) => {
+                let (first_name, second_name) = (self.name(first), self.name(second));
+                let words = match guarantee {
+                    Guarantee::ComparableReads => {
+                        "and, before it, each found what the other did not:"
+                    }
+                    Guarantee::MonotonicReads => {
+                        "does not show all that, before it, its process found:"
+                    }
+                    _ => "does not show, of its own process,",
+                };
+                let words = format!("{second_name} {words} {first_name}");
+                (words, vec![first, second])
+            }
             Cause::Fork(first, second) => (
                 format!(
                     "{} and {} found the value of one write",
@@ -395,8 +483,8 @@ impl<M: Model> Teller<'_, M> {
         self.operations.packed(source as usize)
     }
 
-    fn staleness(&self, facts: &Facts, stale: &[regular::Stale]) -> Option<Staleness> {
-        let has_times = (0..facts.calls.len() as u32).any(|member| {
+    fn staleness(&self, stale: &[regular::Stale]) -> Option<Staleness> {
+        let has_times = (0..self.subject.operations() as u32).any(|member| {
             let invoked = self.packed(member).invoked;
             invoked.time_ns != invoked.index
         });

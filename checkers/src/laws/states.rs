@@ -3,11 +3,11 @@
 use std::hash::{BuildHasher, Hash};
 
 use histories::Value;
-use rustc_hash::{FxBuildHasher, FxHashMap};
+use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 
 use super::guard::caught;
 use super::{Law, LawViolation, Trial};
-use crate::{Model, Touches};
+use crate::{Marks, Model, Touches};
 
 /// Steps tried for each state wanted.
 const TRIES_PER_STATE: usize = 16;
@@ -79,6 +79,7 @@ impl<M: Model> Trial<'_, M> {
             self.observed(states)?;
         }
         self.lacks(states)?;
+        self.marks(states)?;
         self.touches(states)
     }
 
@@ -322,6 +323,58 @@ impl<M: Model> Trial<'_, M> {
                     updates.push(&entry.op);
                     let shown = self.shown(&updates);
                     return Err(self.violation(Law::Observed, what, Some(&start), shown));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// After an operation, and others that remove nothing: an observation that is behind it is
+    /// impossible.
+    fn marks(&mut self, states: &[M::State]) -> Result<(), LawViolation> {
+        let entries = &self.group.entries;
+        let marks: Vec<Option<(Value, Marks)>> = entries
+            .iter()
+            .map(|entry| self.model.marks(&entry.op))
+            .collect();
+        let nothing = FxHashSet::default();
+        for (entry, earlier) in entries.iter().zip(&marks) {
+            let Some((place, earlier)) = earlier else {
+                continue;
+            };
+            let is_behind = |later: &Option<(Value, Marks)>| {
+                let later = later.as_ref().filter(|(other, _)| other == place);
+                later.is_some_and(|(_, later)| later.is_behind(earlier, &nothing))
+            };
+            let behind = entries.iter().zip(&marks);
+            let behind: Vec<&M::Op> = behind
+                .filter(|(_, later)| is_behind(later))
+                .map(|(entry, _)| &entry.op)
+                .collect();
+            for _ in 0..WALKS_PER_STATE {
+                let start = self.any(states);
+                let Some(mut state) = self.model.step(start, &entry.op) else {
+                    continue;
+                };
+                let mut done = vec![&entry.op];
+                for _ in 0..STEPS_MAX {
+                    for observation in &behind {
+                        self.report.count(Law::Marks, 1);
+                        if self.model.step(&state, observation).is_some() {
+                            let what = "the last operation does not show what the first left or \
+                                        found, by their marks, and it is possible";
+                            done.push(observation);
+                            let shown = self.shown(&done);
+                            let what = what.to_owned();
+                            return Err(self.violation(Law::Marks, what, Some(start), shown));
+                        }
+                    }
+                    let op = &self.any_entry().op;
+                    let removes = matches!(self.model.marks(op), Some((_, Marks::Removes(_))));
+                    if let Some(next) = self.model.step(&state, op).filter(|_| !removes) {
+                        state = next;
+                        done.push(op);
+                    }
                 }
             }
         }

@@ -9,7 +9,7 @@ use crate::model::{brief, is_known};
 use crate::models::InitialError;
 use crate::oracle::Interval;
 use crate::registers::{self, Step};
-use crate::{Model, ModelError, NilReads, RegisterView};
+use crate::{Marks, Model, ModelError, NilReads, RegisterView};
 
 /// How many elements of a list are shown.
 const SHOWN_MAX: usize = 20;
@@ -189,6 +189,17 @@ impl Model for AppendList {
             true => "the list is empty".to_owned(),
             false => format!("the list is {}", show(state)),
         }
+    }
+
+    fn marks(&self, op: &AppendListOp) -> Option<(Value, Marks)> {
+        let marks = match op {
+            AppendListOp::Append(element) => Marks::Adds(element.clone()),
+            AppendListOp::Read(found) => Marks::Finds {
+                elements: found.to_vec(),
+                in_order: true,
+            },
+        };
+        Some((Value::Nil, marks))
     }
 
     fn lacks(&self, observation: &AppendListOp, update: &AppendListOp) -> bool {

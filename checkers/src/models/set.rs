@@ -10,7 +10,7 @@ use crate::model::{brief, is_known};
 use crate::models::InitialError;
 use crate::monitors::set::{self, Conditions};
 use crate::oracle::Interval;
-use crate::{Access, Model, ModelError, Monitored, NilReads, RegisterView};
+use crate::{Access, Marks, Model, ModelError, Monitored, NilReads, RegisterView};
 
 /// How many elements a sentence names.
 const SHOWN_MAX: usize = 5;
@@ -262,6 +262,26 @@ impl Model for Set {
 
     fn is_observer(&self, op: &SetOp) -> bool {
         matches!(op, SetOp::Contains(..) | SetOp::ReadAll(..))
+    }
+
+    /// A look at one element is none of all of them.
+    fn marks(&self, op: &SetOp) -> Option<(Value, Marks)> {
+        Some(match op {
+            SetOp::Add(element) | SetOp::AddNew(element) => {
+                (element.set.clone(), Marks::Adds(element.value.clone()))
+            }
+            SetOp::Remove(element) | SetOp::RemoveFound(element) => {
+                (element.set.clone(), Marks::Removes(element.value.clone()))
+            }
+            SetOp::ReadAll(set, found) => (
+                set.clone(),
+                Marks::Finds {
+                    elements: found.to_vec(),
+                    in_order: false,
+                },
+            ),
+            SetOp::Contains(..) => return None,
+        })
     }
 
     /// An open addition can be left out when nobody needs the element to be in, and an open

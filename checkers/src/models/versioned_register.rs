@@ -10,7 +10,7 @@ use rustc_hash::FxHashSet;
 use crate::model::{brief, cas_input, is_known};
 use crate::models::InitialError;
 use crate::oracle::Interval;
-use crate::{Model, ModelError, Monitored, NilReads};
+use crate::{Marks, Model, ModelError, Monitored, NilReads};
 
 /// The model `versioned-register`: each key holds a value with a version; every change gives it a
 /// larger version. Versions may leave gaps, as revisions do that count the changes of all keys.
@@ -226,6 +226,18 @@ impl Model for VersionedRegister {
             }
             VersionedOp::Mismatch(version) => state.without(*version),
         }
+    }
+
+    /// Versions only grow.
+    fn marks(&self, op: &VersionedOp) -> Option<(Value, Marks)> {
+        let marks = match op {
+            VersionedOp::Read(version, _) => Marks::Level((*version).into()),
+            VersionedOp::Write(_, version) | VersionedOp::Cas(_, _, version) => {
+                Marks::Leaves((*version)?.into())
+            }
+            VersionedOp::Mismatch(_) => return None,
+        };
+        Some((Value::Nil, marks))
     }
 
     /// What an open write of a value that nobody read has left can still be told by its version,

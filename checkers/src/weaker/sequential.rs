@@ -7,6 +7,7 @@
 //! without circles. Where reads do not name their writes, or compare-and-sets found "another value
 //! than this one", a circle among what is known still says no, and a search may say yes.
 
+pub(super) mod by_model;
 mod search;
 
 use super::facts::{Facts, START, Source};
@@ -31,8 +32,13 @@ pub(super) fn check(facts: &Facts, budget: &Budget) -> Answer {
         Found::StepsMax(steps_max) => {
             Answer::Undecided(format!("limit of {} steps reached", grouped(steps_max)))
         }
-        Found::NoTime => Answer::Undecided("its time limit was reached".to_owned()),
+        Found::NoTime => out_of_time(),
     }
+}
+
+/// Nothing is known, for want of time.
+pub(super) fn out_of_time() -> Answer {
+    Answer::Undecided("its time limit was reached".to_owned())
 }
 
 /// Digits in groups of three: `100,000`.

@@ -1,6 +1,7 @@
 //! Every guarantee against its definition, tried out in full on small histories.
 
 mod definitions;
+mod marks;
 
 use histories::{History, Operation};
 use rayon::prelude::*;

@@ -12,7 +12,8 @@ use crate::models::{ModelKind, MultiRegister, Transaction};
 use crate::oracle::{self, Interval};
 use crate::testing::samples;
 use crate::{
-    Access, Model, ModelError, Monitored, NilReads, Register, RegisterOp, RegisterView, Touches,
+    Access, Marks, Model, ModelError, Monitored, NilReads, Register, RegisterOp, RegisterView,
+    Touches,
 };
 
 use RegisterOp::{Cas, Mismatch, Read, Write};
@@ -38,6 +39,7 @@ enum Fault {
     CasWritesOld,
     LacksWhatItSees,
     LacksWhatWasOverwritten,
+    KeepsWhatWasOverwritten,
     MismatchFinds,
     CasLeavesNothing,
     NobodySeesMismatches,
@@ -253,6 +255,26 @@ impl Model for Wrong {
         }
     }
 
+    /// The value 1 is an element, which other values remove.
+    fn marks(&self, op: &RegisterOp) -> Option<(Value, Marks)> {
+        let one = Value::Int(1);
+        let marks = match op {
+            Write(value) if *value == one => Marks::Adds(one),
+            Read(found) => Marks::Finds {
+                elements: Some(found)
+                    .filter(|found| **found == one)
+                    .cloned()
+                    .into_iter()
+                    .collect(),
+                in_order: false,
+            },
+            Write(_) if self.has(Fault::KeepsWhatWasOverwritten) => return None,
+            Write(_) | Cas(..) => Marks::Removes(one),
+            Mismatch(_) => return None,
+        };
+        Some((Value::Nil, marks))
+    }
+
     fn lacks(&self, observation: &RegisterOp, update: &RegisterOp) -> bool {
         match (observation, update) {
             (Read(found), Write(value)) if self.has(Fault::LacksWhatItSees) => found == value,
@@ -304,6 +326,7 @@ fn every_wrong_hint_is_caught() {
         (Fault::CasWritesOld, Law::Observed),
         (Fault::LacksWhatItSees, Law::Lacks),
         (Fault::LacksWhatWasOverwritten, Law::Lacks),
+        (Fault::KeepsWhatWasOverwritten, Law::Marks),
         (Fault::MismatchFinds, Law::Touches),
         (Fault::CasLeavesNothing, Law::Touches),
         (Fault::NobodySeesMismatches, Law::Unobserved),
