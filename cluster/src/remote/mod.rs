@@ -17,7 +17,8 @@
 
 pub use error::RemoteError;
 pub use host::Host;
-pub use remote::{NodePlace, Remote, RemoteNode, RemoteNodes, Shell};
+pub use launch::{RemoteNode, RemoteNodes};
+pub use remote::{NodePlace, Remote, Shell};
 pub use survey::{HostFacts, examine, heal};
 pub use wire::Healed;
 
@@ -31,6 +32,7 @@ mod command;
 pub mod docker;
 mod error;
 mod host;
+mod launch;
 mod ledger;
 mod logs;
 mod net;

@@ -1,10 +1,10 @@
 //! A cluster with a node on each of several hosts, or in each of several containers.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use faults::{
     Clock, Commands, Distortion, LimitShown, Membership, Name, NetworkAbility, Resource, Rule,
@@ -17,21 +17,13 @@ use serde_json::Value as Json;
 use super::docker::{self, Lease};
 use super::error::RemoteError;
 use super::host::Host;
+use super::launch::{self, RemoteNode, RemoteNodes};
 use super::logs::Logs;
 use super::net::{Ends, Map};
 use super::session::{OnExit, Session};
-use super::wire::{self, Ask, Cut, Examined, Exit, Launch, Limited, from_json};
+use super::wire::{Ask, Cut, Examined, Exit, Limited, from_json};
 use super::{source_towards, ssh};
-use crate::node::{ExitCallback, NodeCommand, NodeExit, NodeSpec, PREPARE_LIMIT, Readiness};
-
-/// How long the way to a node that serves may take to be found.
-const REACH_LIMIT: Duration = Duration::from_secs(5);
-
-/// Between two attempts to reach a node.
-const REACH_POLL: Duration = Duration::from_millis(25);
-
-/// How long one attempt to connect to a node may take.
-const CONNECT_LIMIT: Duration = Duration::from_secs(2);
+use crate::node::{ExitCallback, NodeExit};
 
 /// Hosts, or containers, with an agent on each, and a node on each once it is started. Dropping it ends every agent,
 /// which undoes everything first.
@@ -88,40 +80,6 @@ impl Shell {
         let said = self.session.ask(ask, limit);
         said.map_err(|error| error.to_string())
     }
-}
-
-/// What is to run on the hosts.
-pub struct RemoteNodes {
-    /// The nodes, in order.
-    pub nodes: Vec<RemoteNode>,
-    /// What the nodes' program is looked for by on each host, in this order: names in its PATH, or
-    /// paths. None for this very executable; what the nodes say of it is not used. All other programs
-    /// of theirs are looked for by what they say.
-    pub programs: Vec<String>,
-    /// The user, by name or number, that a node's programs take themselves for, of those there; none for
-    /// whoever starts them, or whom their image names.
-    pub user: Option<String>,
-    /// Whether each node must be ready before the next is prepared and started.
-    pub one_by_one: bool,
-    /// Within how long every node must be ready after the start.
-    pub ready_limit_ms: u64,
-    /// Told of every unexpected end of a node, during the start too.
-    pub on_exit: ExitCallback,
-}
-
-/// What runs as one node, with the paths of its host.
-pub struct RemoteNode {
-    /// A check of readiness is made from this machine. Users of its programs are not looked at.
-    pub spec: NodeSpec,
-    /// The folder that is the node's own.
-    pub folder: PathBuf,
-    /// Files that it has before its first start, and what is in them.
-    pub files: Vec<(PathBuf, String)>,
-    /// The logs that it writes besides its standard streams.
-    pub logs: Vec<PathBuf>,
-    /// The files on this machine into which its standard output, its standard error and those logs are
-    /// fetched.
-    pub fetched: Vec<PathBuf>,
 }
 
 /// Does something for each, side by side, and returns what came of it in order.
@@ -236,7 +194,7 @@ impl Remote {
         let launch = |(placed, node): (&Placed, &RemoteNode)| {
             let address = self.map.of(&placed.name).ok().and_then(Ends::first);
             let address = address.unwrap_or(Ipv4Addr::UNSPECIFIED);
-            launch_node(placed, node, &spec, address, user, hint)
+            launch::launch(&placed.session, node, &spec, address, user, hint)
         };
         let mut all = self.nodes.iter().zip(&spec.nodes);
         match spec.one_by_one {
@@ -409,103 +367,6 @@ fn map(names: &[Name], addresses: &[Ipv4Addr], sessions: &[Session]) -> Result<M
             .add(session.hello.from.filter(|from| !is_nodes(from, &map)));
     }
     Ok(map)
-}
-
-fn launch_node(
-    placed: &Placed,
-    node: &RemoteNode,
-    all: &RemoteNodes,
-    address: Ipv4Addr,
-    user: Option<&str>,
-    hint: &'static str,
-) -> Result<(), RemoteError> {
-    let begin = Instant::now();
-    let spec = &node.spec;
-    let (port, check) = match &spec.readiness {
-        Readiness::Started => (None, None),
-        Readiness::TcpPort(port) => (Some(*port), None),
-        Readiness::Answer(port, check) => (Some(*port), Some(check)),
-    };
-    let on_wire = |commands: &[NodeCommand]| {
-        let commands = commands.iter().map(|command| on_wire(command, &spec.name));
-        commands.collect::<Result<Vec<_>, _>>()
-    };
-    let mut commands = on_wire(&spec.commands)?;
-    if let Some(main) = commands.first_mut() {
-        main.programs.clone_from(&all.programs);
-    }
-    let launch = Launch {
-        name: spec.name.to_string(),
-        address,
-        files: node.files.clone(),
-        prepare: on_wire(&spec.prepare)?,
-        commands,
-        user: user.map(str::to_owned),
-        folder: node.folder.clone(),
-        data_dir: spec.data_dir.clone(),
-        log_dir: spec.log_dir.clone(),
-        logs: node.logs.clone(),
-        port,
-        ready_limit_ms: all.ready_limit_ms,
-    };
-    let limit = Duration::from_millis(all.ready_limit_ms);
-    let preparing = PREPARE_LIMIT * u32::try_from(spec.prepare.len()).unwrap_or(u32::MAX);
-    placed
-        .session
-        .ask::<()>(Ask::Launch(launch), limit + preparing)?;
-    if let Some(port) = port {
-        reach(placed, SocketAddr::from((address, port)), hint)?;
-    }
-    while let Some(Err(why)) = check.map(|check| check(address)) {
-        if begin.elapsed() >= limit + preparing {
-            let limit_ms = all.ready_limit_ms;
-            return Err(RemoteError::Refused {
-                place: placed.session.place.name.clone(),
-                why: format!(
-                    "node {} was not ready within {limit_ms} ms: {why}",
-                    spec.name
-                ),
-            });
-        }
-        thread::sleep(REACH_POLL);
-    }
-    Ok(())
-}
-
-/// A command as the agent is told it.
-fn on_wire(command: &NodeCommand, node: &Name) -> Result<wire::Command, RemoteError> {
-    let text = |part: &std::ffi::OsStr| {
-        let text = part.to_str().map(str::to_owned);
-        text.ok_or_else(|| RemoteError::Here(format!("an argument of node {node} is not text")))
-    };
-    let args = command.args.iter().map(|arg| text(arg));
-    let env = command.env.iter();
-    let env = env.map(|(name, value)| Ok((text(name)?, text(value)?)));
-    Ok(wire::Command {
-        programs: vec![text(command.program.as_os_str())?],
-        args: args.collect::<Result<_, _>>()?,
-        env: env.collect::<Result<_, RemoteError>>()?,
-    })
-}
-
-/// A node that serves must be reached from here too.
-fn reach(placed: &Placed, address: SocketAddr, hint: &'static str) -> Result<(), RemoteError> {
-    let deadline = Instant::now() + REACH_LIMIT;
-    loop {
-        let Err(error) = TcpStream::connect_timeout(&address, CONNECT_LIMIT) else {
-            return Ok(());
-        };
-        if Instant::now() >= deadline {
-            return Err(RemoteError::Unreachable {
-                node: placed.name.to_string(),
-                place: placed.session.place.name.clone(),
-                address,
-                why: error.to_string(),
-                hint,
-            });
-        }
-        thread::sleep(REACH_POLL);
-    }
 }
 
 /// What passes on that this node ended by itself.
