@@ -267,6 +267,15 @@ fn the_engine_is_tried_and_what_is_asked_for_in_vain_is_refused() {
         .expect(0)
         .says(&says);
     engine.assert_nothing_left();
+    if let Some(mut elsewhere) = engine.elsewhere(&["run", "--docker", &engine.empty()]) {
+        elsewhere.args(["--nodes", "2", "--store", text(store().path())]);
+        let says = ["is not reached from here at its address", "hint"];
+        Running::start(elsewhere).finish().expect(4).says(&says);
+        let doctor = engine.elsewhere(&["doctor", "--docker"]).unwrap();
+        let says = ["no   clients here", "is not reached"];
+        Running::start(doctor).finish().expect(0).says(&says);
+        engine.assert_nothing_left();
+    }
     let document = engine
         .whitewater(&["doctor", "--docker", "--json"])
         .expect(0);

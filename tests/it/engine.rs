@@ -100,6 +100,17 @@ impl Engine {
         command
     }
 
+    /// The binary where our engine answers and containers are not reached; none of an engine that is not
+    /// ours.
+    pub fn elsewhere(&self, args: &[&str]) -> Option<Command> {
+        self.own.as_ref()?;
+        let mut command = Command::new("unshare");
+        command.args(["--net", BINARY]).args(args);
+        let socket = self.folder.path().join("socket");
+        command.env("DOCKER_HOST", format!("unix://{}", text(&socket)));
+        Some(command)
+    }
+
     /// What `docker` prints; what it says where it fails.
     pub fn docker(&self, args: &[&str]) -> Result<String, String> {
         let output = self.inside("docker", args).output().unwrap();

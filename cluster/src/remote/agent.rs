@@ -8,7 +8,7 @@
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, BufRead, Read, Seek, SeekFrom, Write};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, TcpListener};
 use std::os::unix::fs::{DirBuilderExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, Stdio};
@@ -191,6 +191,13 @@ impl Agent {
         match ask {
             Ask::Examine => answer(id, Ok(self.examine())),
             Ask::Sources { peers } => answer(id, sources(&peers)),
+            Ask::Meet => {
+                let met = meet(self.token.clone());
+                answer(
+                    id,
+                    met.map_err(|error| format!("failed to listen: {error}")),
+                );
+            }
             Ask::Launch(launch) => answer(id, self.launch(launch)),
             Ask::Kill => answer(id, self.on(|node, name| node.kill(name))),
             Ask::Terminate { grace_ms } => {
@@ -512,6 +519,20 @@ fn furnish(launch: &Launch, user: Option<User>) -> Result<(), String> {
         written.map_err(|error| failed(path, error))?;
     }
     Ok(())
+}
+
+/// Listens on a port of its own for one connection, which gets this text.
+fn meet(text: String) -> io::Result<u16> {
+    let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0))?;
+    let port = listener.local_addr()?.port();
+    // Where nobody comes it ends with the agent.
+    let tell = move || {
+        listener
+            .accept()
+            .and_then(|(mut peer, _)| peer.write_all(text.as_bytes()))
+    };
+    thread::Builder::new().name("meeting".into()).spawn(tell)?;
+    Ok(port)
 }
 
 /// From which address packets go to each of these. Nothing is sent.

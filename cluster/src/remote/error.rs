@@ -74,6 +74,9 @@ pub enum RemoteError {
         /// What to do about it.
         hint: &'static str,
     },
+    /// A container is not met at its address.
+    #[error("{0}")]
+    NotMet(faults::Unavailable),
     /// No Docker engine is to be had.
     #[error("there is no Docker engine to use: {why} (hint: {hint})")]
     NoEngine {

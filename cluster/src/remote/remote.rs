@@ -129,7 +129,11 @@ impl Remote {
         let nodes: Vec<&str> = names.iter().map(|name| &**name).collect();
         let lease = Lease::take(image, &nodes)?;
         let on_exit: Arc<OnceLock<ExitCallback>> = Arc::default();
-        let open = |name: &Name| lease.open(name, exit_teller(&on_exit, name));
+        let open = |name: &Name| {
+            let (session, address) = lease.open(name, exit_teller(&on_exit, name))?;
+            docker::meet(&session, address).map_err(RemoteError::NotMet)?;
+            Ok((session, address))
+        };
         let opened: Result<Vec<_>, _> = for_each(names, open).into_iter().collect();
         let (sessions, addresses): (Vec<Session>, Vec<Ipv4Addr>) = opened?.into_iter().unzip();
         Self::of(names, sessions, &addresses, on_exit, Some(lease))

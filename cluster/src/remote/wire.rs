@@ -18,6 +18,8 @@ pub(super) enum Ask {
     Examine,
     /// From which of the host's addresses packets go to each of these: `Vec<Ipv4Addr>`.
     Sources { peers: Vec<Ipv4Addr> },
+    /// Awaits one connection, and says its token there: the port, `u16`.
+    Meet,
     /// Starts the node for the first time and waits until it serves: nothing.
     Launch(Launch),
     /// Ends every process of the node: evidence.

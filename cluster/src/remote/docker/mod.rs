@@ -10,7 +10,14 @@
 //! controller is gone, and [`heal`] when that is gone too.
 
 use std::ffi::OsString;
+use std::io::{self, Read};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::time::Duration;
 
+use faults::Unavailable;
+
+use super::session::Session;
+use super::wire::Ask;
 use crate::hidden::StageError;
 
 mod bundle;
@@ -24,6 +31,12 @@ pub use survey::{EngineFacts, examine, heal};
 /// The folder in a container where this program is, with all that it needs.
 const BUNDLE: &str = "/.whitewater";
 
+/// How long a container may take to be met at its address.
+const MEET_LIMIT: Duration = Duration::from_secs(5);
+
+/// An agent's token is shorter.
+const TOKEN_BYTES_MAX: u64 = 256;
+
 /// The label whose value is a run's token.
 const RUN: &str = "whitewater.run";
 
@@ -35,6 +48,31 @@ pub(super) const NOT_REACHED: &str = "the engine must run on this machine, not i
      (Docker Desktop) and not rootless, so that the addresses of containers are reached from here";
 
 pub(crate) use bundle::{bundled, is_bundled};
+
+/// Requires that the agent of this session is met at its container's address: anybody may answer there
+/// where the engine is elsewhere.
+pub(super) fn meet(session: &Session, address: Ipv4Addr) -> Result<(), Unavailable> {
+    let read = || -> io::Result<String> {
+        let port = session.ask(Ask::Meet, Duration::ZERO);
+        let port: u16 = port.map_err(io::Error::other)?;
+        let address = SocketAddr::from((address, port));
+        let peer = TcpStream::connect_timeout(&address, MEET_LIMIT)?;
+        peer.set_read_timeout(Some(MEET_LIMIT))?;
+        let mut text = String::new();
+        peer.take(TOKEN_BYTES_MAX).read_to_string(&mut text)?;
+        Ok(text)
+    };
+    let why = match read() {
+        Ok(text) if session.folder.strip_prefix('/') == Some(&text) => return Ok(()),
+        Ok(_) => "somebody else answers there".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    let place = &session.place.name;
+    Err(Unavailable {
+        cause: format!("{place} is not reached from here at its address {address}: {why}"),
+        remedy: NOT_REACHED.into(),
+    })
+}
 
 /// Waits until the controller is gone, and removes what it left.
 pub(crate) fn run_guardian(args: &[OsString]) -> Result<u8, StageError> {

@@ -1,11 +1,7 @@
 //! Questions to a Docker engine outside a run: what it allows, and what runs that are over have left.
 
 use std::collections::BTreeMap;
-use std::io::ErrorKind;
-use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
-
-use faults::Unavailable;
 
 use super::super::error::RemoteError;
 use super::super::survey::{HostFacts, facts};
@@ -13,12 +9,6 @@ use super::super::wire::{Ask, Examined, Healed};
 use super::client::docker;
 use super::lease::{Lease, is_there, remove};
 use super::{CONTROLLER, RUN};
-
-/// How long a container may take to answer a connection.
-const REACH_LIMIT: Duration = Duration::from_secs(3);
-
-/// A port on which nobody listens in a container of our own.
-const CLOSED_PORT: u16 = 9;
 
 /// An engine and what it allows.
 #[derive(Debug)]
@@ -44,7 +34,7 @@ pub fn examine() -> Result<EngineFacts, RemoteError> {
     let lease = Lease::take_own(node)?;
     let (session, address) = lease.open(node, Box::new(|_| {}))?;
     let examined: Examined = session.ask(Ask::Examine, Duration::ZERO)?;
-    let reached = reach(SocketAddr::from((address, CLOSED_PORT)));
+    let met = super::meet(&session, address);
     session.leave()?;
     lease.end()?;
     let mut facts = facts(examined);
@@ -52,22 +42,10 @@ pub fn examine() -> Result<EngineFacts, RemoteError> {
         0,
         (
             "clients here reach nodes in containers by their addresses",
-            reached,
+            met,
         ),
     );
     Ok(EngineFacts { engine, facts })
-}
-
-/// Whether packets come to a container and back: where nobody listens, that is refused.
-fn reach(address: SocketAddr) -> Result<(), Unavailable> {
-    match TcpStream::connect_timeout(&address, REACH_LIMIT) {
-        Ok(_) => Ok(()),
-        Err(error) if error.kind() == ErrorKind::ConnectionRefused => Ok(()),
-        Err(error) => Err(Unavailable {
-            cause: format!("no connection comes to {}: {error}", address.ip()),
-            remedy: super::NOT_REACHED.into(),
-        }),
-    }
 }
 
 /// Removes what runs that are over have left on the engine. Harmless twice.
