@@ -28,6 +28,9 @@ fn what_changes_in_etcd_is_watched() {
         "etcd",
         "--workload",
         "watch",
+        // A watch from the start, at the end, must have the time to show everything.
+        "--timeout",
+        "5s",
         "--time",
         "4s",
         "--seed",

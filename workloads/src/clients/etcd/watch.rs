@@ -5,10 +5,11 @@
 //! same node; whoever asks for another gets a stream of its own from there.
 //!
 //! A piece ends when it shows what the key had when the operation began, which a linearizable read
-//! at the same node says. A node that cannot say so, for it hears of no majority, may still have
-//! something to show: if it answers a serializable read, the piece lasts until its time is over.
-//! Either way all that came is the result. A stream that did not show in time what the node has is
-//! given up, as the connection may be half open, and so is one of a node that answers nothing.
+//! at the same node says. A node that cannot say so, for it hears of no majority, is no place for a
+//! new stream. To one that it had before it may still have something to show: if it answers a
+//! serializable read, the piece lasts until its time is over. Either way all that came is the result.
+//! A stream that did not show in time what the node has is given up, as the connection may be half
+//! open, and so is one of a node that answers nothing.
 
 use std::collections::VecDeque;
 
@@ -57,15 +58,12 @@ impl Watches {
         let kept = kept.and_then(|kept| self.0.remove(kept));
         // Nobody goes on with the others.
         self.0.retain(|watch| watch.key != key);
-        let mut watch = match kept {
-            Some(watch) => watch,
-            None => Watch::begin(call, key, from.unwrap_or(1), place).await?,
-        };
-        let asked = Instant::now();
-        let half = asked + call.until.saturating_duration_since(asked) / 2;
-        let newest = match call.newest(key, half).await {
-            Ok(newest) => Some(newest),
-            Err(_) => call.read(key, true).await.map(|_| None)?,
+        let (mut watch, newest) = match kept {
+            Some(watch) => (watch, call.newest_if_known(key).await?),
+            None => {
+                let watch = Watch::begin(call, key, from.unwrap_or(1), place).await?;
+                (watch, Some(call.newest(key, call.until).await?))
+            }
         };
         let mut events = Vec::new();
         match watch.follow(newest, call.until, &mut events).await {
@@ -81,6 +79,19 @@ impl Watches {
             Err(class) => return Err(class),
         }
         Ok(Value::List(events))
+    }
+}
+
+impl Call<'_> {
+    /// The revision at which a key was changed last; none where the node answers, but does not know
+    /// within half the time that is left.
+    async fn newest_if_known(&mut self, key: &str) -> Step<Option<i64>> {
+        let now = Instant::now();
+        let half = now + self.until.saturating_duration_since(now) / 2;
+        match self.newest(key, half).await {
+            Ok(newest) => Ok(Some(newest)),
+            Err(_) => self.read(key, true).await.map(|_| None),
+        }
     }
 }
 

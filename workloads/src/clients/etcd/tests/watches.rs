@@ -112,16 +112,19 @@ async fn a_node_without_a_majority_is_watched_on_and_a_silent_one_is_not() {
     const SOON_MS: u64 = 300;
     let open = || Act::WriteAndHang(stream(&[CREATED]));
     // It cannot say what the key has, but it is there.
-    let cut = || [Act::Hang, ok(""), Act::Hang];
-    let script = [open()].into_iter().chain(cut()).chain([ok("")]);
-    let (found, asked) = watch(SOON_MS, script, &[6, 6]).await;
-    assert_eq!(found, ["ok []", "ok []"]);
     let serializable = "kv/range serializable";
-    let expected = ["watch", "kv/range", serializable, "kv/range", serializable];
-    assert_eq!(asked, expected);
-    // It says nothing at all.
-    let (found, _) = watch(SOON_MS, [open(), Act::Hang], &[6]).await;
+    let script = [open(), ok(""), Act::Hang, ok(""), Act::Hang, ok("")];
+    let (found, asked) = watch(SOON_MS, script, &[6, 6, 6]).await;
+    assert_eq!(found, ["ok []", "ok []", "ok []"]);
+    let cut = ["kv/range", serializable, "kv/range", serializable];
+    assert_eq!(asked, [&["watch", "kv/range"], &cut[..]].concat());
+    // Nobody begins to watch there.
+    let (found, asked) = watch(SOON_MS, [open(), Act::Hang, ok("")], &[6]).await;
     assert_eq!(found, ["fail n1: no answer in time"]);
+    assert_eq!(asked, ["watch", "kv/range"]);
+    // It says nothing at all.
+    let (found, _) = watch(SOON_MS, [open(), ok(""), Act::Hang], &[6, 6]).await;
+    assert_eq!(found, ["ok []", "fail n1: no answer in time"]);
     // It has what its stream does not show, as one that was opened to a process before.
     let script = [open(), closing(6), open(), closing(6)];
     let (found, asked) = watch(SOON_MS, script, &[6, 6]).await;
