@@ -206,6 +206,8 @@ mod tests {
             match (found, expected) {
                 (Ok(found), Ok(expected)) => {
                     assert_eq!(found.version.as_deref(), Some(expected));
+                    let from = ["3.9.9", "3.10.1", "3.10.2", "4"].map(|one| found.is_from(one));
+                    assert_eq!(from, [true, true, false, false]);
                     assert_eq!(found.path, Some(here.join("mine")));
                 }
                 (Err(missing), Err(expected)) => {
