@@ -41,8 +41,9 @@ pub(super) const FACTS: &[Facts] = &[
         source: "P 8, D 6.4",
         breaks: Property::Linearizability,
         recipe: Recipe {
-            options: "--workload register --time 12s",
-            schedule: include_str!("../../schedules/leaders-cut-off.toml"),
+            options: "--workload register --time 12s --clients 5 --rate 20 --keys 1 \
+                      --system-option heartbeat-ms=150",
+            schedule: include_str!("../../schedules/killed-after-write.toml"),
         },
     },
     Facts {
