@@ -1,4 +1,9 @@
 //! Control groups, v2 or v1 (cgroups(7)), made for one limit of one node and removed with it.
+//!
+//! In v2 a group has only the controllers that its parent gives to its children
+//! (`cgroup.subtree_control`), and a parent that gives some has no processes itself, unless it is
+//! the root. Where a parent could give a controller and does not, we let it, and take it back with
+//! our last group in it.
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
@@ -20,6 +25,14 @@ pub(crate) const TOKEN: &str = "WHITEWATER_CGROUPS";
 
 /// How every group of ours begins.
 const PREFIX: &str = "whitewater-";
+
+/// How a group's name ends whose parent gives its children the controller only because of us: what
+/// is to be undone is written down before it is done, for whoever removes the group.
+const GIVEN: &str = "-given";
+
+/// What a group may give, and what it gives, to its children (v2).
+const CAN_GIVE: &str = "cgroup.controllers";
+const GIVES: &str = "cgroup.subtree_control";
 
 /// Processes that are started while others are moved are moved in the next round.
 const ROUNDS_MAX: u32 = 10;
@@ -53,8 +66,18 @@ enum Version {
 #[derive(Debug)]
 pub(crate) struct Group {
     folder: PathBuf,
-    parent: PathBuf,
+    /// Where its processes come from and go back to.
+    home: PathBuf,
     version: Version,
+}
+
+/// A group in which one of ours may be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Parent {
+    version: Version,
+    folder: PathBuf,
+    /// The group that we are in, of the same hierarchy.
+    home: PathBuf,
 }
 
 impl Controller {
@@ -96,8 +119,8 @@ impl Group {
                 controller.name()
             ),
         ));
-        for (version, parent) in parents(controller)? {
-            outcome = Self::make_in(controller, version, parent, &name);
+        for parent in parents(controller)? {
+            outcome = Self::make_in(controller, parent, &name);
             if outcome.is_ok() {
                 break;
             }
@@ -105,30 +128,43 @@ impl Group {
         outcome
     }
 
-    fn make_in(
-        controller: Controller,
-        version: Version,
-        parent: PathBuf,
-        name: &str,
-    ) -> io::Result<Self> {
+    fn make_in(controller: Controller, parent: Parent, name: &str) -> io::Result<Self> {
         // Processes can only be moved below groups to which they can be moved (cgroups(7)).
         OpenOptions::new()
             .write(true)
-            .open(parent.join("cgroup.procs"))?;
+            .open(parent.folder.join("cgroup.procs"))?;
+        let gives = parent.gives(controller)?;
+        let is_given_by_us = !gives || has_given(&parent.folder, controller, None);
+        let name = match is_given_by_us {
+            true => format!("{name}{GIVEN}"),
+            false => name.to_owned(),
+        };
         let group = Group {
-            folder: parent.join(name),
-            parent,
-            version,
+            folder: parent.folder.join(name),
+            home: parent.home,
+            version: parent.version,
         };
         fs::create_dir(&group.folder)?;
-        let limit_file = group.folder.join(controller.limit_file(version));
-        match OpenOptions::new().write(true).open(limit_file) {
+        let give = || match gives {
+            true => Ok(()),
+            false => write(
+                &parent.folder.join(GIVES),
+                &format!("+{}", controller.name()),
+            ),
+        };
+        let limit_file = group.folder.join(controller.limit_file(group.version));
+        match give().and_then(|()| OpenOptions::new().write(true).open(limit_file)) {
             Ok(_) => Ok(group),
             Err(error) => {
                 group.remove()?;
                 Err(error)
             }
         }
+    }
+
+    /// Whether it is of the new kind, of which a process is in one only, whatever that limits.
+    pub fn is_exclusive(&self) -> bool {
+        self.version == Version::V2
     }
 
     /// How it is called in evidence.
@@ -189,9 +225,7 @@ impl Group {
 
     /// Makes what this command starts a member from its first instruction on.
     pub fn attach(&self, command: &mut Command) -> io::Result<()> {
-        let members = OpenOptions::new()
-            .write(true)
-            .open(self.folder.join("cgroup.procs"))?;
+        let members = self.members()?;
         let join = move || (&members).write_all(b"0");
         // SAFETY: between fork and exec the closure makes one system call (write) on a descriptor
         // that it owns, which is async-signal-safe; it allocates nothing and takes no lock.
@@ -199,7 +233,14 @@ impl Group {
         Ok(())
     }
 
-    /// Moves its processes back to the group above and removes it.
+    /// Who is written here is a member, and what that starts.
+    pub fn members(&self) -> io::Result<File> {
+        OpenOptions::new()
+            .write(true)
+            .open(self.folder.join("cgroup.procs"))
+    }
+
+    /// Moves its processes back to the group that they came from and removes it.
     pub fn remove(self) -> io::Result<()> {
         let members = || {
             let listed = self.read("cgroup.procs")?;
@@ -207,8 +248,8 @@ impl Group {
         };
         let deadline = Instant::now() + REMOVE_LIMIT;
         loop {
-            move_all(&self.parent, members)?;
-            match fs::remove_dir(&self.folder) {
+            move_all(&self.home, members)?;
+            match remove_empty(&self.folder) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     if Instant::now() > deadline {
                         return Err(error);
@@ -251,8 +292,8 @@ pub(crate) fn try_all() -> Result<(), SystemCall> {
 pub(crate) fn is_likely() -> bool {
     let likely = |controller| {
         let mut parents = parents(controller).unwrap_or_default().into_iter();
-        parents.any(|(_, parent)| {
-            let members = parent.join("cgroup.procs");
+        parents.any(|parent| {
+            let members = parent.folder.join("cgroup.procs");
             OpenOptions::new().write(true).open(members).is_ok()
         })
     };
@@ -264,16 +305,16 @@ pub(crate) fn sweep(token: &str) -> bool {
     let begin = OsString::from(format!("{PREFIX}{token}-"));
     let mut found = false;
     for controller in Controller::ALL {
-        for (_, parent) in parents(controller).unwrap_or_default() {
-            for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
-                if entry
-                    .file_name()
+        for parent in parents(controller).unwrap_or_default() {
+            for group in groups_in(&parent.folder) {
+                let name = group.file_name().unwrap_or_default();
+                if name
                     .as_encoded_bytes()
                     .starts_with(begin.as_encoded_bytes())
                 {
                     found = true;
                     // Not before it is empty.
-                    let _ = fs::remove_dir(entry.path());
+                    let _ = remove_empty(&group);
                 }
             }
         }
@@ -281,14 +322,77 @@ pub(crate) fn sweep(token: &str) -> bool {
     found
 }
 
+/// Groups of ours, of any run, in a group.
+fn groups_in(parent: &Path) -> impl Iterator<Item = PathBuf> {
+    let entries = fs::read_dir(parent).into_iter().flatten().flatten();
+    entries
+        .filter(|entry| {
+            let name = entry.file_name();
+            name.as_encoded_bytes().starts_with(PREFIX.as_bytes())
+        })
+        .map(|entry| entry.path())
+}
+
+/// Whether a group gives this controller to its children because of us, as the names of those say;
+/// of any but this one.
+fn has_given(parent: &Path, controller: Controller, but: Option<&Path>) -> bool {
+    groups_in(parent).any(|group| {
+        let is_other = but.is_none_or(|but| but != group);
+        is_other && given_to(&group) == Some(controller)
+    })
+}
+
+/// The controller that a group of ours has only because we let its parent give it.
+fn given_to(group: &Path) -> Option<Controller> {
+    let name = group.file_name()?.to_str()?.strip_suffix(GIVEN)?;
+    let of_name = |controller: &Controller| name.ends_with(&format!("-{}", controller.name()));
+    Controller::ALL.into_iter().find(of_name)
+}
+
+/// Removes a group of ours, and lets its parent give what it gave before, if this was the last one.
+fn remove_empty(group: &Path) -> io::Result<()> {
+    if let (Some(controller), Some(parent)) = (given_to(group), group.parent())
+        && !has_given(parent, controller, Some(group))
+        && lists(parent, GIVES, controller)?
+    {
+        // Before the name is gone that asks for it.
+        write(&parent.join(GIVES), &format!("-{}", controller.name()))?;
+    }
+    fs::remove_dir(group)
+}
+
+impl Parent {
+    /// Whether groups in it have this controller; an error where they cannot.
+    fn gives(&self, controller: Controller) -> io::Result<bool> {
+        if self.version == Version::V1 {
+            return Ok(true);
+        }
+        if lists(&self.folder, GIVES, controller)? {
+            return Ok(true);
+        }
+        match lists(&self.folder, CAN_GIVE, controller)? {
+            true => Ok(false),
+            false => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+}
+
+/// Whether a file of a group names this controller.
+fn lists(group: &Path, file: &str, controller: Controller) -> io::Result<bool> {
+    let listed = fs::read_to_string(group.join(file))?;
+    Ok(listed
+        .split_whitespace()
+        .any(|name| name == controller.name()))
+}
+
 /// The groups in which one for this controller may be made, the nearest to ours first.
-fn parents(controller: Controller) -> io::Result<Vec<(Version, PathBuf)>> {
+fn parents(controller: Controller) -> io::Result<Vec<Parent>> {
     let mounts = fs::read_to_string("/proc/self/mountinfo")?;
     let groups = fs::read_to_string("/proc/self/cgroup")?;
     Ok(parents_in(controller, &mounts, &groups))
 }
 
-fn parents_in(controller: Controller, mounts: &str, groups: &str) -> Vec<(Version, PathBuf)> {
+fn parents_in(controller: Controller, mounts: &str, groups: &str) -> Vec<Parent> {
     let own_group = |version| {
         groups.lines().find_map(|line| {
             let (_, rest) = line.split_once(':')?;
@@ -318,10 +422,14 @@ fn parents_in(controller: Controller, mounts: &str, groups: &str) -> Vec<(Versio
         let up = own
             .ancestors()
             .take_while(|folder| folder.starts_with(mount.point));
-        parents.extend(up.map(|folder| (version, folder.to_owned())));
+        parents.extend(up.map(|folder| Parent {
+            version,
+            folder: folder.to_owned(),
+            home: own.clone(),
+        }));
     }
     // The new before the old, wherever the table has it.
-    parents.sort_by_key(|(version, _)| *version == Version::V1);
+    parents.sort_by_key(|parent| parent.version == Version::V1);
     parents
 }
 
@@ -413,10 +521,43 @@ mod tests {
         for (mounts, groups, expected) in rows {
             let found: Vec<String> = parents_in(Controller::Cpu, mounts, groups)
                 .iter()
-                .map(|(version, folder)| format!("{version:?} {}", folder.display()))
+                .map(|parent| format!("{:?} {}", parent.version, parent.folder.display()))
                 .collect();
             assert_eq!(found.join(", "), expected, "{mounts}");
         }
+    }
+
+    #[test]
+    fn what_was_given_for_a_group_is_known_by_its_name() {
+        let rows = [
+            ("whitewater-7-1-n1-cpu-given", Some(Controller::Cpu)),
+            ("whitewater-7-1-n1-memory-given", Some(Controller::Memory)),
+            ("whitewater-7-1-n1-cpu", None),
+            ("whitewater-7-1-cpu-memory", None),
+        ];
+        for (name, expected) in rows {
+            assert_eq!(given_to(&Path::new("/c").join(name)), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_parent_gives_until_the_last_group_that_asked_for_it_is_gone() {
+        let parent = tempfile::tempdir().unwrap();
+        let parent = parent.path();
+        // As the kernel lists them, but nothing else of it: what a group has is its own affair.
+        let gives = || fs::read_to_string(parent.join(GIVES)).unwrap();
+        fs::write(parent.join(GIVES), "cpu memory\n").unwrap();
+        let groups = ["a-n1-cpu-given", "b-n1-cpu-given", "b-n2-memory"]
+            .map(|name| parent.join(format!("{PREFIX}{name}")));
+        for group in &groups {
+            fs::create_dir(group).unwrap();
+        }
+        remove_empty(&groups[2]).unwrap();
+        remove_empty(&groups[0]).unwrap();
+        assert_eq!(gives(), "cpu memory\n");
+        remove_empty(&groups[1]).unwrap();
+        assert!(gives().starts_with("-cpu"), "{}", gives());
+        assert!(groups.iter().all(|group| !group.exists()));
     }
 
     #[test]

@@ -2,7 +2,9 @@
 //! part and lets them go on when they are due some more.
 
 use std::collections::BTreeMap;
-use std::io;
+use std::collections::btree_map::Entry;
+use std::fs::File;
+use std::io::{self, Write};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -81,6 +83,10 @@ impl CpuLimit {
         self.percent
     }
 
+    pub fn group(&self) -> Option<&Group> {
+        self.group.as_ref()
+    }
+
     pub fn into_group(self) -> Option<Group> {
         self.group
     }
@@ -132,7 +138,7 @@ impl CpuLimit {
         let is_over = Arc::new(AtomicBool::new(false));
         let mut governing = Governing {
             percent: self.percent,
-            is_enforcing: self.group.is_none(),
+            members: self.group.as_ref().map(Group::members).transpose()?,
             counts: Arc::clone(&self.counts),
             scope,
             gate,
@@ -171,7 +177,8 @@ impl Drop for Governor {
 
 struct Governing {
     percent: u64,
-    is_enforcing: bool,
+    /// Where the group, if there is one, is told of its processes.
+    members: Option<File>,
     counts: Arc<Counts>,
     scope: Scope,
     gate: Arc<Gate>,
@@ -207,10 +214,16 @@ impl Governing {
     fn find(&mut self, there_before: bool) {
         // What cannot be seen now is looked for again soon.
         for process in self.scope.processes().unwrap_or_default() {
+            let Entry::Vacant(new) = self.known.entry(process.pid) else {
+                continue;
+            };
             let used = || cpu_time(process.pid).filter(|_| there_before);
-            self.known
-                .entry(process.pid)
-                .or_insert_with(|| used().unwrap_or_default());
+            new.insert(used().unwrap_or_default());
+            if let Some(mut members) = self.members.as_ref() {
+                // Whoever started it was in the group, unless the node was just being started when
+                // the limit came. One that has ended needs none.
+                let _ = members.write_all(process.pid.to_string().as_bytes());
+            }
         }
     }
 
@@ -239,7 +252,7 @@ impl Governing {
         self.balance_ns = (self.balance_ns.saturating_add(part(passed)))
             .min(part(SAVING))
             .saturating_sub(used_ns);
-        if self.is_enforcing && self.signal(self.balance_ns < 0) && self.balance_ns < 0 {
+        if self.members.is_none() && self.signal(self.balance_ns < 0) && self.balance_ns < 0 {
             self.counts.stops.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -264,4 +277,59 @@ impl Governing {
 fn cpu_time(pid: Pid) -> Option<Duration> {
     let now = ClockId::pid_cpu_clock_id(pid).ok()?.now().ok()?;
     Some(Duration::from(now))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Stdio;
+
+    use super::*;
+    use crate::watched::Watched;
+
+    /// So long may a limit take to show.
+    const LIMIT: Duration = Duration::from_secs(30);
+
+    /// By a group where one can be made, else by signals; and by signals.
+    #[test]
+    fn what_a_node_starts_after_its_limit_came_is_held_up_too() {
+        let token = format!("{}-test", std::process::id());
+        for token in [Some(token.as_str()), None] {
+            let mut command = Command::new("sh");
+            command
+                .args(["-c", "read go; while :; do :; done & wait"])
+                .stdin(Stdio::piped());
+            let start = move || {
+                let mut child = command.spawn()?;
+                let stdin = child.stdin.take();
+                Ok((child, stdin))
+            };
+            let (init, stdin) = Watched::spawn("node".into(), start, |_| {}).unwrap();
+            let scope = Scope::Descendants { init: init.pid() };
+            let node = Limited {
+                name: "n1",
+                token,
+                scope: Some(&scope),
+                ends: 0,
+            };
+            let limit = CpuLimit::new(&node, 5, None).unwrap();
+            let governor = limit
+                .govern(init.clone(), scope.clone(), Arc::default())
+                .unwrap();
+            stdin.unwrap().write_all(b"go\n").unwrap();
+            let begin = Instant::now();
+            while !limit.shown().was_reached && begin.elapsed() < LIMIT {
+                thread::sleep(STEP);
+            }
+            let shown = limit.shown();
+            drop(governor);
+            for process in scope.processes().unwrap() {
+                kill(process.pid, Signal::SIGKILL).unwrap();
+            }
+            init.signal(Signal::SIGKILL).unwrap();
+            if let Some(group) = limit.into_group() {
+                group.remove().unwrap();
+            }
+            assert!(shown.was_reached, "{}", shown.evidence);
+        }
+    }
 }

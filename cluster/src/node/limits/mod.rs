@@ -67,6 +67,16 @@ impl Limited<'_> {
     fn processes(&self) -> io::Result<Vec<Process>> {
         self.scope.map_or(Ok(Vec::new()), Scope::processes)
     }
+
+    /// The same for another limit than the one of this group: where its processes must not leave
+    /// that group, they are not put into another one.
+    fn but_for(&self, group: Option<&Group>) -> Self {
+        let must_stay = group.is_some_and(Group::is_exclusive);
+        Limited {
+            token: self.token.filter(|_| !must_stay),
+            ..*self
+        }
+    }
 }
 
 impl NodeLimits {
@@ -105,6 +115,7 @@ impl NodeLimits {
         let group = self.cpu.take().and_then(CpuLimit::into_group);
         match percent {
             Some(percent) => {
+                let node = &node.but_for(self.memory.as_ref().and_then(MemoryLimit::group));
                 let limit = CpuLimit::new(node, percent, group)?;
                 if shown.evidence == Value::Nil {
                     shown.evidence = limit.announcement();
@@ -136,6 +147,7 @@ impl NodeLimits {
             memory.lift(node)?;
         }
         if let Some(headroom_kib) = headroom_kib {
+            let node = &node.but_for(self.cpu.as_ref().and_then(CpuLimit::group));
             let memory = MemoryLimit::impose(node, headroom_kib)?;
             let now = memory.shown(node)?;
             self.memory = Some(memory);
@@ -218,6 +230,13 @@ impl MemoryLimit {
                     is_reached: false,
                 })
             }
+        }
+    }
+
+    fn group(&self) -> Option<&Group> {
+        match &self.by {
+            MemoryBy::Group(group) => Some(group),
+            MemoryBy::Soft(_) => None,
         }
     }
 
