@@ -367,6 +367,12 @@ impl Parent {
         if self.version == Version::V1 {
             return Ok(true);
         }
+        // Where processes are, controllers of threads (cpu) can be given, too, but to nobody who
+        // could have processes then. The root, which alone has no type, is free.
+        let is_root = !self.folder.join("cgroup.type").exists();
+        if !is_root && !fs::read(self.folder.join("cgroup.procs"))?.is_empty() {
+            return Err(io::ErrorKind::ResourceBusy.into());
+        }
         if lists(&self.folder, GIVES, controller)? {
             return Ok(true);
         }
