@@ -88,27 +88,34 @@ impl Model for Mutex {
     }
 
     /// An open acquire of an owner all of whose releases are open can go, with the release after
-    /// it: the lock is only free more often. A refusal could tell that it was held: then all stays.
-    /// Who holds the lock at the start may need any release.
+    /// it: the lock is only free more often. So can the release, where no acquire of that owner
+    /// completed, if the lock may be free at the start: from there all is possible that is once who
+    /// held it has released it. A refusal could tell that it was held: then all stays.
     fn unobserved(
         &self,
-        _starts: &[Self::State],
+        starts: &[Self::State],
         completed: &[&MutexOp],
         open: &[&MutexOp],
     ) -> Vec<bool> {
-        let mut released = FxHashSet::default();
+        let (mut acquired, mut released) = (FxHashSet::default(), FxHashSet::default());
         for op in completed {
             match op {
-                MutexOp::Acquire(_) => {}
+                MutexOp::Acquire(owner) => _ = acquired.insert(owner),
                 MutexOp::Release(owner) => _ = released.insert(owner),
                 MutexOp::AcquireRefused | MutexOp::ReleaseRefused(_) => {
                     return vec![false; open.len()];
                 }
             }
         }
-        open.iter()
-            .map(|op| matches!(op, MutexOp::Acquire(owner) if !released.contains(owner)))
-            .collect()
+        let may_be_free = starts.contains(&None);
+        let is_unobserved = |op: &&MutexOp| match op {
+            MutexOp::Acquire(owner) => !released.contains(owner),
+            MutexOp::Release(owner) => {
+                may_be_free && !released.contains(owner) && !acquired.contains(owner)
+            }
+            MutexOp::AcquireRefused | MutexOp::ReleaseRefused(_) => false,
+        };
+        open.iter().map(is_unobserved).collect()
     }
 
     fn states_after(&self, updates: &[&MutexOp], _rest: &[&MutexOp]) -> Option<Vec<Option<Owner>>> {

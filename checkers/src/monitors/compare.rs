@@ -148,6 +148,15 @@ fn weakened<M: Model>(
 /// Compares the history with what is left of it without the open updates that the model calls
 /// unobserved.
 pub(crate) fn without_unobserved<M: Model>(model: &M, history: &[Interval<M::Op>]) -> Comparison {
+    without_unobserved_from(model, &[model.initial(None)], history)
+}
+
+/// The same where any of these states may be there at the start.
+pub(crate) fn without_unobserved_from<M: Model>(
+    model: &M,
+    starts: &[M::State],
+    history: &[Interval<M::Op>],
+) -> Comparison {
     let ops = |ended: bool| -> Vec<&M::Op> {
         history
             .iter()
@@ -156,12 +165,15 @@ pub(crate) fn without_unobserved<M: Model>(model: &M, history: &[Interval<M::Op>
             .collect()
     };
     let mut dead = model
-        .unobserved(&[model.initial(None)], &ops(true), &ops(false))
+        .unobserved(starts, &ops(true), &ops(false))
         .into_iter();
     let mut rest = history.to_vec();
     rest.retain(|interval| interval.ends.is_some() || dead.next() == Some(false));
     let holds = |history: &[Interval<M::Op>]| {
-        oracle::is_linearizable(model, &model.initial(None), history, NODES_MAX)
+        let mut each = starts
+            .iter()
+            .map(|start| oracle::is_linearizable(model, start, history, NODES_MAX));
+        each.try_fold(false, |any, holds| Some(any | holds?))
     };
     match (holds(history), holds(&rest)) {
         (Some(true), Some(true)) => Comparison::Linearizable,

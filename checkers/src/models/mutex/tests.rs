@@ -4,7 +4,7 @@ use histories::Value;
 
 use super::{Mutex, MutexOp};
 use crate::models::Owner;
-use crate::monitors::compare::{every, without_unobserved};
+use crate::monitors::compare::{every, without_unobserved_from};
 use crate::testing::{judge_rows, samples};
 use crate::{Model, ModelKind, ModelOptions, Verdict};
 
@@ -89,22 +89,19 @@ fn leaving_out_the_unobserved_changes_nothing() {
         MutexOp::Acquire(one.clone()),
         MutexOp::Release(one.clone()),
         MutexOp::Acquire(two.clone()),
-        MutexOp::Release(two),
+        MutexOp::Release(two.clone()),
         MutexOp::AcquireRefused,
-        MutexOp::ReleaseRefused(one),
+        MutexOp::ReleaseRefused(one.clone()),
     ];
-    every(
-        3,
-        &ops,
-        |_| true,
-        |history| without_unobserved(&mutex(), history),
-    )
-    .assert_right();
-    every(
-        4,
-        &ops[..4],
-        |_| true,
-        |history| without_unobserved(&mutex(), history),
-    )
-    .assert_right();
+    let starts = [
+        vec![None],
+        vec![None, Some(one.clone()), Some(two)],
+        vec![Some(one)],
+    ];
+    for starts in starts {
+        for (count, ops) in [(3, &ops[..]), (4, &ops[..4])] {
+            let judge = |history: &[_]| without_unobserved_from(&mutex(), &starts, history);
+            every(count, ops, |_| true, judge).assert_right();
+        }
+    }
 }
