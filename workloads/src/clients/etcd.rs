@@ -11,7 +11,7 @@
 //! | | `read` | `kv/range` of all keys below the set's |
 //! | counter | `add` | as `append` |
 //! | watch | `put` | `kv/put`; its revision is the result |
-//! | | `watch` | `watch`, a stream that is kept from operation to operation; `kv/range` to know its end ([`watch`]) |
+//! | | `watch` | `watch`, a stream that is kept from operation to operation; `kv/range` to know its end |
 //! | lock, fenced lock | `acquire` | `lease/grant`, then `kv/txn`: put under the lease if the key is missing; its revision is the fencing token |
 //! | | `release` | `kv/txn`: delete if the key was made at that revision |
 //! | fenced lock | `write` | `kv/txn`: put a key of its own if the lock's key was made at the revision that the token is; without [`EtcdOptions::check_tokens`] a `kv/put` |
