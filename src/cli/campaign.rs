@@ -4,10 +4,9 @@ use std::path::PathBuf;
 
 use super::args::CampaignArgs;
 use super::exit::Exit;
-use super::run::fresh_seed;
+use super::run::{fresh_seed, listen};
 use super::{fail, print};
 use crate::campaign::{self, Campaign};
-use crate::interrupt::Interrupt;
 use crate::plan;
 use crate::reports::json;
 use crate::reports::progress::{Display, say};
@@ -22,14 +21,9 @@ pub fn campaign(args: &CampaignArgs) -> Exit {
     if args.runs == 0 {
         return fail(Exit::Usage, "--runs is 0, expected at least 1");
     }
-    let interrupt = match Interrupt::listen() {
+    let interrupt = match listen() {
         Ok(interrupt) => interrupt,
-        Err(error) => {
-            return fail(
-                Exit::NotRun,
-                format!("failed to listen for signals: {error}"),
-            );
-        }
+        Err(exit) => return exit,
     };
     let folder: PathBuf = args.store.store.join(format!("campaign-{}", plan.seed));
     if let Err(error) = store::create_dir_all(&folder) {

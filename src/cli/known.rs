@@ -2,8 +2,8 @@
 
 use super::args::KnownArgs;
 use super::exit::Exit;
+use super::run::listen;
 use super::{fail, print, write_junit};
-use crate::interrupt::Interrupt;
 use crate::known::{self, Behaviour, Listed, Row, Search, Table};
 use crate::reports::progress::say;
 use crate::reports::{json, junit};
@@ -32,12 +32,9 @@ pub fn known(args: &KnownArgs) -> Exit {
         });
         return Exit::Valid;
     }
-    let interrupt = match Interrupt::listen() {
+    let interrupt = match listen() {
         Ok(interrupt) => interrupt,
-        Err(error) => {
-            let problem = format!("failed to listen for signals: {error}");
-            return fail(Exit::NotRun, problem);
-        }
+        Err(exit) => return exit,
     };
     let search = Search {
         table: &table,

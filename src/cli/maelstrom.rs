@@ -47,6 +47,9 @@ pub struct MaelstromArgs {
     /// How long to drive the nodes, in seconds or with a unit
     #[arg(long, value_name = "TIME", value_parser = seconds, default_value = "60")]
     pub time_limit: u64,
+    /// How many runs to make, with one seed after another; the first that is not valid is the last
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    pub test_count: u64,
     /// How many operations begin each second, over all clients; 0 for as many as the clients get
     /// answers to
     #[arg(long, value_name = "N", default_value_t = 5)]
@@ -134,20 +137,32 @@ pub struct MaelstromArgs {
     pub output: OutputArgs,
 }
 
-/// Makes the run that was asked for.
+/// Makes the runs that were asked for, up to the first that is not valid.
 pub fn maelstrom(args: &MaelstromArgs) -> Exit {
-    match plan_of(args, run::fresh_seed()) {
-        Ok(plan) => run::make(&plan, &args.store.store, &args.output),
-        Err(error) => fail(Exit::Usage, error),
+    let interrupt = match run::listen() {
+        Ok(interrupt) => interrupt,
+        Err(exit) => return exit,
+    };
+    let first = args.seed.unwrap_or_else(run::fresh_seed);
+    let mut exit = Exit::Valid;
+    for number in 0..args.test_count {
+        exit = match plan_of(args, first.wrapping_add(number)) {
+            Ok(plan) => run::make_until(&plan, &args.store.store, &args.output, &interrupt),
+            Err(error) => fail(Exit::Usage, error),
+        };
+        if exit != Exit::Valid || interrupt.asked() {
+            break;
+        }
     }
+    exit
 }
 
 /// The plan that the options describe, with the schedule drawn.
-fn plan_of(args: &MaelstromArgs, fresh_seed: u64) -> Result<Plan, PlanError> {
+fn plan_of(args: &MaelstromArgs, seed: u64) -> Result<Plan, PlanError> {
     let workload = workload(&args.workload)?;
     refuse_idle(args, workload)?;
     let mut plan = Plan {
-        seed: args.seed.unwrap_or(fresh_seed),
+        seed,
         duration_ms: args.time_limit,
         ..Plan::default()
     };

@@ -21,23 +21,37 @@ pub fn run(args: &RunArgs) -> Exit {
 
 /// Makes the run of this plan, shows how it goes, and prints the verdict.
 pub fn make(plan: &Plan, store: &std::path::Path, output: &OutputArgs) -> Exit {
-    let interrupt = match Interrupt::listen() {
-        Ok(interrupt) => interrupt,
-        Err(error) => {
-            return fail(
-                Exit::NotRun,
-                format!("failed to listen for signals: {error}"),
-            );
-        }
-    };
+    match listen() {
+        Ok(interrupt) => make_until(plan, store, output, &interrupt),
+        Err(exit) => exit,
+    }
+}
+
+/// The same, until it is interrupted so.
+pub fn make_until(
+    plan: &Plan,
+    store: &std::path::Path,
+    output: &OutputArgs,
+    interrupt: &Interrupt,
+) -> Exit {
     announce(plan);
     let mut display = Display::new(plan.duration_ms);
-    let outcome = crate::run(plan, store, &interrupt, &mut |notice| display.show(notice));
+    let outcome = crate::run(plan, store, interrupt, &mut |notice| display.show(notice));
     display.finish();
     match outcome {
         Ok(outcome) => tell(&outcome, output),
         Err(error) => fail(Exit::NotRun, error),
     }
+}
+
+/// Begins to listen for Ctrl-C; where that fails it is said, with the exit code to end with.
+pub fn listen() -> Result<Interrupt, Exit> {
+    Interrupt::listen().map_err(|error| {
+        fail(
+            Exit::NotRun,
+            format!("failed to listen for signals: {error}"),
+        )
+    })
 }
 
 /// A seed for a run that was given none: it is printed and stored, so any will do. Short enough to

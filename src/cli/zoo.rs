@@ -6,8 +6,8 @@ use raft_kv::Bug;
 
 use super::args::ZooArgs;
 use super::exit::Exit;
+use super::run::listen;
 use super::{fail, print, write_junit};
-use crate::interrupt::Interrupt;
 use crate::reports::progress::say;
 use crate::reports::{json, junit};
 use crate::units::amount;
@@ -21,14 +21,9 @@ pub fn zoo(args: &ZooArgs) -> Exit {
         Ok(named) => named,
         Err(error) => return fail(Exit::Usage, error),
     };
-    let interrupt = match Interrupt::listen() {
+    let interrupt = match listen() {
         Ok(interrupt) => interrupt,
-        Err(error) => {
-            return fail(
-                Exit::NotRun,
-                format!("failed to listen for signals: {error}"),
-            );
-        }
+        Err(exit) => return exit,
     };
     let made = zoo::run(
         &Zoo {

@@ -183,6 +183,26 @@ fn what_is_broken_is_found() {
 }
 
 #[test]
+fn runs_are_repeated_up_to_the_first_that_is_not_valid() {
+    if !has_python() {
+        return;
+    }
+    let _lock = cluster_lock();
+    let options = "-w echo --node-count 1 --time-limit 1 --rate 50 --seed 7 --test-count 2";
+    let store = store();
+    run(store.path(), &example("echo.py"), options)
+        .expect(0)
+        .says(&["seed 7", "seed 8"]);
+    assert_eq!(fs::read_dir(store.path()).unwrap().count(), 2);
+    let folder = tempfile::tempdir().unwrap();
+    let silent = program(folder.path(), "silent", "exit 0");
+    let output = run(store.path(), &silent, options)
+        .expect(4)
+        .says(&["seed 7"]);
+    assert!(!output.to_string().contains("seed 8"), "{output}");
+}
+
+#[test]
 fn nodes_are_under_every_fault() {
     if !has_python() {
         return;
