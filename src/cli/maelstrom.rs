@@ -143,10 +143,10 @@ pub fn maelstrom(args: &MaelstromArgs) -> Exit {
         Ok(interrupt) => interrupt,
         Err(exit) => return exit,
     };
-    let first = args.seed.unwrap_or_else(run::fresh_seed);
+    let fresh_seed = run::fresh_seed();
     let mut exit = Exit::Valid;
     for number in 0..args.test_count {
-        exit = match plan_of(args, first.wrapping_add(number)) {
+        exit = match plan_of(args, fresh_seed, number) {
             Ok(plan) => run::make_until(&plan, &args.store.store, &args.output, &interrupt),
             Err(error) => fail(Exit::Usage, error),
         };
@@ -157,12 +157,12 @@ pub fn maelstrom(args: &MaelstromArgs) -> Exit {
     exit
 }
 
-/// The plan that the options describe, with the schedule drawn.
-fn plan_of(args: &MaelstromArgs, seed: u64) -> Result<Plan, PlanError> {
+/// The plan that the options describe for the run of this number, from 0, with the schedule drawn.
+fn plan_of(args: &MaelstromArgs, fresh_seed: u64, number: u64) -> Result<Plan, PlanError> {
     let workload = workload(&args.workload)?;
     refuse_idle(args, workload)?;
     let mut plan = Plan {
-        seed,
+        seed: args.seed.unwrap_or(fresh_seed).wrapping_add(number),
         duration_ms: args.time_limit,
         ..Plan::default()
     };
@@ -419,7 +419,7 @@ mod tests {
         let Command::Maelstrom(args) = cli.command else {
             return Err("another command".to_owned());
         };
-        plan_of(&args, 1).map_err(|error| error.to_string())
+        plan_of(&args, 1, 0).map_err(|error| error.to_string())
     }
 
     #[test]
