@@ -12,7 +12,7 @@ use crate::schema::assert_documented;
 use crate::support::{
     ONE_OF_EACH, Running, User, assert_nothing_left, cluster_lock, command, eventually,
     has_namespaces, interfaces, mounts, only_run, processes_with, read_json, runs, store, text,
-    whitewater,
+    there_is, whitewater,
 };
 
 /// `run` for ten minutes with a pause now and then.
@@ -233,6 +233,43 @@ fn nothing_is_left_when_members_are_changed_and_the_command_is_killed() {
     drop(running);
     assert_nothing_left(&runs);
     assert_eq!((interfaces(), mounts()), before);
+}
+
+/// While a command of the system, and one that it started, take their time.
+#[test]
+fn nothing_is_left_when_a_command_of_the_system_hangs_and_the_run_is_killed() {
+    if !there_is("python3", "--version") {
+        return;
+    }
+    for mode in [&[][..], &["--plain"]] {
+        if mode.is_empty() && !has_namespaces() {
+            continue;
+        }
+        let (_lock, folder) = (cluster_lock(), store());
+        let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/python-kv");
+        fs::copy(example.join("server.py"), folder.path().join("server.py")).unwrap();
+        let definition = folder.path().join("mine.toml");
+        let hang = "touch {data}/told; tail -f {data}/told; true";
+        let single = fs::read_to_string(example.join("single.toml")).unwrap();
+        let command_of_it =
+            format!("[commands.hang]\ncommand = [\"sh\", \"-c\", \"{hang}\"]\nlimit_ms = 50000\n");
+        fs::write(&definition, format!("{single}\n{command_of_it}")).unwrap();
+        let schedule = folder.path().join("schedule.toml");
+        let entry = "[[schedule]]\nat_ms = 200\nfor_ms = 50000\nfault = \"command\"\n";
+        fs::write(&schedule, entry).unwrap();
+
+        let runs = folder.path().join("runs");
+        let args = ["run", "--time", "1m", "--system", text(&definition)];
+        let files = ["--schedule", text(&schedule), "--store", text(&runs)];
+        let running = Running::start(command(&[&args[..], &files, mode].concat()));
+        eventually("the command and its child run", || {
+            let lines = processes_with(&runs).into_iter();
+            lines.filter(|(_, line)| line.contains("tail -f")).count() == 2
+        });
+        running.signal(Signal::SIGKILL);
+        drop(running);
+        assert_nothing_left(&runs);
+    }
 }
 
 /// As in `whitewater run 2>&1 | head -1`, and when a terminal is gone.
