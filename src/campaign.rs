@@ -14,7 +14,6 @@ use crate::controller::notice::Notice;
 use crate::interrupt::Interrupt;
 use crate::plan::{Plan, PlanError, reseed};
 use crate::reports;
-use crate::reports::text;
 use crate::store::StoreError;
 use crate::units::ms;
 
@@ -93,16 +92,8 @@ impl RunSummary {
 
     fn new(outcome: &Outcome, elapsed_ms: u64, folder: Option<PathBuf>) -> Self {
         let judged = outcome.judged.as_ref();
-        let replay = outcome.replay_command();
-        let path = outcome.shown_path();
-        let context = text::Context {
-            run: Some(&path),
-            again: Some(&replay),
-            ..text::Context::default()
-        };
-        let text = judged
-            .filter(|_| outcome.verdict() != Verdict::Valid)
-            .map(|(history, judged)| text::render(judged, history, &context));
+        let is_valid = outcome.verdict() == Verdict::Valid;
+        let text = if is_valid { None } else { outcome.text() };
         RunSummary {
             seed: outcome.plan.seed,
             system: outcome.plan.system.name.clone(),

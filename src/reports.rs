@@ -31,6 +31,7 @@ pub fn write(outcome: &Outcome) -> Vec<String> {
             folder: &outcome.name(),
             replay_command: &outcome.replay_command(),
             checked_in_ms: Some(judged.elapsed_ms),
+            unavailable: &outcome.unavailable,
         });
         write("report.html", page);
     }
@@ -52,11 +53,19 @@ impl Outcome {
     /// The verdict as text; `None` where nothing was judged.
     pub fn text(&self) -> Option<String> {
         let (history, judged) = self.judged.as_ref()?;
-        let (path, again) = (self.shown_path(), self.replay_command());
+        let run = self.shown_path();
         let context = text::Context {
-            run: Some(&path),
-            again: Some(&again),
-            ..text::Context::default()
+            report: self
+                .folder
+                .report_path()
+                .exists()
+                .then(|| format!("{run}/report.html")),
+            run: Some(run),
+            again: Some(self.replay_command()),
+            stopped: self.stopped,
+            at_violation: self.online.stopped,
+            failure: self.failure.as_deref(),
+            unavailable: &self.unavailable,
         };
         Some(text::render(judged, history, &context))
     }

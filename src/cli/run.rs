@@ -8,7 +8,6 @@ use crate::interrupt::Interrupt;
 use crate::plan::{self, Plan};
 use crate::reports::json::{self, Document};
 use crate::reports::progress::{Display, say};
-use crate::reports::text;
 use crate::units::amount;
 
 /// Makes the run that was asked for.
@@ -89,18 +88,8 @@ fn tell(outcome: &Outcome, output: &OutputArgs) -> Exit {
     if output.json {
         print(&json::to_text(&Document::of_run(outcome)));
         print("\n");
-    } else if let Some((history, judged)) = &outcome.judged {
-        let (run, again) = (outcome.shown_path(), outcome.replay_command());
-        let report = format!("{run}/report.html");
-        let context = text::Context {
-            run: Some(&run),
-            report: outcome.folder.report_path().exists().then_some(&report),
-            again: Some(&again),
-            stopped: outcome.stopped,
-            at_violation: outcome.online.stopped,
-            failure: outcome.failure.as_deref(),
-        };
-        print(&text::render(judged, history, &context));
+    } else if let Some(text) = outcome.text() {
+        print(&text);
     }
     for complaint in &outcome.complaints {
         say(format_args!("whitewater: {complaint}"));

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use cluster::remote::{Remote, RemoteNodes};
 use cluster::{Addresses, CaptureSpec, Cluster, ClusterSpec, Entrance, Mode, NetworkSpec};
-use faults::{Kind, Target};
+use faults::{Kind, Profile, Target};
 use histories::{Header, Recorder, RunInfo};
 
 use super::commands::SystemCommands;
@@ -95,25 +95,47 @@ fn start_apart(plan: &Plan, folder: &RunFolder, exits: &Exits) -> Result<(System
 }
 
 /// The kinds of faults that can be injected here, and those that cannot.
+///
+/// # Errors
+/// When one that was asked for, by its name, by a profile's, or by disks, cannot: nobody shall
+/// believe that it was tried.
 pub(super) fn sort_kinds(
     plan: &Plan,
     target: &dyn Target,
 ) -> Result<(Vec<Kind>, Vec<UnavailableFault>), String> {
-    let (mut available, mut unavailable) = (Vec::new(), Vec::new());
-    for kind in plan.faults.kinds.keys() {
-        match kind.available(target) {
-            Ok(()) => available.push(*kind),
-            Err(why) if plan.faults.required => {
-                return Err(format!("the fault {kind} is unavailable: {why}"));
-            }
-            Err(why) => unavailable.push(UnavailableFault {
-                kind: kind.to_string(),
-                cause: why.cause,
-                remedy: why.remedy,
-            }),
+    let faults = &plan.faults;
+    let is_chosen = faults.required || faults.profile != Profile::default();
+    let (mut available, mut unavailable, mut missed) = (Vec::new(), Vec::new(), None);
+    for kind in faults.kinds.keys() {
+        let Err(why) = kind.available(target) else {
+            available.push(*kind);
+            continue;
+        };
+        if is_chosen || plan.disk_faults && kind.needs_disk() {
+            missed.get_or_insert_with(|| format!("the fault {kind} is unavailable: {why}"));
+        }
+        unavailable.push(UnavailableFault {
+            kind: kind.to_string(),
+            cause: why.cause,
+            remedy: why.remedy,
+        });
+    }
+    if let (true, Err(why)) = (plan.disk_faults, target.disks()) {
+        missed.get_or_insert_with(|| {
+            format!("a disk of its own for each node is unavailable: {why}")
+        });
+    }
+    match missed {
+        None => Ok((available, unavailable)),
+        Some(missed) if available.is_empty() => Err(missed),
+        Some(missed) => {
+            let others: Vec<String> = available.iter().map(Kind::to_string).collect();
+            Err(format!(
+                "{missed}; without it and its like: --faults {}",
+                others.join(",")
+            ))
         }
     }
-    Ok((available, unavailable))
 }
 
 /// Starts the history: its time zero is `start`.

@@ -15,6 +15,7 @@ use histories::{History, Outcome};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::text::still_holds;
+use crate::controller::notice::UnavailableFault;
 use crate::coverage::coverage;
 use crate::plan::Plan;
 use facts::{Facts, plain};
@@ -35,6 +36,8 @@ pub struct Input<'a> {
     pub replay_command: &'a str,
     /// How long the checks took, in milliseconds, where that is known.
     pub checked_in_ms: Option<u64>,
+    /// The kinds of faults that could not be injected on this machine.
+    pub unavailable: &'a [UnavailableFault],
 }
 
 /// The page. The same input always gives the same page.
@@ -66,7 +69,7 @@ pub fn render(run: &Input<'_>) -> String {
                 h2 { (timeline_title(&facts, found)) }
                 (lanes::timeline(&facts, found))
                 h2 { "Faults" }
-                (tables::coverage(&coverage(run.history)))
+                (tables::coverage(&coverage(run.history), run.unavailable))
                 (tables::faults(&facts))
                 h2 { "Leaders" }
                 (tables::leaders(&facts))

@@ -8,6 +8,7 @@ use histories::{History, Operation, Outcome, Point, RunInfo};
 
 use super::context::{describe_fault, describe_operation, faults_between, leader_at, leaders};
 use super::messages;
+use crate::controller::notice::UnavailableFault;
 use crate::coverage::KindCoverage;
 use crate::judge::Judged;
 use crate::units::amount;
@@ -19,21 +20,23 @@ const ROWS_MAX: usize = 40;
 /// Columns for an operation in words.
 const OPERATION_COLUMNS: usize = 32;
 
-/// What the text says besides the verdict.
+/// What the text says besides the verdict; nothing of it where a history was only checked.
 #[derive(Debug, Default)]
 pub struct Context<'a> {
     /// The run folder, for a run.
-    pub run: Option<&'a str>,
+    pub run: Option<String>,
     /// The report's file, where it could be written.
-    pub report: Option<&'a str>,
+    pub report: Option<String>,
     /// The command that does it again, for a run.
-    pub again: Option<&'a str>,
+    pub again: Option<String>,
     /// Whether the run was ended early.
     pub stopped: bool,
     /// Whether that was because of a violation found while it went on.
     pub at_violation: bool,
     /// Why the run was not made to its end, if so: then nothing is said to be valid.
     pub failure: Option<&'a str>,
+    /// The kinds of faults that could not be injected on this machine.
+    pub unavailable: &'a [UnavailableFault],
 }
 
 /// The whole text, ending with a newline.
@@ -47,7 +50,7 @@ pub fn render(judged: &Judged, history: &History, context: &Context<'_>) -> Stri
     for check in &report.checks {
         text.push_str(&check_lines(check));
     }
-    text.push_str(&coverage_lines(&judged.coverage));
+    text.push_str(&coverage_lines(&judged.coverage, context.unavailable));
     let messages = messages::lines(judged.messages.as_ref());
     if !messages.is_empty() {
         let _ = write!(text, "\n{messages}");
@@ -70,9 +73,9 @@ pub fn render(judged: &Judged, history: &History, context: &Context<'_>) -> Stri
         );
     }
     for (name, value) in [
-        ("run", context.run),
-        ("report", context.report),
-        ("again", context.again),
+        ("run", &context.run),
+        ("report", &context.report),
+        ("again", &context.again),
     ] {
         if let Some(value) = value {
             let _ = writeln!(text, "{:<8}{value}", format!("{name}:"));
@@ -116,18 +119,16 @@ fn check_lines(check: &Check) -> String {
     text
 }
 
-/// What each kind of fault exercised, a row each; nothing where there were none.
-fn coverage_lines(coverage: &[KindCoverage]) -> String {
+/// What each kind of fault exercised, a row each, and which there could not be; nothing where there
+/// were none.
+fn coverage_lines(coverage: &[KindCoverage], unavailable: &[UnavailableFault]) -> String {
     let mut text = String::new();
-    if coverage.is_empty() {
+    if coverage.is_empty() && unavailable.is_empty() {
         return text;
     }
-    let width = coverage
-        .iter()
-        .map(|kind| kind.kind.len())
-        .max()
-        .unwrap_or(0);
-    let width = width.max("fault".len());
+    let kinds = coverage.iter().map(|kind| &kind.kind);
+    let kinds = kinds.chain(unavailable.iter().map(|fault| &fault.kind));
+    let width = kinds.map(String::len).max().unwrap_or(0).max("fault".len());
     let mut row = |[kind, injected, effective, overlapped, changes]: [&str; 5]| {
         let _ = writeln!(
             text,
@@ -149,6 +150,10 @@ fn coverage_lines(coverage: &[KindCoverage]) -> String {
             &kind.overlapped.to_string(),
             &kind.leader_changes.to_string(),
         ]);
+    }
+    for fault in unavailable {
+        let UnavailableFault { kind, cause, .. } = fault;
+        let _ = writeln!(text, "  {kind:<width$}  unavailable: {cause}");
     }
     format!("\n{text}")
 }
@@ -366,5 +371,25 @@ mod tests {
             assert_eq!(shown, expected);
             assert!(shown.contains(&culprit));
         }
+    }
+
+    #[test]
+    fn a_kind_that_could_not_be_had_stands_beside_those_that_could() {
+        let missing = UnavailableFault {
+            kind: "partition".to_owned(),
+            cause: "no network".to_owned(),
+            remedy: "allow it".to_owned(),
+        };
+        let kill = KindCoverage {
+            kind: "kill".to_owned(),
+            injected: 2,
+            effective: 2,
+            overlapped: 70,
+            leader_changes: 1,
+        };
+        let row = "  partition  unavailable: no network\n";
+        assert!(coverage_lines(&[kill], std::slice::from_ref(&missing)).ends_with(row));
+        assert!(coverage_lines(&[], &[missing]).ends_with(row));
+        assert_eq!(coverage_lines(&[], &[]), "");
     }
 }

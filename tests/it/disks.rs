@@ -262,8 +262,27 @@ fn where_the_device_cannot_be_opened_the_fault_is_refused_with_the_fix() {
             "the fault power-loss is unavailable: open /dev/fuse: EACCES",
             "`sudo chmod 666 /dev/fuse`",
         ]);
-    let args = ["run", "--disk-faults", "--faults", "none", "--time", "3s"];
-    Running::start(user.command(&args)).finish().expect(0);
+    // Nobody shall believe that there were disks of their own.
+    for (asked, said) in [
+        (
+            &["--disk-faults", "--faults", "none"][..],
+            "a disk of its own for each node",
+        ),
+        (
+            &["--disk-faults"],
+            "without it and its like: --faults kill,pause,partition",
+        ),
+        (
+            &["--profile", "disk"],
+            "without it and its like: --faults kill,partition",
+        ),
+    ] {
+        let args = [&["run", "--time", "3s"], asked].concat();
+        Running::start(user.command(&args))
+            .finish()
+            .expect(4)
+            .says(&["is unavailable: open /dev/fuse: EACCES", said]);
+    }
     Running::start(user.command(&["doctor"]))
         .finish()
         .expect(0)

@@ -176,6 +176,8 @@ fn plain_mode_kills_and_pauses_and_says_that_it_cannot_partition() {
         );
     }
     let run = only_run(store.path());
+    let page = fs::read_to_string(run.join("report.html")).unwrap();
+    assert!(page.contains("unavailable: "), "{page}");
     assert_whole(&run, 3);
     let kinds: BTreeSet<String> = faults(&run, "inject")
         .into_iter()

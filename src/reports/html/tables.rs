@@ -6,6 +6,7 @@ use maud::{Markup, html};
 
 use super::facts::{Facts, describe, outcome_name, readable, shorten};
 use super::scale::Unit;
+use crate::controller::notice::UnavailableFault;
 use crate::coverage::KindCoverage;
 
 /// Longer values are folded away.
@@ -104,10 +105,10 @@ pub(super) fn core(facts: &Facts, found: &Counterexample) -> Markup {
     }
 }
 
-/// What each kind of fault exercised.
-pub(super) fn coverage(kinds: &[KindCoverage]) -> Markup {
+/// What each kind of fault exercised, and which there could not be.
+pub(super) fn coverage(kinds: &[KindCoverage], unavailable: &[UnavailableFault]) -> Markup {
     html! {
-        @if !kinds.is_empty() {
+        @if !kinds.is_empty() || !unavailable.is_empty() {
             table.narrow {
                 thead {
                     tr {
@@ -123,6 +124,12 @@ pub(super) fn coverage(kinds: &[KindCoverage]) -> Markup {
                             td.number { (kind.effective) }
                             td.number { (kind.overlapped) }
                             td.number { (kind.leader_changes) }
+                        }
+                    }
+                    @for fault in unavailable {
+                        tr {
+                            td { (fault.kind) }
+                            td colspan="4" { "unavailable: " (fault.cause) }
                         }
                     }
                 }

@@ -133,6 +133,7 @@ fn page_of(history: &History, counterexample: Option<Counterexample>) -> String 
         folder: "run-7",
         replay_command: "whitewater replay runs/run-7",
         checked_in_ms: Some(12),
+        unavailable: &[],
     };
     let page = render(&input);
     check_page(&page);
@@ -353,6 +354,7 @@ fn whatever_a_history_says_is_only_text() {
         folder: EVIL,
         replay_command: EVIL,
         checked_in_ms: None,
+        unavailable: &[],
     });
     let clean = render(&Input {
         plan: &Plan::default(),
@@ -361,6 +363,7 @@ fn whatever_a_history_says_is_only_text() {
         folder: "run",
         replay_command: "replay",
         checked_in_ms: None,
+        unavailable: &[],
     });
     assert!(page.matches("&lt;script&gt;").count() > 30);
     for opening in ["<script", "<img", "</style>", "</title></style>"] {
@@ -420,6 +423,7 @@ fn an_unknown_verdict_says_why_and_what_to_do() {
         folder: "run",
         replay_command: "replay",
         checked_in_ms: None,
+        unavailable: &[],
     });
     check_page(&page);
     assert!(page.contains("<span class=\"badge unknown\">unknown</span>"));
