@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """lin-kv: the first node has everything, the others pass requests on to it.
 
+With `forward` they hand on the client's own message, and the first node answers the client.
 What survives a kill is kept in the service lin-kv, if `service` is given: then every node asks that.
 With `broken` each node answers reads from what it last wrote or read itself; with `forgets` the first
 node forgets a key now and then.
@@ -43,6 +44,8 @@ def run(body):
 
 def answer(message):
     body = message["body"]
+    if "forward" in modes and node.id != node.ids[0]:
+        return node.pass_on(message, node.ids[0])
     if "broken" in modes and body["type"] == "read" and body["key"] in values:
         return {"type": "read_ok", "value": values[body["key"]]}
     if "service" in modes or node.id != node.ids[0]:

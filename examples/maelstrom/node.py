@@ -42,7 +42,14 @@ class Node:
         return [other for other in self.ids if other != self.id]
 
     def send(self, dest, body):
-        line = json.dumps({"src": self.id, "dest": dest, "body": body})
+        self._write({"src": self.id, "dest": dest, "body": body})
+
+    def pass_on(self, message, dest):
+        """Hands a message on as it came: whoever gets it answers whom it came from."""
+        self._write({**message, "dest": dest})
+
+    def _write(self, message):
+        line = json.dumps(message)
         with self._out:
             sys.stdout.write(line + "\n")
             sys.stdout.flush()

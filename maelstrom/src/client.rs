@@ -62,9 +62,9 @@ impl Client {
         request.insert("msg_id".to_owned(), self.last_msg_id.into());
         let shown = Json::Object(request.clone());
         let deadline = Instant::now() + Duration::from_millis(timeout_ms);
-        if !self.net.send(self.name.clone(), node.clone(), request) {
-            return Err(CallError::Wrong(format!("there is no node {node}")));
-        }
+        let message = Message::new(self.name.clone(), node.clone(), request);
+        let sent = self.net.send(message);
+        sent.map_err(|error| CallError::Wrong(format!("a request of a client {error}")))?;
         let answer = loop {
             let left = deadline.saturating_duration_since(Instant::now());
             match self.inbox.recv_timeout(left) {

@@ -86,6 +86,9 @@ impl Journal {
             "dest": &*message.dest,
             "body": &message.body,
         });
+        if message.sender != message.src {
+            line["sender"] = (*message.sender).into();
+        }
         if let Some(why) = why {
             line["why"] = why.into();
         }

@@ -11,7 +11,10 @@ pub type Body = Map<String, Json>;
 pub struct Message {
     /// Its number in the run, given by the router; every copy of a message has the same.
     pub id: u64,
-    /// Who sent it.
+    /// Who wrote it. That is its `src`, unless a node passes on what another sent, as a follower does
+    /// that hands a client's request to its leader.
+    pub sender: Name,
+    /// Whom it says it is from, and whom an answer goes to.
     pub src: Name,
     /// Who is to get it.
     pub dest: Name,
@@ -36,6 +39,17 @@ pub enum Malformed {
 }
 
 impl Message {
+    /// A message of its own sender.
+    pub fn new(src: Name, dest: Name, body: Body) -> Self {
+        Message {
+            id: 0,
+            sender: src.clone(),
+            src,
+            dest,
+            body,
+        }
+    }
+
     /// Reads a line that a node wrote.
     ///
     /// # Errors
@@ -74,12 +88,7 @@ impl Message {
                 });
             }
         }
-        Ok(Message {
-            id: 0,
-            src,
-            dest,
-            body,
-        })
+        Ok(Message::new(src, dest, body))
     }
 
     /// The line that a node reads, with its end.
@@ -108,9 +117,9 @@ impl Message {
         self.body.get("in_reply_to").and_then(Json::as_i64)
     }
 
-    /// Whether it goes to a client or comes from one.
+    /// Whether it goes to a client or was written by one.
     pub fn is_of_client(&self) -> bool {
-        is_client(&self.src) || is_client(&self.dest)
+        is_client(&self.sender) || is_client(&self.dest)
     }
 }
 

@@ -79,6 +79,16 @@ struct Flight {
     message: Message,
 }
 
+/// A message names somebody who does not exist.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("has the `{field}` {name:?}, and there is no node, client or service of that name")]
+pub(crate) struct Stranger {
+    /// Where it names them.
+    pub field: &'static str,
+    /// Whom.
+    pub name: Name,
+}
+
 impl Net {
     /// A network between these nodes, the services and clients, whose time began at `start`.
     pub(crate) fn new(
@@ -197,7 +207,7 @@ impl Net {
         let mut state = self.state();
         state.inboxes.insert(node.clone(), inbox);
         let now_ns = self.now_ns();
-        state.send(now_ns, src, node.clone(), init);
+        state.send(now_ns, Message::new(src, node.clone(), init));
     }
 
     /// The node is down.
@@ -205,14 +215,20 @@ impl Net {
         self.state().inboxes.remove(node);
     }
 
-    /// Sends a message. Returns whether there is anybody of the name of its destination.
-    pub(crate) fn send(&self, src: Name, dest: Name, body: Body) -> bool {
+    /// Sends a message, on the link from who wrote it to whom it is for.
+    ///
+    /// # Errors
+    /// When it names somebody who does not exist.
+    pub(crate) fn send(&self, message: Message) -> Result<(), Stranger> {
         let mut state = self.state();
         let now_ns = self.now_ns();
-        if !state.is_known(&dest) {
-            return false;
+        for (field, name) in [("src", &message.src), ("dest", &message.dest)] {
+            if !state.is_known(name) {
+                let name = name.clone();
+                return Err(Stranger { field, name });
+            }
         }
-        state.send(now_ns, src, dest, body);
+        state.send(now_ns, message);
         state.run_due(now_ns);
         let is_crowded = state.flights.len() > FLIGHTS_MAX;
         drop(state);
@@ -220,7 +236,7 @@ impl Net {
         if is_crowded {
             self.fail(format!("more than {FLIGHTS_MAX} messages are under way"));
         }
-        true
+        Ok(())
     }
 
     /// From now on messages are treated by these rules and by no others. What a delay or a
@@ -301,22 +317,20 @@ impl State {
             .or_insert_with(|| Link::new(self.seed, ports.0, ports.1, Weather::default()))
     }
 
-    fn send(&mut self, now_ns: u64, src: Name, dest: Name, body: Body) {
+    fn send(&mut self, now_ns: u64, message: Message) {
         self.next_id += 1;
         let message = Message {
             id: self.next_id,
-            src,
-            dest,
-            body,
+            ..message
         };
         self.stats.sent(&message);
         self.journal.sent(self.log_time(now_ns), &message);
         let init_client = self.init_client.as_ref();
-        if init_client.is_some_and(|name| [&message.src, &message.dest].contains(&name)) {
+        if init_client.is_some_and(|name| [&message.sender, &message.dest].contains(&name)) {
             self.hand_over(now_ns, message);
             return;
         }
-        let ports = (self.port(&message.src), self.port(&message.dest));
+        let ports = (self.port(&message.sender), self.port(&message.dest));
         let (number, fate) = self.link(ports, now_ns).judge(now_ns);
         match fate {
             Err(why) => self.drop_message(now_ns, why, &message),
@@ -375,7 +389,7 @@ impl State {
             if let Some(msg_id) = message.msg_id() {
                 answer.insert("in_reply_to".to_owned(), Json::from(msg_id));
             }
-            self.send(now_ns, message.dest, message.src, answer);
+            self.send(now_ns, Message::new(message.dest, message.src, answer));
             return;
         }
         if is_client(&message.dest) {

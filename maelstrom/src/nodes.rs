@@ -396,19 +396,11 @@ impl Reader {
     /// Sends the message that a line is.
     fn take(&self, line: &str) -> Result<(), String> {
         let message = Message::parse(line.trim_end()).map_err(|error| error.to_string())?;
-        if message.src != self.name {
-            return Err(format!(
-                "has the `src` {:?}, and it is {:?}",
-                message.src, self.name
-            ));
-        }
-        let dest = message.dest.clone();
-        match self.net.send(message.src, message.dest, message.body) {
-            true => Ok(()),
-            false => Err(format!(
-                "has the `dest` {dest:?}, and there is no node, client or service of that name"
-            )),
-        }
+        let message = Message {
+            sender: self.name.clone(),
+            ..message
+        };
+        self.net.send(message).map_err(|error| error.to_string())
     }
 
     fn tell_end(

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use histories::Value;
 
 use crate::link::Dropped;
-use crate::message::{Message, is_client};
+use crate::message::Message;
 
 /// Types of messages that are counted apart, at most.
 const TYPES_MAX: usize = 100;
@@ -61,7 +61,7 @@ impl Stats {
     }
 
     fn counts(&mut self, message: &Message) -> &mut Counts {
-        match is_client(&message.src) || is_client(&message.dest) {
+        match message.is_of_client() {
             true => &mut self.clients,
             false => &mut self.servers,
         }

@@ -84,6 +84,14 @@ fn what_works_is_not_blamed() {
             0,
             &["linearizability  valid", "partitioned", "inject partition"],
         ),
+        // A follower hands the client's own message to the leader, with the client as its `src`.
+        (
+            "lin_kv.py",
+            "-w lin-kv --node-count 3 --time-limit 3 --rate 100 --concurrency 2n --latency 3 \
+             --nemesis partition --nemesis-interval 0.5 --seed 3 -- forward",
+            0,
+            &["linearizability  valid", "partitioned", "inject partition"],
+        ),
         (
             "broadcast.py",
             "-w broadcast --node-count 4 --time-limit 2 --rate 100 --topology tree --p-loss 0.1 \
@@ -310,9 +318,12 @@ fn a_node_that_does_not_keep_to_the_protocol_is_named() {
         (
             "pretends",
             &format!(
-                "{AFTER_INIT}echo '{{\"src\": \"n1\", \"dest\": \"n0\", \"body\": {{\"type\": \"x\"}}}}'\nread -r line\n"
+                "{AFTER_INIT}echo '{{\"src\": \"n9\", \"dest\": \"n0\", \"body\": {{\"type\": \"x\"}}}}'\nread -r line\n"
             ),
-            &["line 2 that node n0 wrote", "has the `src` \"n1\""],
+            &[
+                "line 2 that node n0 wrote",
+                "has the `src` \"n9\", and there is no node",
+            ],
         ),
         (
             "misanswers",

@@ -30,7 +30,10 @@ fn state(mean_ms: u64) -> (State, Receiver<String>) {
 
 fn send(state: &mut State, now_ms: u64, number: u64) {
     let body = body(json!({"type": "note", "number": number}));
-    state.send(now_ms * 1_000_000, "n0".into(), "n1".into(), body);
+    state.send(
+        now_ms * 1_000_000,
+        Message::new("n0".into(), "n1".into(), body),
+    );
     state.run_due(now_ms * 1_000_000);
 }
 
@@ -86,6 +89,33 @@ fn a_cut_is_of_one_direction_and_over_when_it_is_healed() {
     }
 }
 
+/// A follower hands a client's request to its leader as the client wrote it. It goes over the link
+/// between the two nodes, with that link's latency and faults.
+#[test]
+fn what_a_node_passes_on_takes_the_link_of_the_node() {
+    let (mut state, inbox) = state(10);
+    let body = body(json!({"type": "read", "number": 1, "msg_id": 7}));
+    let message = Message {
+        sender: "n0".into(),
+        ..Message::new("c5".into(), "n1".into(), body)
+    };
+    state.send(0, message.clone());
+    state.run_due(9_999_999);
+    assert!(received(&inbox).is_empty());
+    state.run_due(10_000_000);
+    let line = inbox.try_recv().expect("a message");
+    let arrived = Message::parse(line.trim_end()).expect("a message");
+    assert_eq!(&*arrived.src, "c5", "the leader answers the client");
+    let cut = Treatment::Cut { flap_period_ms: 0 };
+    state.set_rules(20_000_000, &[rule(1, "n0", "n1", cut)]);
+    state.send(20_000_000, message);
+    state.run_due(100_000_000);
+    assert!(received(&inbox).is_empty(), "cut as the node is");
+    let stats = state.stats.to_value(1);
+    let servers = stats.get("servers").and_then(|counts| counts.get("sent"));
+    assert_eq!(servers.map(ToString::to_string), Some("2".to_owned()));
+}
+
 #[test]
 fn a_held_message_keeps_none_waiting_and_goes_on_when_the_fault_is_healed() {
     let (mut state, inbox) = state(0);
@@ -135,7 +165,7 @@ fn services_answer_over_the_network() {
     let (sender, answers) = sync_channel(2);
     state.inboxes.insert(Name::from("n0"), sender);
     let write = body(json!({"type": "write", "key": 1, "value": 2, "msg_id": 7}));
-    state.send(0, "n0".into(), "lin-kv".into(), write);
+    state.send(0, Message::new("n0".into(), "lin-kv".into(), write));
     state.run_due(19_999_999);
     state.run_due(20_000_000);
     // Due at 10 ms, answered at once, and due again 10 ms after that was noticed.
