@@ -162,8 +162,10 @@ impl Simulation<'_> {
                 self.operations[number].output = output;
             }
         }
-        if self.load.object == Object::Mutex {
-            // Whoever waited long knows at once.
+        if went_wrong || self.load.object == Object::Mutex {
+            // Whoever waited long knows at once. So does whoever is told what cannot be: while the
+            // answer was on its way it could become right, as an item that was taken out of turn
+            // comes to the front.
             self.end(time_ns, client, number);
         } else if client != NOBODY {
             let end_ns = time_ns + 1 + self.chance.exponential(LATENCY_MEAN_NS / 2);
