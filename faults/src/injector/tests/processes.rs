@@ -1,5 +1,7 @@
 //! Faults of processes and of what they may use.
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::{
     CpuQuota, CrashLoop, FdLimit, KillAtStart, MemoryLimit, Reboot, Resource, Restart, SlowStart,
