@@ -24,6 +24,7 @@
 //! | `G2` | any other circle | repeatable-read, serializable |
 //! | `…-realtime` | a circle that has order in real time in it | strict-serializable |
 //!
+//! A transaction of unknown outcome of which anything was read took effect, and all of it did.
 //! Nothing here is guessed: a dependency that does not follow from what was read is left out. So an
 //! anomaly is certain, and their absence says that none can be shown.
 

@@ -3,6 +3,8 @@ use histories::Point;
 use super::*;
 use crate::{Cancel, Limits, Verdict};
 
+mod oracle;
+
 /// A row is transactions separated by `;`: `0-3 ok a1=2 r1=[2 3]`, from which event to which, how it
 /// ended, and what it did: `a` appends, `w` writes, `r` reads, key before and value after the `=`.
 /// Each transaction is of a process of its own.
@@ -102,13 +104,15 @@ fn shows(row: &str, objects: Objects, kinds: &[&str]) {
 
 #[test]
 fn anomalies_of_lists() {
-    let rows: [(&str, &[&str]); 22] = [
+    let rows: [(&str, &[&str]); 23] = [
         ("0-1 ok a1=1; 2-3 ok r1=[1]", &[]),
         ("0-1 ok a1=1, r1=[1], a1=2, r1=[1 2]; 2-3 ok r1=[1 2]", &[]),
         ("0-3 ok a1=1; 1-4 ok a1=2; 5-6 ok r1=[2 1]", &[]),
         // Of unknown outcome: it may have happened, or not.
         ("0-9 info a1=1; 2-3 ok r1=[]; 4-5 ok r1=[1]", &[]),
         ("0-9 info a1=1, a2=1; 2-3 ok r1=[], r2=[]", &[]),
+        // What was seen in part is there as a whole.
+        ("0-9 info a1=1, a2=1; 2-3 ok r1=[1], r2=[]", &["G-single"]),
         // Two interleave.
         (
             "0-2 ok a1=1, a2=1; 1-3 ok a1=2, a2=2; 4-5 ok r1=[1 2], r2=[2 1]",
@@ -164,7 +168,7 @@ fn anomalies_of_lists() {
 
 #[test]
 fn anomalies_of_registers() {
-    let rows: [(&str, &[&str]); 14] = [
+    let rows: [(&str, &[&str]); 15] = [
         ("0-1 ok w1=1; 2-3 ok r1=1", &[]),
         (
             "0-1 ok r1=nil, w1=1, r1=1; 2-3 ok r1=1, w1=2; 4-5 ok r1=2",
@@ -173,6 +177,7 @@ fn anomalies_of_registers() {
         // Without a read nobody knows which came later.
         ("0-3 ok w1=1; 1-4 ok w1=2; 5-6 ok r1=1; 7-8 ok r1=1", &[]),
         ("0-9 info w1=1; 2-3 ok r1=nil; 4-5 ok r1=1", &[]),
+        ("0-9 info w1=1, w2=1; 2-3 ok r1=1, r2=nil", &["G-single"]),
         ("0-1 fail w1=1; 2-3 ok r1=1", &["G1a"]),
         ("0-3 ok w1=1, w1=2; 1-2 ok r1=1", &["G1b"]),
         ("0-2 ok w1=1, r2=2; 1-3 ok w2=2, r1=1", &["G1c"]),

@@ -69,6 +69,14 @@ impl<'a> Writes<'a> {
         self.of.get(&(key, value)).copied().filter(|_| is_clear)
     }
 
+    /// Who wrote anything of this that was read. Of unknown outcome or not, they took effect, and
+    /// wholly.
+    fn seen(&self, read: impl Iterator<Item = (&'a Value, &'a Value)>) -> FxHashSet<u32> {
+        read.filter_map(|(key, value)| self.writer(key, value))
+            .map(|(writer, _)| writer)
+            .collect()
+    }
+
     fn is_known(&self, key: &'a Value, value: &'a Value) -> bool {
         self.of.contains_key(&(key, value))
     }
@@ -164,7 +172,12 @@ pub(super) fn of_lists<'a>(txns: &[Txn<'a>], report: &mut Report) -> Versions<'a
         }
     }
     // What nobody read came after everything that was read: it would have been found.
-    for (key, value, writer) in unread(txns, &versions, &writes) {
+    let elements = reads.iter().flat_map(|(key, reads)| {
+        let lists = reads.iter().flat_map(|(_, list)| *list);
+        lists.map(move |element| (*key, element))
+    });
+    let seen = writes.seen(elements);
+    for (key, value, writer) in unread(txns, &versions, &writes, &seen) {
         if let Some(versions) = versions.get_mut(key) {
             let last = reads.get(key).and_then(|reads| {
                 let longest = reads.iter().max_by_key(|(_, list)| list.len());
@@ -317,14 +330,16 @@ fn list_key<'a>(
     known
 }
 
-/// What acknowledged transactions appended and no read has found: key, value, who.
+/// What transactions that took effect appended and no read has found: key, value, who.
 fn unread<'a>(
     txns: &[Txn<'a>],
     versions: &Versions<'a>,
     writes: &Writes<'a>,
+    seen: &FxHashSet<u32>,
 ) -> Vec<(&'a Value, &'a Value, u32)> {
     let mut unread = Vec::new();
-    for (number, txn) in (0..).zip(txns).filter(|(_, txn)| txn.is_ok()) {
+    let took_effect = |(number, txn): &(u32, &Txn<'a>)| txn.is_ok() || seen.contains(number);
+    for (number, txn) in (0..).zip(txns).filter(took_effect) {
         for step in &txn.steps {
             let Step::Write(key, value) = *step else {
                 continue;
@@ -429,21 +444,16 @@ fn tell_lost_updates<'a>(
 /// Who wrote what was read or is certain, and that all of it came after the beginning.
 fn register_writers<'a>(txns: &[Txn<'a>], writes: &Writes<'a>, versions: &mut Versions<'a>) {
     let mut pairs = 0;
-    let read: FxHashSet<(&Value, &Value)> = versions
-        .iter()
-        .flat_map(|(key, known)| {
-            known
-                .readers
-                .iter()
-                .filter_map(|(_, read)| Some((*key, (*read)?)))
-        })
-        .collect();
+    let read = versions.iter().flat_map(|(key, known)| {
+        let readers = known.readers.iter();
+        readers.filter_map(|(_, read)| Some((*key, (*read)?)))
+    });
+    let seen = writes.seen(read);
     for ((key, value), (writer, is_last)) in &writes.of {
         let Some(known) = versions.get_mut(key) else {
             continue;
         };
-        // One of unknown outcome took effect where it was read.
-        let is_certain = txns[*writer as usize].is_ok() || read.contains(&(*key, *value));
+        let is_certain = txns[*writer as usize].is_ok() || seen.contains(writer);
         if writes.ambiguous.contains(&(*key, *value)) || !is_certain {
             continue;
         }
