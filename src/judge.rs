@@ -202,7 +202,13 @@ fn node_exits(nemesis: &[Event], faults: &[FaultSpan]) -> Check {
                 details.push(format!("under fault {} ({}): {text}", fault.id, fault.kind))
             }
             None => {
-                let summary = || text.lines().next().unwrap_or_default().to_owned();
+                // Its last lines stand in the details.
+                let summary = || {
+                    text.split([';', '\n'])
+                        .next()
+                        .unwrap_or_default()
+                        .to_owned()
+                };
                 unexplained.get_or_insert_with(summary);
                 details.push(text);
             }
@@ -318,7 +324,10 @@ mod tests {
             event(1, client, EventType::Ok, "write", 1.into()),
         ];
         assert_eq!(verdict(events.clone(), false).verdict, Verdict::Valid);
-        let exit = Value::Map(vec![("text".into(), "node n1 ended\nlog".into())]);
+        let exit = Value::Map(vec![(
+            "text".into(),
+            "node n1 ended; its last lines:\n  | log".into(),
+        )]);
         events.push(event(2, Process::Nemesis, EventType::Info, NODE_EXIT, exit));
         let report = verdict(events, true);
         let check = report

@@ -254,6 +254,12 @@ impl FaultPlan {
         }
     }
 
+    /// Whether somebody asked for these kinds, by their names or by a profile's: then one that
+    /// cannot be had is refused, and not left out.
+    pub fn are_asked_for(&self) -> bool {
+        self.required || self.profile != Profile::default()
+    }
+
     fn rhythm(&self) -> Rhythm {
         Rhythm {
             mean_interval_ms: self.interval_ms,

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use cluster::remote::{Remote, RemoteNodes};
 use cluster::{Addresses, CaptureSpec, Cluster, ClusterSpec, Entrance, Mode, NetworkSpec};
-use faults::{Kind, Profile, Target};
+use faults::{Kind, Target};
 use histories::{Header, Recorder, RunInfo};
 
 use super::commands::SystemCommands;
@@ -104,14 +104,13 @@ pub(super) fn sort_kinds(
     target: &dyn Target,
 ) -> Result<(Vec<Kind>, Vec<UnavailableFault>), String> {
     let faults = &plan.faults;
-    let is_chosen = faults.required || faults.profile != Profile::default();
     let (mut available, mut unavailable, mut missed) = (Vec::new(), Vec::new(), None);
     for kind in faults.kinds.keys() {
         let Err(why) = kind.available(target) else {
             available.push(*kind);
             continue;
         };
-        if is_chosen || plan.disk_faults && kind.needs_disk() {
+        if faults.are_asked_for() || plan.disk_faults && kind.needs_disk() {
             missed.get_or_insert_with(|| format!("the fault {kind} is unavailable: {why}"));
         }
         unavailable.push(UnavailableFault {

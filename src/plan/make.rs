@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use checkers::ModelKind;
 use clap::Parser;
-use faults::{Draw, Kind, Name, Profile, Schedule};
+use faults::{Draw, DrawError, Kind, Name, Profile, Schedule};
 use raft_kv::Bug;
 use serde::Deserialize;
 use systems::{Definition, parse};
@@ -204,16 +204,24 @@ fn drawn_for(plan: &Plan) -> impl PartialEq + use<> {
     )
 }
 
-/// Draws the schedule that the plan asks for.
+/// Draws the schedule that the plan asks for. Kinds that nobody asked for, and that so few nodes
+/// cannot have, are left out.
 pub(crate) fn draw(plan: &mut Plan) -> Result<(), PlanError> {
-    plan.schedule = Schedule::draw(&Draw {
-        seed: plan.seed,
-        kinds: &plan.faults.kinds,
-        nodes: &plan.system.nodes,
-        duration_ms: plan.duration_ms,
-        rhythm: plan.faults.rhythm(),
-    })
-    .map_err(|error| PlanError::new(error.to_string()))?;
+    plan.schedule = loop {
+        let drawn = Schedule::draw(&Draw {
+            seed: plan.seed,
+            kinds: &plan.faults.kinds,
+            nodes: &plan.system.nodes,
+            duration_ms: plan.duration_ms,
+            rhythm: plan.faults.rhythm(),
+        });
+        match drawn {
+            Err(DrawError::Impossible { kind, .. }) if !plan.faults.are_asked_for() => {
+                plan.faults.kinds.remove(&kind);
+            }
+            drawn => break drawn.map_err(|error| PlanError::new(error.to_string()))?,
+        }
+    };
     if let Some(options) = &plan.maelstrom {
         of_maelstrom::shape_partitions(&mut plan.schedule, options.partitions);
     }

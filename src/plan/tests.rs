@@ -245,3 +245,23 @@ fn profiles_and_weights_reach_the_plan() {
         assert!(error.contains(expected), "{error}");
     }
 }
+
+#[test]
+fn a_lonely_node_is_not_cut_off_unless_somebody_asks_for_it() {
+    let plan = |profile: Option<&str>, faults: Option<&str>| {
+        let args = PlanArgs {
+            nodes: Some(1),
+            profile: profile.map(str::to_owned),
+            faults: faults.map(str::to_owned),
+            ..PlanArgs::default()
+        };
+        make(&args, Some(60_000), 1)
+    };
+    let usual = plan(None, None).expect("a plan without partitions");
+    let kinds: Vec<String> = usual.faults.kinds.keys().map(Kind::to_string).collect();
+    assert_eq!(kinds, ["kill", "pause"]);
+    for (profile, faults) in [(Some("gentle"), None), (None, Some("kill,partition"))] {
+        let error = plan(profile, faults).expect_err("asked for").to_string();
+        assert!(error.contains("so few nodes as 1"), "{error}");
+    }
+}

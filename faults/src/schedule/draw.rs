@@ -60,7 +60,9 @@ impl Default for Rhythm {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DrawError {
     /// A kind that has nothing to act on.
-    #[error("a {kind} is not possible with {nodes} nodes (hint: leave it out, or add nodes)")]
+    #[error(
+        "a {kind} is not possible with so few nodes as {nodes} (hint: add nodes, or name the kinds without it: --faults)"
+    )]
     Impossible {
         /// The kind.
         kind: Kind,
