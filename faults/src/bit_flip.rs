@@ -4,7 +4,8 @@ use histories::Value;
 use seeds::{Purpose, Stream};
 use serde::{Deserialize, Serialize};
 
-use crate::disk_fault::{by_role, disks, pattern_problem, range_problem};
+use crate::aim::Aim;
+use crate::disk_fault::{disks, pattern_problem, range_problem};
 use crate::draws::Draws;
 use crate::kind::{Effect, FaultKind, Prepared};
 use crate::standing::Standing;
@@ -90,16 +91,13 @@ impl FaultKind for BitFlip {
             .or_else(|| range_problem("positions", self.positions, 0..=POSITIONS_MAX))
     }
 
-    fn choice(&self) -> (&'static str, String) {
-        ("target", self.target.to_string())
+    fn aim(&self) -> Aim<'_> {
+        Aim::Nodes(self.target)
     }
 
-    fn takes_majority_down(&self) -> bool {
-        self.target.is_majority()
-    }
-
-    fn prepare(&self, order: &[Name], leader: Option<&str>) -> Prepared {
-        by_role(self.target, order, leader)
+    /// The files of a node that is down are there all the same.
+    fn preferred(&self, order: &[Name], _: &Standing) -> Vec<Name> {
+        order.to_vec()
     }
 
     fn undo(&self, prepared: &Prepared) -> Undo {

@@ -3,12 +3,13 @@
 
 use histories::Value;
 
+use crate::aim::Aim;
 use crate::draws::Draws;
-use crate::kind::{Effect, FaultKind, Prepared, leader_choice};
+use crate::kind::{Effect, FaultKind, Prepared};
 use crate::standing::Standing;
 use crate::{
-    Clock, ClockDrift, ClockFreeze, ClockJump, ClockStrobe, Distortion, Name, Role, Target,
-    TargetError, Unavailable, Undo,
+    Clock, ClockDrift, ClockFreeze, ClockJump, ClockStrobe, Distortion, Role, Target, TargetError,
+    Unavailable, Undo,
 };
 
 /// A hundred years: further from now no clock can go in nanoseconds.
@@ -56,20 +57,13 @@ macro_rules! faults_of_clocks {
                 OfClock::problem(self)
             }
 
-            fn choice(&self) -> (&'static str, String) {
-                ("target", self.target().to_string())
+            fn aim(&self) -> Aim<'_> {
+                Aim::Nodes(self.target())
             }
 
-            fn preferred(&self, order: &[Name], standing: &Standing) -> Vec<Name> {
-                standing.running_first(order)
-            }
-
-            fn prepare(&self, order: &[Name], leader: Option<&str>) -> Prepared {
-                Prepared {
-                    targets: self.target().resolve(order, leader),
-                    choices: leader_choice(self.target().is_about_leader(), leader),
-                    ..Prepared::default()
-                }
+            /// Its nodes go on serving.
+            fn takes_majority_down(&self) -> bool {
+                false
             }
 
             fn undo(&self, prepared: &Prepared) -> Undo {

@@ -4,10 +4,11 @@
 use histories::Value;
 use serde::{Deserialize, Serialize};
 
+use crate::aim::Aim;
 use crate::draws::Draws;
-use crate::kind::{Effect, FaultKind, Prepared, leader_choice};
+use crate::kind::{Effect, FaultKind, Prepared};
 use crate::standing::Standing;
-use crate::{Name, Role, Target, TargetError, Unavailable, Undo};
+use crate::{Role, Target, TargetError, Unavailable, Undo};
 
 /// Runs one of the commands that the system's definition has, once for each node.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,26 +33,18 @@ impl FaultKind for Command {
         Some(Command { target, name })
     }
 
-    fn choice(&self) -> (&'static str, String) {
-        ("target", self.target.to_string())
+    fn aim(&self) -> Aim<'_> {
+        Aim::Nodes(self.target)
+    }
+
+    /// Its nodes go on serving.
+    fn takes_majority_down(&self) -> bool {
+        false
     }
 
     /// It is over at once; what lasts is what it led to.
     fn own_length_ms(&self, draws: &mut Draws<'_>) -> Option<u64> {
         Some(draws.between(50, 300))
-    }
-
-    /// A node that is down does nothing that it is told.
-    fn preferred(&self, order: &[Name], standing: &Standing) -> Vec<Name> {
-        standing.running_first(order)
-    }
-
-    fn prepare(&self, order: &[Name], leader: Option<&str>) -> Prepared {
-        Prepared {
-            targets: self.target.resolve(order, leader),
-            choices: leader_choice(self.target.is_about_leader(), leader),
-            ..Prepared::default()
-        }
     }
 
     fn undo(&self, _: &Prepared) -> Undo {

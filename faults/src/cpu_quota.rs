@@ -2,11 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::aim::Aim;
 use crate::draws::Draws;
 use crate::kind::{Effect, FaultKind, Prepared};
 use crate::limit::{impose, lift};
 use crate::standing::Standing;
-use crate::{Kind, Name, Resource, Role, Target, Unavailable, Undo};
+use crate::{Kind, Resource, Role, Target, Unavailable, Undo};
 
 /// Gives nodes less of a processor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -52,20 +53,8 @@ impl FaultKind for CpuQuota {
         percent_problem(self.percent)
     }
 
-    fn choice(&self) -> (&'static str, String) {
-        ("target", self.target.to_string())
-    }
-
-    fn takes_majority_down(&self) -> bool {
-        self.target.is_majority()
-    }
-
-    fn preferred(&self, order: &[Name], standing: &Standing) -> Vec<Name> {
-        standing.running_first(order)
-    }
-
-    fn prepare(&self, order: &[Name], leader: Option<&str>) -> Prepared {
-        Prepared::nodes(self.target, order, leader)
+    fn aim(&self) -> Aim<'_> {
+        Aim::Nodes(self.target)
     }
 
     fn undo(&self, prepared: &Prepared) -> Undo {

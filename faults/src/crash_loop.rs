@@ -3,6 +3,7 @@
 use histories::Value;
 use serde::{Deserialize, Serialize};
 
+use crate::aim::Aim;
 use crate::draws::Draws;
 use crate::kill::{kill, shows_gone, start};
 use crate::kind::{Effect, FaultKind, Prepared};
@@ -50,12 +51,8 @@ impl FaultKind for CrashLoop {
         zero.next().map(|(field, _)| (*field, "at least 1".into()))
     }
 
-    fn choice(&self) -> (&'static str, String) {
-        ("target", self.target.to_string())
-    }
-
-    fn takes_majority_down(&self) -> bool {
-        self.target.is_majority()
+    fn aim(&self) -> Aim<'_> {
+        Aim::Nodes(self.target)
     }
 
     /// Long enough for three to six crashes, or fewer on a machine that is busy.
@@ -77,14 +74,6 @@ impl FaultKind for CrashLoop {
         } else {
             self.up_ms
         })
-    }
-
-    fn preferred(&self, order: &[Name], standing: &Standing) -> Vec<Name> {
-        standing.running_first(order)
-    }
-
-    fn prepare(&self, order: &[Name], leader: Option<&str>) -> Prepared {
-        Prepared::nodes(self.target, order, leader)
     }
 
     fn undo(&self, prepared: &Prepared) -> Undo {

@@ -1,12 +1,13 @@
 //! What the faults of disks that last have in common: a rule is imposed on each node's disk, and
 //! lifted; a node that ended of it is started.
 
+use crate::aim::Aim;
 use crate::draws::Draws;
-use crate::kind::{Effect, FaultKind, Prepared, leader_choice};
+use crate::kind::{Effect, FaultKind, Prepared};
 use crate::standing::Standing;
 use crate::{
-    CrashPoint, DiskFull, DiskRule, IoError, LyingFsync, Name, Role, SlowFsync, Target,
-    TargetError, TornWrite, Unavailable, Undo,
+    CrashPoint, DiskFull, DiskRule, IoError, LyingFsync, Role, SlowFsync, Target, TargetError,
+    TornWrite, Unavailable, Undo,
 };
 
 /// Whom faults of single disks hit, by weight.
@@ -53,20 +54,8 @@ macro_rules! disk_faults {
                 DiskFault::problem(self)
             }
 
-            fn choice(&self) -> (&'static str, String) {
-                ("target", self.target().to_string())
-            }
-
-            fn takes_majority_down(&self) -> bool {
-                self.target().is_majority()
-            }
-
-            fn preferred(&self, order: &[Name], standing: &Standing) -> Vec<Name> {
-                standing.running_first(order)
-            }
-
-            fn prepare(&self, order: &[Name], leader: Option<&str>) -> Prepared {
-                by_role(self.target(), order, leader)
+            fn aim(&self) -> Aim<'_> {
+                Aim::Nodes(self.target())
             }
 
             fn undo(&self, prepared: &Prepared) -> Undo {
@@ -114,15 +103,6 @@ macro_rules! disk_faults {
 disk_faults!(
     CrashPoint, DiskFull, IoError, LyingFsync, SlowFsync, TornWrite
 );
-
-/// The nodes of a role.
-pub(crate) fn by_role(role: Role, order: &[Name], leader: Option<&str>) -> Prepared {
-    Prepared {
-        targets: role.resolve(order, leader),
-        choices: leader_choice(role.is_about_leader(), leader),
-        ..Prepared::default()
-    }
-}
 
 /// The disks, which were there when the run began.
 pub(crate) fn disks(target: &dyn Target) -> Result<&dyn crate::Disks, TargetError> {

@@ -3,6 +3,7 @@
 use histories::Value;
 use serde::{Deserialize, Serialize};
 
+use crate::aim::Aim;
 use crate::draws::Draws;
 use crate::kind::{Effect, FaultKind, Prepared, facts};
 use crate::standing::Standing;
@@ -26,26 +27,14 @@ impl FaultKind for Kill {
         Some(Kill { target })
     }
 
-    fn choice(&self) -> (&'static str, String) {
-        ("target", self.target.to_string())
-    }
-
-    fn takes_majority_down(&self) -> bool {
-        self.target.is_majority()
+    fn aim(&self) -> Aim<'_> {
+        Aim::Nodes(self.target)
     }
 
     /// One kill in three is healed almost at once: a node that is back within the same election
     /// shows what it has forgotten.
     fn own_length_ms(&self, draws: &mut Draws<'_>) -> Option<u64> {
         brief_length_ms(draws)
-    }
-
-    fn preferred(&self, order: &[Name], standing: &Standing) -> Vec<Name> {
-        standing.running_first(order)
-    }
-
-    fn prepare(&self, order: &[Name], leader: Option<&str>) -> Prepared {
-        Prepared::nodes(self.target, order, leader)
     }
 
     fn undo(&self, prepared: &Prepared) -> Undo {

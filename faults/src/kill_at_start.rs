@@ -2,11 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::aim::Aim;
 use crate::draws::Draws;
 use crate::kill::{kill, shows_gone, start};
 use crate::kind::{Effect, FaultKind, Prepared};
 use crate::standing::Standing;
-use crate::{Name, Role, Target, Unavailable, Undo};
+use crate::{Role, Target, Unavailable, Undo};
 
 /// Kills nodes, starts them at once, and kills them again a moment after.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -51,12 +52,8 @@ impl FaultKind for KillAtStart {
         is_wrong.then(|| ("after_ms", format!("from 1 to {AFTER_MS_MAX}")))
     }
 
-    fn choice(&self) -> (&'static str, String) {
-        ("target", self.target.to_string())
-    }
-
-    fn takes_majority_down(&self) -> bool {
-        self.target.is_majority()
+    fn aim(&self) -> Aim<'_> {
+        Aim::Nodes(self.target)
     }
 
     /// Longer than the time to the second kill, with room for a machine that is busy.
@@ -67,14 +64,6 @@ impl FaultKind for KillAtStart {
 
     fn next_beat_ms(&self, beats: u64) -> Option<u64> {
         (beats < ATTEMPTS_MAX).then(|| self.after_ms.saturating_mul(1 << beats))
-    }
-
-    fn preferred(&self, order: &[Name], standing: &Standing) -> Vec<Name> {
-        standing.running_first(order)
-    }
-
-    fn prepare(&self, order: &[Name], leader: Option<&str>) -> Prepared {
-        Prepared::nodes(self.target, order, leader)
     }
 
     fn undo(&self, prepared: &Prepared) -> Undo {

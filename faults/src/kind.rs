@@ -4,6 +4,7 @@
 use histories::Value;
 use serde::{Deserialize, Serialize};
 
+use crate::aim::Aim;
 use crate::draws::Draws;
 use crate::names::named;
 use crate::standing::Standing;
@@ -11,8 +12,8 @@ use crate::{
     BitFlip, ClockDrift, ClockFreeze, ClockJump, ClockStrobe, Command, Corrupt, CpuQuota,
     CrashLoop, CrashPoint, Delay, DiskFull, Duplicate, FdLimit, IoError, Kill, KillAtStart, Link,
     Loss, LyingFsync, MemberChange, MemoryLimit, Name, Partition, Pause, PowerLoss, RateLimit,
-    Reboot, RefuseConnections, Reorder, ResetConnections, Restart, Role, SlowFsync, SlowStart,
-    Target, TargetError, TornWrite, Unavailable,
+    Reboot, RefuseConnections, Reorder, ResetConnections, Restart, SlowFsync, SlowStart, Target,
+    TargetError, TornWrite, Unavailable,
 };
 
 /// Declares the kinds: the struct that has a kind's parameters, and its name in plans, on command
@@ -190,13 +191,13 @@ pub(crate) trait FaultKind {
         None
     }
 
-    /// The field that says whom it hits, and what stands there.
-    fn choice(&self) -> (&'static str, String);
+    /// Whom it hits.
+    fn aim(&self) -> Aim<'_>;
 
     /// Whether fewer than a majority of the nodes can serve while it is in force: then it is
     /// shorter, and some calm follows it.
     fn takes_majority_down(&self) -> bool {
-        false
+        self.aim().is_majority()
     }
 
     /// How long it lasts in a drawn schedule, if that is not as long as others do, in milliseconds.
@@ -224,13 +225,15 @@ pub(crate) trait FaultKind {
     }
 
     /// The order in which nodes are chosen, given the plan's and what is in force.
-    fn preferred(&self, order: &[Name], _standing: &Standing) -> Vec<Name> {
-        order.to_vec()
+    fn preferred(&self, order: &[Name], standing: &Standing) -> Vec<Name> {
+        self.aim().preferred(order, standing)
     }
 
     /// Who will be hit and how, given the order of preference and the leader at this moment. Pure:
     /// does nothing and draws nothing. Without targets where so few nodes leave nothing to do.
-    fn prepare(&self, order: &[Name], leader: Option<&str>) -> Prepared;
+    fn prepare(&self, order: &[Name], leader: Option<&str>) -> Prepared {
+        self.aim().resolve(order, leader)
+    }
 
     /// What will take it back, known before anything is done.
     fn undo(&self, prepared: &Prepared) -> Undo;
@@ -265,17 +268,6 @@ pub(crate) struct Prepared {
     /// What the history records of the choices besides the fault's own parameters: names and
     /// values.
     pub choices: Vec<(Value, Value)>,
-}
-
-impl Prepared {
-    /// For a fault of nodes and nothing else.
-    pub fn nodes(role: Role, order: &[Name], leader: Option<&str>) -> Self {
-        Prepared {
-            targets: role.resolve(order, leader),
-            choices: leader_choice(role.is_about_leader(), leader),
-            ..Prepared::default()
-        }
-    }
 }
 
 /// What takes a fault back: data, so that it can be written down before the fault is injected.
@@ -348,15 +340,6 @@ pub(crate) fn facts(evidence: &Value) -> Vec<&Value> {
         Value::Map(entries) => entries.iter().flat_map(|(_, value)| facts(value)).collect(),
         Value::Nil => Vec::new(),
         fact => vec![fact],
-    }
-}
-
-/// What a history records of a choice that depended on who led: the leader at that moment. `nil`
-/// means that none was known and the first in the plan's order stood in for it.
-pub(crate) fn leader_choice(about_leader: bool, leader: Option<&str>) -> Vec<(Value, Value)> {
-    match about_leader {
-        true => vec![("leader".into(), leader.map_or(Value::Nil, Value::from))],
-        false => Vec::new(),
     }
 }
 

@@ -11,6 +11,7 @@
 //! Nothing here reads a clock or knows of workloads; calls block until the cluster has done what
 //! it was told.
 
+mod aim;
 mod bit_flip;
 mod clock_drift;
 mod clock_freeze;

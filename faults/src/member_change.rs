@@ -4,8 +4,9 @@
 use histories::Value;
 use serde::{Deserialize, Serialize};
 
+use crate::aim::{Aim, leader_choice};
 use crate::draws::Draws;
-use crate::kind::{Effect, FaultKind, Prepared, leader_choice};
+use crate::kind::{Effect, FaultKind, Prepared};
 use crate::standing::Standing;
 use crate::{Name, Part, Role, Target, TargetError, Unavailable, Undo};
 
@@ -70,16 +71,20 @@ impl FaultKind for MemberChange {
         })
     }
 
-    fn choice(&self) -> (&'static str, String) {
-        ("target", self.target.to_string())
+    fn aim(&self) -> Aim<'_> {
+        Aim::Nodes(self.target)
+    }
+
+    /// A node that is down is a member all the same.
+    fn preferred(&self, order: &[Name], _: &Standing) -> Vec<Name> {
+        order.to_vec()
     }
 
     fn prepare(&self, order: &[Name], leader: Option<&str>) -> Prepared {
         Prepared {
-            targets: self.target.resolve(order, leader),
             // It is the leader that is asked, whomever it is about.
             choices: leader_choice(true, leader),
-            ..Prepared::default()
+            ..self.aim().resolve(order, leader)
         }
     }
 

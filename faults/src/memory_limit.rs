@@ -2,12 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::aim::Aim;
 use crate::draws::Draws;
 use crate::kill::start_ended;
 use crate::kind::{Effect, FaultKind, Prepared};
 use crate::limit::{impose, lift};
 use crate::standing::Standing;
-use crate::{Kind, Name, Resource, Role, Target, Unavailable, Undo};
+use crate::{Kind, Resource, Role, Target, Unavailable, Undo};
 
 /// Gives nodes no more memory.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -31,20 +32,8 @@ impl FaultKind for MemoryLimit {
         })
     }
 
-    fn choice(&self) -> (&'static str, String) {
-        ("target", self.target.to_string())
-    }
-
-    fn takes_majority_down(&self) -> bool {
-        self.target.is_majority()
-    }
-
-    fn preferred(&self, order: &[Name], standing: &Standing) -> Vec<Name> {
-        standing.running_first(order)
-    }
-
-    fn prepare(&self, order: &[Name], leader: Option<&str>) -> Prepared {
-        Prepared::nodes(self.target, order, leader)
+    fn aim(&self) -> Aim<'_> {
+        Aim::Nodes(self.target)
     }
 
     fn undo(&self, prepared: &Prepared) -> Undo {

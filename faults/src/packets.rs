@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use histories::Value;
 
+use crate::aim::Aim;
 use crate::draws::Draws;
-use crate::kind::{Effect, FaultKind, Prepared, leader_choice};
+use crate::kind::{Effect, FaultKind, Prepared};
 use crate::names::named;
 use crate::standing::Standing;
 use crate::{
@@ -155,7 +156,7 @@ impl DrawnScope {
 
 impl Scope<'_> {
     /// The nodes and the links meant, given the order of preference and the leader.
-    fn resolve(&self, order: &[Name], leader: Option<&str>) -> (Vec<Name>, Vec<Link>) {
+    pub fn resolve(&self, order: &[Name], leader: Option<&str>) -> (Vec<Name>, Vec<Link>) {
         if !self.links.is_empty() {
             return self.given(order);
         }
@@ -200,11 +201,13 @@ impl Scope<'_> {
         (order.iter().filter(is_end).cloned().collect(), links)
     }
 
-    fn is_about_leader(&self) -> bool {
+    /// Whether it depends on who leads.
+    pub fn is_about_leader(&self) -> bool {
         self.links.is_empty() && self.target.is_about_leader()
     }
 
-    fn choice(&self) -> (&'static str, String) {
+    /// The field that says whose, and what stands there.
+    pub fn choice(&self) -> (&'static str, String) {
         if self.links.is_empty() {
             return ("target", self.target.to_string());
         }
@@ -292,24 +295,8 @@ impl<T: PacketFault> FaultKind for T {
         own.or_else(|| self.scope().problem())
     }
 
-    fn choice(&self) -> (&'static str, String) {
-        self.scope().choice()
-    }
-
-    /// A node that is down has no packets.
-    fn preferred(&self, order: &[Name], standing: &Standing) -> Vec<Name> {
-        standing.running_first(order)
-    }
-
-    fn prepare(&self, order: &[Name], leader: Option<&str>) -> Prepared {
-        let (targets, links) = self.scope().resolve(order, leader);
-        let mut choices = leader_choice(self.scope().is_about_leader(), leader);
-        choices.push(("on".into(), links_value(&links)));
-        Prepared {
-            targets,
-            links,
-            choices,
-        }
+    fn aim(&self) -> Aim<'_> {
+        Aim::Packets(self.scope())
     }
 
     fn undo(&self, prepared: &Prepared) -> Undo {

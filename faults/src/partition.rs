@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::aim::Aim;
 use crate::draws::Draws;
-use crate::kind::{Effect, FaultKind, Prepared, leader_choice};
-use crate::packets::{impose, lift, link, links_value, ports_problem, time_problem};
+use crate::kind::{Effect, FaultKind, Prepared};
+use crate::packets::{impose, lift, link, ports_problem, time_problem};
 use crate::standing::Standing;
 use crate::{
     CLIENTS, Direction, Link, Name, NetworkAbility, Peers, Rule, Shape, Target, Treatment,
@@ -30,7 +31,8 @@ pub struct Partition {
 }
 
 impl Partition {
-    fn links(&self, order: &[Name], leader: Option<&str>) -> Vec<Link> {
+    /// The links that it cuts, given the order of preference and the leader.
+    pub(crate) fn links(&self, order: &[Name], leader: Option<&str>) -> Vec<Link> {
         let mut links = self.shape.cuts(self.direction, order, leader);
         if links.is_empty() {
             return links;
@@ -90,22 +92,8 @@ impl FaultKind for Partition {
         ports_problem(&self.ports).or_else(|| time_problem("flap_period_ms", self.flap_period_ms))
     }
 
-    fn choice(&self) -> (&'static str, String) {
-        ("shape", self.shape.to_string())
-    }
-
-    fn prepare(&self, order: &[Name], leader: Option<&str>) -> Prepared {
-        let links = self.links(order, leader);
-        if links.is_empty() {
-            return Prepared::default();
-        }
-        let mut choices = leader_choice(self.shape.is_about_leader(), leader);
-        choices.push(("cut".into(), links_value(&links)));
-        Prepared {
-            targets: self.shape.targets(order, leader),
-            links,
-            choices,
-        }
+    fn aim(&self) -> Aim<'_> {
+        Aim::Cut(self)
     }
 
     fn undo(&self, prepared: &Prepared) -> Undo {

@@ -4,10 +4,11 @@ use histories::Value;
 
 use serde::{Deserialize, Serialize};
 
+use crate::aim::Aim;
 use crate::draws::Draws;
 use crate::kind::{Effect, FaultKind, Prepared, facts};
 use crate::standing::Standing;
-use crate::{Name, Role, Target, Unavailable, Undo};
+use crate::{Role, Target, Unavailable, Undo};
 
 /// Stops nodes and lets them go on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -27,20 +28,8 @@ impl FaultKind for Pause {
         Some(Pause { target })
     }
 
-    fn choice(&self) -> (&'static str, String) {
-        ("target", self.target.to_string())
-    }
-
-    fn takes_majority_down(&self) -> bool {
-        self.target.is_majority()
-    }
-
-    fn preferred(&self, order: &[Name], standing: &Standing) -> Vec<Name> {
-        standing.running_first(order)
-    }
-
-    fn prepare(&self, order: &[Name], leader: Option<&str>) -> Prepared {
-        Prepared::nodes(self.target, order, leader)
+    fn aim(&self) -> Aim<'_> {
+        Aim::Nodes(self.target)
     }
 
     fn undo(&self, prepared: &Prepared) -> Undo {

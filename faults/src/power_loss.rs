@@ -3,12 +3,13 @@
 use histories::Value;
 use serde::{Deserialize, Serialize};
 
-use crate::disk_fault::{by_role, disks, range_problem};
+use crate::aim::Aim;
+use crate::disk_fault::{disks, range_problem};
 use crate::draws::Draws;
 use crate::kill::start;
 use crate::kind::{Effect, FaultKind, Prepared};
 use crate::standing::Standing;
-use crate::{Name, Role, Target, Unavailable, Undo};
+use crate::{Role, Target, Unavailable, Undo};
 
 /// How long an armed power failure may wait.
 const WAIT_MS_MAX: u64 = 60_000;
@@ -50,26 +51,14 @@ impl FaultKind for PowerLoss {
         range_problem("wait_ms", self.wait_ms, 0..=WAIT_MS_MAX)
     }
 
-    fn choice(&self) -> (&'static str, String) {
-        ("target", self.target.to_string())
-    }
-
-    fn takes_majority_down(&self) -> bool {
-        self.target.is_majority()
+    fn aim(&self) -> Aim<'_> {
+        Aim::Nodes(self.target)
     }
 
     /// Half of them are healed almost at once: a node that is back within the same election shows
     /// what it has forgotten.
     fn own_length_ms(&self, draws: &mut Draws<'_>) -> Option<u64> {
         (draws.stream.chance(1, 2)).then(|| draws.between(50, 299))
-    }
-
-    fn preferred(&self, order: &[Name], standing: &Standing) -> Vec<Name> {
-        standing.running_first(order)
-    }
-
-    fn prepare(&self, order: &[Name], leader: Option<&str>) -> Prepared {
-        by_role(self.target, order, leader)
     }
 
     fn undo(&self, prepared: &Prepared) -> Undo {

@@ -3,11 +3,12 @@
 use histories::Value;
 use serde::{Deserialize, Serialize};
 
+use crate::aim::Aim;
 use crate::draws::Draws;
 use crate::kill::{brief_length_ms, kill};
 use crate::kind::{Effect, FaultKind, Prepared};
 use crate::standing::Standing;
-use crate::{Name, Role, Target, TargetError, Unavailable, Undo};
+use crate::{Role, Target, TargetError, Unavailable, Undo};
 
 /// Kills nodes and starts them with clocks of elapsed time that began anew, as they do when a
 /// machine is switched on: a restart of a program alone never shows that.
@@ -56,24 +57,12 @@ impl FaultKind for Reboot {
         is_wrong.then(|| ("uptime_ms", format!("at most {UPTIME_MS_MAX}")))
     }
 
-    fn choice(&self) -> (&'static str, String) {
-        ("target", self.target.to_string())
-    }
-
-    fn takes_majority_down(&self) -> bool {
-        self.target.is_majority()
+    fn aim(&self) -> Aim<'_> {
+        Aim::Nodes(self.target)
     }
 
     fn own_length_ms(&self, draws: &mut Draws<'_>) -> Option<u64> {
         brief_length_ms(draws)
-    }
-
-    fn preferred(&self, order: &[Name], standing: &Standing) -> Vec<Name> {
-        standing.running_first(order)
-    }
-
-    fn prepare(&self, order: &[Name], leader: Option<&str>) -> Prepared {
-        Prepared::nodes(self.target, order, leader)
     }
 
     fn undo(&self, prepared: &Prepared) -> Undo {

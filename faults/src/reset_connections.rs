@@ -3,8 +3,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::aim::Aim;
 use crate::draws::Draws;
-use crate::kind::{Effect, FaultKind, Prepared, facts, leader_choice};
+use crate::kind::{Effect, FaultKind, Prepared, facts};
 use crate::packets::ports_problem;
 use crate::standing::Standing;
 use crate::{CLIENTS, Name, NetworkAbility, Peers, Role, Target, TargetError, Unavailable, Undo};
@@ -57,8 +58,13 @@ impl FaultKind for ResetConnections {
         ports_problem(&self.ports)
     }
 
-    fn choice(&self) -> (&'static str, String) {
-        ("target", self.target.to_string())
+    fn aim(&self) -> Aim<'_> {
+        Aim::Nodes(self.target)
+    }
+
+    /// Its nodes go on serving.
+    fn takes_majority_down(&self) -> bool {
+        false
     }
 
     /// It is over at once; what lasts is what it led to.
@@ -66,20 +72,10 @@ impl FaultKind for ResetConnections {
         Some(draws.between(50, 300))
     }
 
-    /// A node that is down has no connections.
-    fn preferred(&self, order: &[Name], standing: &Standing) -> Vec<Name> {
-        standing.running_first(order)
-    }
-
     fn prepare(&self, order: &[Name], leader: Option<&str>) -> Prepared {
-        let targets = self.target.resolve(order, leader);
-        if self.peers == Peers::Nodes && order.len() < 2 {
-            return Prepared::default();
-        }
-        Prepared {
-            targets,
-            choices: leader_choice(self.target.is_about_leader(), leader),
-            ..Prepared::default()
+        match self.peers == Peers::Nodes && order.len() < 2 {
+            true => Prepared::default(),
+            false => self.aim().resolve(order, leader),
         }
     }
 

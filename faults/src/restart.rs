@@ -2,11 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::aim::Aim;
 use crate::draws::Draws;
 use crate::kill::{brief_length_ms, shows_gone, start};
 use crate::kind::{Effect, FaultKind, Prepared};
 use crate::standing::Standing;
-use crate::{Name, Role, Target, Unavailable, Undo};
+use crate::{Role, Target, Unavailable, Undo};
 
 /// Restarts nodes gracefully: they are asked to end, and ended by SIGKILL if they have not in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -47,24 +48,12 @@ impl FaultKind for Restart {
         too_long.then(|| ("grace_ms", format!("at most {GRACE_MS_MAX}")))
     }
 
-    fn choice(&self) -> (&'static str, String) {
-        ("target", self.target.to_string())
-    }
-
-    fn takes_majority_down(&self) -> bool {
-        self.target.is_majority()
+    fn aim(&self) -> Aim<'_> {
+        Aim::Nodes(self.target)
     }
 
     fn own_length_ms(&self, draws: &mut Draws<'_>) -> Option<u64> {
         brief_length_ms(draws)
-    }
-
-    fn preferred(&self, order: &[Name], standing: &Standing) -> Vec<Name> {
-        standing.running_first(order)
-    }
-
-    fn prepare(&self, order: &[Name], leader: Option<&str>) -> Prepared {
-        Prepared::nodes(self.target, order, leader)
     }
 
     fn undo(&self, prepared: &Prepared) -> Undo {

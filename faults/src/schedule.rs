@@ -133,7 +133,7 @@ impl Schedule {
             if let Some(why) = why_no_permutation(&planned.order, nodes) {
                 problem("order", why);
             } else if planned.hits_nothing() {
-                let (field, choice) = fault.choice();
+                let (field, choice) = fault.aim().choice();
                 problem(
                     field,
                     format!("{choice} acts on nothing with {} nodes", nodes.len()),

@@ -2,13 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::aim::Aim;
 use crate::cpu_quota::{PERCENT, percent_problem};
 use crate::draws::Draws;
 use crate::kill::{kill, start, start_ended};
 use crate::kind::{Effect, FaultKind, Prepared};
 use crate::limit::{impose, lift};
 use crate::standing::Standing;
-use crate::{Kind, Name, Resource, Role, Target, Unavailable, Undo};
+use crate::{Kind, Resource, Role, Target, Unavailable, Undo};
 
 /// Kills nodes and starts them at once with less of a processor, from the first instruction on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -45,20 +46,8 @@ impl FaultKind for SlowStart {
         percent_problem(self.percent)
     }
 
-    fn choice(&self) -> (&'static str, String) {
-        ("target", self.target.to_string())
-    }
-
-    fn takes_majority_down(&self) -> bool {
-        self.target.is_majority()
-    }
-
-    fn preferred(&self, order: &[Name], standing: &Standing) -> Vec<Name> {
-        standing.running_first(order)
-    }
-
-    fn prepare(&self, order: &[Name], leader: Option<&str>) -> Prepared {
-        Prepared::nodes(self.target, order, leader)
+    fn aim(&self) -> Aim<'_> {
+        Aim::Nodes(self.target)
     }
 
     fn undo(&self, prepared: &Prepared) -> Undo {

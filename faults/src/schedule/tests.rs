@@ -53,7 +53,7 @@ fn shorthand(schedule: &Schedule) -> String {
         format!(
             "{id}: {at_ms}+{for_ms} {} {} {order}\n",
             planned.action.kind(),
-            planned.action.fault().choice().1
+            planned.action.fault().aim().choice().1
         )
     };
     schedule.faults.iter().map(line).collect()
