@@ -100,7 +100,7 @@ impl RunSummary {
             workload: outcome.plan.workload.name.clone(),
             verdict: outcome.verdict(),
             reason: judged.and_then(|(_, judged)| judged.report.reason.clone()),
-            failure: outcome.failure.clone(),
+            failure: outcome.why_not_made().map(str::to_owned),
             operations: judged.map_or(0, |(_, judged)| judged.report.operations),
             elapsed_ms,
             folder,

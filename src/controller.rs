@@ -35,7 +35,7 @@ use cluster::{Mode, Sandbox};
 use crate::interrupt::Interrupt;
 use crate::plan::{Plan, SandboxMode};
 use crate::store::RunFolder;
-use notice::{Notice, UnavailableFault};
+use notice::{Failure, Notice, UnavailableFault};
 
 /// The first argument by which this program is told to be the conductor inside a sandbox.
 pub const CONDUCTOR: &str = "__conductor";
@@ -47,7 +47,7 @@ const STDERR_BYTES_MAX: u64 = 64 * 1024;
 #[derive(Debug, Default)]
 pub struct Conducted {
     /// Why the run could not be made, or not to its end.
-    pub failure: Option<String>,
+    pub failure: Option<Failure>,
     /// The fault kinds that could not be injected.
     pub unavailable: Vec<UnavailableFault>,
     /// Whether it was ended early, by request.
@@ -66,7 +66,7 @@ pub fn conduct(
     let mut watch = |notice: &Notice| {
         match notice {
             Notice::Sandbox { unavailable, .. } => conducted.unavailable.clone_from(unavailable),
-            Notice::Failed { text } => conducted.failure = Some(text.clone()),
+            Notice::Failed(failure) => conducted.failure = Some(failure.clone()),
             Notice::Finished { stopped, .. } => {
                 finished = true;
                 conducted.stopped = *stopped;
@@ -93,10 +93,12 @@ pub fn conduct(
     interrupt.set_run(None);
     let (status, said) = ended.unwrap_or_default();
     if conducted.failure.is_none() && !finished {
-        conducted.failure = Some(format!("the controller ended before the run did{status}"));
+        let text = format!("the controller ended before the run did{status}");
+        conducted.failure = Some(text.into());
     }
     if let (Some(failure), false) = (&mut conducted.failure, said.is_empty()) {
-        failure.push_str(&format!("; the controller said: {said}"));
+        let text = &mut failure.text;
+        text.push_str(&format!("; the controller said: {said}"));
     }
     conducted
 }
@@ -153,9 +155,8 @@ pub fn conduct_inside(folder: &Path) -> ExitCode {
     // Ctrl-C on a terminal reaches this process too. The command outside answers it, by the stop
     // file; if this process died of it, nobody would be left to heal.
     if let Err(error) = Interrupt::listen() {
-        print(&Notice::Failed {
-            text: format!("failed to listen for signals: {error}"),
-        });
+        let text = format!("failed to listen for signals: {error}");
+        print(&Notice::Failed(text.into()));
         return ExitCode::FAILURE;
     }
     let opened = RunFolder::open(folder).and_then(|folder| Ok((folder.plan()?, folder)));
@@ -165,9 +166,7 @@ pub fn conduct_inside(folder: &Path) -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => {
-            print(&Notice::Failed {
-                text: error.to_string(),
-            });
+            print(&Notice::Failed(error.to_string().into()));
             ExitCode::FAILURE
         }
     }

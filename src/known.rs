@@ -338,11 +338,11 @@ impl Behaviour {
         if let Some(failure) = &outcome.failure
             && verdict != Verdict::Invalid
         {
-            let status = match outcome.lacks_a_fault() {
+            let status = match failure.is_unavailable {
                 true => Status::Unavailable,
                 false => Status::Failed,
             };
-            return (status, failure.clone());
+            return (status, failure.text.clone());
         }
         let Some((_, judged)) = &outcome.judged else {
             return (Status::Failed, "nothing was judged".to_owned());

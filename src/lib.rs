@@ -28,7 +28,7 @@ use std::path::Path;
 use checkers::Verdict;
 use histories::{Encoding, History};
 
-use controller::notice::{Notice, UnavailableFault};
+use controller::notice::{Failure, Notice, UnavailableFault};
 use interrupt::Interrupt;
 use judge::Judged;
 use plan::Plan;
@@ -44,7 +44,7 @@ pub struct Outcome {
     /// What was recorded, and what the checks say of it; `None` when nothing could be.
     pub judged: Option<(History, Judged)>,
     /// Why the run could not be made, or not to its end.
-    pub failure: Option<String>,
+    pub failure: Option<Failure>,
     /// The fault kinds that could not be injected on this machine.
     pub unavailable: Vec<UnavailableFault>,
     /// Whether it was ended early: by request, or at the first violation.
@@ -84,7 +84,7 @@ pub fn run(
         folder,
         plan: plan.clone(),
         judged,
-        failure: conducted.failure.or(unreadable),
+        failure: conducted.failure.or(unreadable.map(Failure::from)),
         unavailable: conducted.unavailable,
         stopped: conducted.stopped,
         online,
@@ -132,10 +132,9 @@ impl Outcome {
         }
     }
 
-    /// Whether the run was not made because a fault that was asked for by name cannot be had here.
-    pub fn lacks_a_fault(&self) -> bool {
-        let failure = self.failure.as_deref().unwrap_or_default();
-        failure.contains("is unavailable: ")
+    /// Why the run could not be made, or not to its end, in words.
+    pub fn why_not_made(&self) -> Option<&str> {
+        self.failure.as_ref().map(|failure| &*failure.text)
     }
 
     /// How a command that made this run ends.

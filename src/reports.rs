@@ -64,7 +64,7 @@ impl Outcome {
             again: Some(self.replay_command()),
             stopped: self.stopped,
             at_violation: self.online.stopped,
-            failure: self.failure.as_deref(),
+            failure: self.why_not_made(),
             unavailable: &self.unavailable,
         };
         Some(text::render(judged, history, &context))

@@ -259,8 +259,8 @@ impl Row {
         if outcome.verdict() == Verdict::Invalid {
             return None;
         }
-        self.reason = Some(failure.clone());
-        self.status = match outcome.lacks_a_fault() {
+        self.reason = Some(failure.text.clone());
+        self.status = match failure.is_unavailable {
             true => Status::Unavailable,
             false => Status::Failed,
         };

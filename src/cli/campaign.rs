@@ -93,7 +93,7 @@ fn show() -> impl FnMut(&plan::Plan, &crate::controller::notice::Notice) {
         if let Notice::Progress(_) = notice {
             shown.show(notice);
         }
-        if let Notice::Finished { .. } | Notice::Failed { .. } = notice {
+        if let Notice::Finished { .. } | Notice::Failed(_) = notice {
             shown.finish();
             display = None;
         }

@@ -94,7 +94,7 @@ fn tell(outcome: &Outcome, output: &OutputArgs) -> Exit {
     for complaint in &outcome.complaints {
         say(format_args!("whitewater: {complaint}"));
     }
-    match &outcome.failure {
+    match outcome.why_not_made() {
         Some(failure) => {
             let what = match outcome.judged {
                 Some(_) => "was not made to its end",

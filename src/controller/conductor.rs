@@ -20,7 +20,7 @@ use super::exits::Exits;
 use super::logs;
 use super::member_requests::RequestedMembers;
 use super::membership::RaftKvMembers;
-use super::notice::{Notice, Progress};
+use super::notice::{Failure, Notice, Progress};
 use super::setup::{sort_kinds, start_cluster, start_recorder};
 use super::signal::{Phase, Signal};
 use super::system::System;
@@ -43,26 +43,24 @@ const PROGRESS_MS: u64 = 500;
 /// why it failed, is told last.
 pub(super) fn told(
     watch: &mut dyn FnMut(&Notice),
-    work: impl FnOnce(&mpsc::Sender<Notice>) -> Result<Notice, String> + Send,
+    work: impl FnOnce(&mpsc::Sender<Notice>) -> Result<Notice, Failure> + Send,
 ) {
     let (tell, notices) = mpsc::channel();
     let failed = thread::scope(|scope| {
         let work = scope.spawn(move || {
             let last = work(&tell);
-            let _ = tell.send(last.unwrap_or_else(|text| Notice::Failed { text }));
+            let _ = tell.send(last.unwrap_or_else(Notice::Failed));
         });
         for notice in notices {
             watch(&notice);
-            if matches!(notice, Notice::Finished { .. } | Notice::Failed { .. }) {
+            if matches!(notice, Notice::Finished { .. } | Notice::Failed(_)) {
                 break;
             }
         }
         work.join().is_err()
     });
     if failed {
-        watch(&Notice::Failed {
-            text: bug("the conductor"),
-        });
+        watch(&Notice::Failed(bug("the conductor").into()));
     }
 }
 
@@ -77,7 +75,7 @@ fn conduct_run(
     folder: &RunFolder,
     mode: Mode,
     tell: &mpsc::Sender<Notice>,
-) -> Result<Notice, String> {
+) -> Result<Notice, Failure> {
     let begun = Instant::now();
     let exits = Exits::default();
     let (system, mut cluster) = start_cluster(plan, folder, mode, &exits)?;

@@ -17,7 +17,7 @@ use maelstrom::{Client, Cluster, ClusterSpec, MaelstromOptions, NodesSpec, Print
 
 use super::conductor::told;
 use super::driver::Tally;
-use super::notice::{Notice, Progress};
+use super::notice::{Failure, Notice, Progress};
 use super::setup::start_recorder;
 use super::signal::{Phase, Signal};
 use super::walker::{self, Walk};
@@ -57,7 +57,7 @@ fn conduct_run(
     options: &MaelstromOptions,
     folder: &RunFolder,
     tell: &mpsc::Sender<Notice>,
-) -> Result<Notice, String> {
+) -> Result<Notice, Failure> {
     let begun = Instant::now();
     let workload = workloads::by_name(&plan.workload.name)
         .ok_or_else(|| format!("there is no workload {}", plan.workload.name))?;
@@ -65,7 +65,8 @@ fn conduct_run(
         .map_err(|error| error.to_string())?;
     for kind in plan.faults.kinds.keys() {
         kind.available(&cluster)
-            .map_err(|why| format!("the fault {kind} is unavailable: {why}"))?;
+            .map_err(|why| format!("the fault {kind} is unavailable: {why}"))
+            .map_err(Failure::unavailable)?;
     }
     cluster.nodes().start_all()?;
     let shared = Arc::new(shared(plan, options, workload));
@@ -99,7 +100,7 @@ fn conduct_run(
     // What was recorded until a failure is judged all the same.
     let recorded = run.recorder.finish().map_err(|error| error.to_string());
     let stopped = match cluster.net().failure() {
-        Some(failure) => return Err(failure.to_owned()),
+        Some(failure) => return Err(failure.to_owned().into()),
         None => conducted?,
     };
     cluster

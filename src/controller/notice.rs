@@ -63,10 +63,35 @@ pub enum Notice {
         events: u64,
     },
     /// The run could not be made, or not to its end.
-    Failed {
-        /// Why, and what to do.
-        text: String,
-    },
+    Failed(Failure),
+}
+
+/// Why a run could not be made, or not to its end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// Why, and what to do, in words.
+    pub text: String,
+    /// Whether it is that something asked for, such as a fault by its name, cannot be had here.
+    pub is_unavailable: bool,
+}
+
+impl Failure {
+    /// Something that was asked for cannot be had here: what, why, and what to do.
+    pub fn unavailable(text: String) -> Self {
+        Failure {
+            text,
+            is_unavailable: true,
+        }
+    }
+}
+
+impl From<String> for Failure {
+    fn from(text: String) -> Self {
+        Failure {
+            text,
+            is_unavailable: false,
+        }
+    }
 }
 
 /// A fault kind that cannot be injected on this machine.

@@ -12,7 +12,7 @@ use histories::{Header, Recorder, RunInfo};
 use super::commands::SystemCommands;
 use super::driven::Driven;
 use super::exits::Exits;
-use super::notice::UnavailableFault;
+use super::notice::{Failure, UnavailableFault};
 use super::system::System;
 use crate::plan::{NetworkPlan, Plan};
 use crate::store::RunFolder;
@@ -102,7 +102,7 @@ fn start_apart(plan: &Plan, folder: &RunFolder, exits: &Exits) -> Result<(System
 pub(super) fn sort_kinds(
     plan: &Plan,
     target: &dyn Target,
-) -> Result<(Vec<Kind>, Vec<UnavailableFault>), String> {
+) -> Result<(Vec<Kind>, Vec<UnavailableFault>), Failure> {
     let faults = &plan.faults;
     let (mut available, mut unavailable, mut missed) = (Vec::new(), Vec::new(), None);
     for kind in faults.kinds.keys() {
@@ -126,13 +126,13 @@ pub(super) fn sort_kinds(
     }
     match missed {
         None => Ok((available, unavailable)),
-        Some(missed) if available.is_empty() => Err(missed),
+        Some(missed) if available.is_empty() => Err(Failure::unavailable(missed)),
         Some(missed) => {
             let others: Vec<String> = available.iter().map(Kind::to_string).collect();
-            Err(format!(
+            Err(Failure::unavailable(format!(
                 "{missed}; without it and its like: --faults {}",
                 others.join(",")
-            ))
+            )))
         }
     }
 }

@@ -78,7 +78,7 @@ impl<'a> Document<'a> {
             folder: outcome.shown_path(),
             seed: outcome.plan.seed,
             replay: outcome.replay_command(),
-            failure: outcome.failure.as_deref(),
+            failure: outcome.why_not_made(),
             stopped: outcome.stopped,
             online_violation: outcome.online.violation.as_deref(),
             unavailable: &outcome.unavailable,
@@ -99,7 +99,7 @@ impl<'a> Document<'a> {
             },
         };
         let reason = match outcome.verdict() {
-            Verdict::Unknown => outcome.failure.as_deref().or(judged.reason),
+            Verdict::Unknown => outcome.why_not_made().or(judged.reason),
             _ => judged.reason,
         };
         Document {

@@ -83,7 +83,7 @@ impl Display {
                 self.bar.set_message("checking");
             }
             // The outcome says it, with everything else.
-            Notice::Failed { .. } => {}
+            Notice::Failed(_) => {}
         }
     }
 
