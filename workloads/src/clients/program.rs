@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::time::Instant;
 
-use crate::clients::route::FAIL_PAUSE_MS;
+use crate::clients::route::{FAIL_PAUSE_MS, pause_if_failed};
 use crate::clients::{Complaints, Node};
 use crate::{Client, Completion, Invocation, Outcome};
 use answer::{Answer, Kind};
@@ -216,10 +216,7 @@ impl Client for Program {
     ) -> Pin<Box<dyn Future<Output = Completion> + Send + 'a>> {
         Box::pin(async move {
             let completion = self.operate(invocation).await;
-            if completion.outcome == Outcome::Fail {
-                tokio::time::sleep(Duration::from_millis(self.options.fail_pause_ms)).await;
-            }
-            completion
+            pause_if_failed(completion, self.options.fail_pause_ms).await
         })
     }
 }

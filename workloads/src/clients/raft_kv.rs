@@ -30,6 +30,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep_until};
 
 use crate::clients::http::Line;
+use crate::clients::route::{FAIL_PAUSE_MS, pause_if_failed};
 use crate::clients::{Class, Node};
 use crate::{Client, Completion, Invocation, Outcome};
 use answer::{Request, Session, Verdict};
@@ -68,7 +69,7 @@ impl Default for RaftKvOptions {
             attempts: 8,
             retry_pause_ms: 100,
             sessions: true,
-            fail_pause_ms: 20,
+            fail_pause_ms: FAIL_PAUSE_MS,
         }
     }
 }
@@ -237,10 +238,7 @@ impl Client for RaftKv {
     ) -> Pin<Box<dyn Future<Output = Completion> + Send + 'a>> {
         Box::pin(async move {
             let completion = self.operate(invocation).await;
-            if completion.outcome == Outcome::Fail {
-                sleep_until(after(self.options.fail_pause_ms)).await;
-            }
-            completion
+            pause_if_failed(completion, self.options.fail_pause_ms).await
         })
     }
 }

@@ -77,18 +77,19 @@ impl Route {
         self.learn(place, matches!(class, Class::Done(_)));
         let node = self.nodes.get(place).map(|node| node.name.clone());
         let class = class.about(node.as_deref().unwrap_or_default());
-        self.pause(class.complete(node)).await
+        pause_if_failed(class.complete(node), self.fail_pause_ms).await
     }
 
     /// The completion of an operation that no node was asked for.
     pub async fn refuse(&mut self, why: String) -> Completion {
-        self.pause(Class::NotDone(why).complete(None)).await
+        pause_if_failed(Class::NotDone(why).complete(None), self.fail_pause_ms).await
     }
+}
 
-    async fn pause(&mut self, completion: Completion) -> Completion {
-        if completion.outcome == Outcome::Fail {
-            sleep(Duration::from_millis(self.fail_pause_ms)).await;
-        }
-        completion
+/// Lets an operation that failed last so much longer, as [`FAIL_PAUSE_MS`] says why.
+pub(crate) async fn pause_if_failed(completion: Completion, pause_ms: u64) -> Completion {
+    if completion.outcome == Outcome::Fail {
+        sleep(Duration::from_millis(pause_ms)).await;
     }
+    completion
 }

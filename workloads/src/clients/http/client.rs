@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use histories::Value;
 use seeds::{Purpose, Stream};
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 use super::answer::{Class, classify};
 use super::line::{Line, Request};
 use super::options::{HttpOptions, NodeChoice, Operation, ResultKind};
 use super::request::request;
+use crate::clients::route::pause_if_failed;
 use crate::clients::{Node, Setting};
 use crate::{Client, Completion, Invocation, Outcome};
 
@@ -158,10 +159,7 @@ impl Client for Http {
     ) -> Pin<Box<dyn Future<Output = Completion> + Send + 'a>> {
         Box::pin(async move {
             let completion = self.operate(invocation).await;
-            if completion.outcome == Outcome::Fail {
-                sleep(Duration::from_millis(self.options.fail_pause_ms)).await;
-            }
-            completion
+            pause_if_failed(completion, self.options.fail_pause_ms).await
         })
     }
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use crate::Pattern;
+use crate::clients::route::FAIL_PAUSE_MS;
 
 /// A system spoken to by HTTP, an operation a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -158,7 +159,7 @@ fn redirects_max() -> u32 {
 }
 
 fn fail_pause_ms() -> u64 {
-    20
+    FAIL_PAUSE_MS
 }
 
 impl HttpOptions {

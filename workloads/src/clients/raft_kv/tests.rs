@@ -1,14 +1,13 @@
 //! The client against servers that do what they should not.
 
-use histories::Value;
 use std::net::SocketAddr;
-use tokio::net::TcpListener;
+
+use histories::Value;
 
 use super::*;
 use crate::clients::scripted::{Act, Scripted, answer, http, redirect};
+use crate::clients::testing::{NEVER_MS, invocation, nodes, refusing, short};
 
-/// Longer than any test runs: nothing ends by it.
-const NEVER_MS: u64 = 60_000;
 /// Long enough for a request to reach a server on a busy machine, short enough to wait for.
 const SOON_MS: u64 = 500;
 const OK: &str = r#"{"value":"7"}"#;
@@ -27,58 +26,17 @@ fn patient() -> RaftKvOptions {
 
 /// Client 0 (at home at the first node), as process 40.
 fn client(addresses: &[SocketAddr], options: RaftKvOptions) -> RaftKv {
-    let node = |(place, &address): (usize, &SocketAddr)| {
-        let name = format!("n{}", place + 1).into();
-        Node { name, address }
-    };
-    let mut client = RaftKv::new(
-        1,
-        0,
-        addresses.iter().enumerate().map(node).collect(),
-        options,
-    );
+    let mut client = RaftKv::new(1, 0, nodes(addresses), options);
     client.open(40);
     client
 }
 
 fn read() -> Invocation {
-    Invocation {
-        f: "read".into(),
-        key: Some("k".into()),
-        value: Value::Nil,
-    }
+    invocation("read", Value::Nil)
 }
 
 fn write(number: i64) -> Invocation {
-    Invocation {
-        f: "write".into(),
-        key: Some("k".into()),
-        value: number.into(),
-    }
-}
-
-/// An address where nobody listens.
-async fn refusing() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0")
-        .await
-        .expect("a free loopback port");
-    listener.local_addr().expect("it is bound")
-}
-
-/// A completion as `ok VALUE`, `fail WHY` or `info WHY`, with the path where there is one.
-fn short(completion: &Completion) -> String {
-    let error = completion.error.as_deref().unwrap_or_default();
-    let path = completion.path.join(" ");
-    let path = if path.is_empty() {
-        path
-    } else {
-        format!(" via {path}")
-    };
-    match &completion.outcome {
-        Outcome::Ok(value) => format!("ok {value}{path}"),
-        Outcome::Fail => format!("fail {error}{path}"),
-        Outcome::Info => format!("info {error}{path}"),
-    }
+    invocation("write", number)
 }
 
 /// One operation at a node that does this first; its completion must be one of these.
@@ -219,7 +177,7 @@ async fn a_redirect_is_followed_and_remembered() {
 
 #[tokio::test]
 async fn redirects_have_an_end() {
-    let listener = TcpListener::bind("127.0.0.1:0")
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
         .await
         .expect("a free loopback port");
     let own = listener.local_addr().expect("it is bound");
