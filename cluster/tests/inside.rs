@@ -14,6 +14,7 @@ use histories::Value;
 
 use nix::unistd::{gethostname, getpid, getppid};
 
+use crate::clocks::*;
 use crate::limits;
 use crate::packets::*;
 use crate::programs::read_uptimes_ms;
@@ -352,36 +353,8 @@ fn programs_of_every_kind_see_another_time() {
     crate::clocks::check_programs(Mode::Sandbox);
 }
 
-fn each_distortion_is_what_it_says() {
-    crate::clocks::check_each_distortion();
-}
-
-fn clocks_are_read_while_they_change() {
-    crate::clocks::check_stress();
-}
-
-fn calls_and_signals_are_not_disturbed() {
-    crate::clocks::check_calls_and_signals();
-}
-
-fn children_have_the_clocks_of_their_parents() {
-    crate::clocks::check_children();
-}
-
-fn processes_that_share_memory_are_changed_together() {
-    crate::clocks::check_shared_memory();
-}
-
 fn a_node_that_starts_again_has_its_clocks() {
     crate::clocks::check_restart(Mode::Sandbox);
-}
-
-fn a_stopped_node_stays_stopped() {
-    crate::clocks::check_stopped();
-}
-
-fn a_traced_process_is_refused() {
-    crate::clocks::check_traced();
 }
 
 pub fn link(from: &str, to: &str) -> Link {
