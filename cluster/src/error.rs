@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 
+use faults::TargetError;
 use nix::errno::Errno;
 
 use crate::node::NodeExit;
@@ -136,5 +137,11 @@ impl<T> For<T> for io::Result<T> {
 impl From<SystemCall> for ClusterError {
     fn from(error: SystemCall) -> Self {
         ClusterError::Network(error)
+    }
+}
+
+impl From<ClusterError> for TargetError {
+    fn from(error: ClusterError) -> Self {
+        TargetError(error.to_string())
     }
 }

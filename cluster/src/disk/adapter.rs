@@ -2,32 +2,28 @@
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use faults::DiskOperation;
 use fuser::{
-    BsdFileFlags, FileAttr, FileHandle, FileType, Filesystem, FopenFlags, Generation, INodeNo,
-    LockOwner, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory,
-    ReplyEmpty, ReplyEntry, ReplyOpen, ReplyStatfs, ReplyWrite, Request, TimeOrNow, WriteFlags,
+    BsdFileFlags, FileAttr, FileHandle, Filesystem, FopenFlags, INodeNo, LockOwner, OpenFlags,
+    RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyEmpty, ReplyEntry,
+    ReplyOpen, ReplyStatfs, ReplyWrite, Request, TimeOrNow, WriteFlags,
 };
 use nix::errno::Errno;
 use nix::sys::statvfs::statvfs;
 
-use super::files::{Attributes, Files, Owner};
+use super::files::Files;
 use super::journal::Ino;
 use super::rules::Ruling;
 use super::served::{Shared, State};
+use super::terms::{
+    GENERATION, TTL, answer, attributes, enter_in, failure, file_type, moment, owner,
+};
 use super::tree::{FileKind, ROOT};
-
-/// How long the kernel may go by what it was told: nobody else changes anything.
-const TTL: Duration = Duration::from_secs(3600);
-
-/// Numbers are never used twice, so every file is of the first generation.
-const GENERATION: Generation = Generation(0);
 
 /// The disk of a node during one of its lives.
 #[derive(Debug)]
@@ -548,76 +544,4 @@ fn rule(
     let paths = paths(&state.files);
     let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
     state.rules.rule(operation, &paths)
-}
-
-fn owner(request: &Request, mode: u32, umask: u32) -> Owner {
-    Owner {
-        uid: request.uid(),
-        gid: request.gid(),
-        mode: mode & !umask,
-    }
-}
-
-fn answer(done: Result<(), Errno>, reply: ReplyEmpty) {
-    match done {
-        Ok(()) => reply.ok(),
-        Err(error) => reply.error(failure(error)),
-    }
-}
-
-fn enter_in(reply: ReplyEntry, found: Result<Attributes, Errno>) {
-    match found {
-        Ok(found) => reply.entry(&TTL, &attributes(found), GENERATION),
-        Err(error) => reply.error(failure(error)),
-    }
-}
-
-fn failure(error: Errno) -> fuser::Errno {
-    fuser::Errno::from_i32(error as i32)
-}
-
-fn moment(time: TimeOrNow) -> SystemTime {
-    match time {
-        TimeOrNow::SpecificTime(time) => time,
-        TimeOrNow::Now => SystemTime::now(),
-    }
-}
-
-fn attributes(found: Attributes) -> FileAttr {
-    let facts = found.facts;
-    let time = |seconds: i64, nanos: i64| {
-        let nanos = Duration::from_nanos(nanos.unsigned_abs());
-        match seconds {
-            0.. => UNIX_EPOCH + Duration::from_secs(seconds.unsigned_abs()) + nanos,
-            _ => UNIX_EPOCH - Duration::from_secs(seconds.unsigned_abs()) + nanos,
-        }
-    };
-    FileAttr {
-        ino: INodeNo(found.ino),
-        size: facts.size(),
-        blocks: facts.blocks(),
-        atime: time(facts.atime(), facts.atime_nsec()),
-        mtime: time(facts.mtime(), facts.mtime_nsec()),
-        ctime: time(facts.ctime(), facts.ctime_nsec()),
-        crtime: UNIX_EPOCH,
-        kind: file_type(FileKind::of(facts.file_type())),
-        perm: (facts.mode() & 0o7777) as u16,
-        nlink: found.links,
-        uid: facts.uid(),
-        gid: facts.gid(),
-        rdev: 0,
-        blksize: facts.blksize().try_into().unwrap_or(4096),
-        flags: 0,
-    }
-}
-
-fn file_type(kind: FileKind) -> FileType {
-    match kind {
-        FileKind::Regular => FileType::RegularFile,
-        FileKind::Directory => FileType::Directory,
-        FileKind::Symlink => FileType::Symlink,
-        FileKind::Pipe => FileType::NamedPipe,
-        FileKind::Socket => FileType::Socket,
-        FileKind::Device => FileType::CharDevice,
-    }
 }

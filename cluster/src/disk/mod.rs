@@ -35,6 +35,7 @@ pub(crate) mod mount;
 mod pattern;
 mod rules;
 mod served;
+mod terms;
 mod tree;
 mod unsynced;
 

@@ -11,9 +11,10 @@ use std::sync::Arc;
 use faults::Name;
 
 pub(crate) use log::tail_text;
-pub(crate) use processes::{Process, is_alive};
-pub(crate) use running::{Node, PREPARE_LIMIT, evidence};
+pub(crate) use processes::{Process, evidence, is_alive};
+pub(crate) use running::{Node, PREPARE_LIMIT};
 
+mod life;
 pub(crate) mod limits;
 mod log;
 pub(crate) mod processes;

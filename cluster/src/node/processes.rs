@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use histories::Value;
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -214,6 +215,17 @@ fn descendants(init: Pid, all: &[(Process, Pid)]) -> Vec<Process> {
         }
     }
     found
+}
+
+/// Evidence about processes, for a history.
+pub(crate) fn evidence(processes: &[Process]) -> Value {
+    let of = |process: &Process| {
+        Value::Map(vec![
+            ("pid".into(), i64::from(process.pid.as_raw()).into()),
+            ("state".into(), Value::from(&*process.state.to_string())),
+        ])
+    };
+    Value::List(processes.iter().map(of).collect())
 }
 
 #[cfg(test)]

@@ -7,7 +7,9 @@
 //! (4.2.1), and membership changes of one server at a time (4.1) with the correction of 2015: no
 //! change before an entry of the leader's own term is committed.
 
+mod actions;
 mod chance;
+mod config;
 mod elections;
 mod followers;
 mod leases;
@@ -20,7 +22,9 @@ mod types;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
+pub use actions::Actions;
 pub use chance::Chance;
+pub use config::{Config, Recovered};
 pub use log::Log;
 pub use membership::{ChangeRefused, MemberChange};
 pub use reads::Reads;
@@ -29,7 +33,7 @@ pub use types::{
     Time, Write,
 };
 
-use crate::bugs::{Bug, Bugs};
+use crate::bugs::Bug;
 use followers::Incoming;
 use leases::Lease;
 use reads::Round;
@@ -37,35 +41,6 @@ use replication::Progress;
 
 /// How often at least a node is told the time.
 pub const TICK_MS: u64 = 10;
-
-/// How a node is set up.
-#[derive(Debug, Clone)]
-pub struct Config {
-    /// Its name.
-    pub name: Name,
-    /// How often a leader shows itself, in milliseconds.
-    pub heartbeat_ms: u64,
-    /// How long a follower waits for a leader at least; at most it is twice that.
-    pub election_ms: u64,
-    /// How many bytes of entries, or of a snapshot, go into one message; a single entry may be
-    /// larger.
-    pub message_bytes: usize,
-    /// What a leader does before it answers a read.
-    pub reads: Reads,
-    /// The bugs that are on.
-    pub bugs: Bugs,
-    /// Where its chance comes from.
-    pub seed: u64,
-}
-
-/// What a node found on its disk.
-#[derive(Debug, Clone, Default)]
-pub struct Recovered {
-    /// The log, and the term and vote.
-    pub log: LogImage,
-    /// The latest snapshot.
-    pub snapshot: Option<Arc<Snapshot>>,
-}
 
 /// What a node is at the moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,29 +59,6 @@ pub enum Role {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not the leader")]
 pub struct NotLeader;
-
-/// What a node wants done, in the order of the fields.
-#[derive(Debug, Default)]
-pub struct Actions {
-    /// Messages that need not wait for the writes.
-    pub early: Vec<Message>,
-    /// What must be on disk before `messages` go out.
-    pub writes: Vec<Write>,
-    /// Messages that depend on the writes.
-    pub messages: Vec<Message>,
-    /// Lines for the log: changes of role, of members, snapshots.
-    pub notes: Vec<String>,
-}
-
-impl Actions {
-    /// Whether there is nothing to do.
-    pub fn is_empty(&self) -> bool {
-        self.early.is_empty()
-            && self.writes.is_empty()
-            && self.messages.is_empty()
-            && self.notes.is_empty()
-    }
-}
 
 /// One node's part in the consensus.
 #[derive(Debug)]
