@@ -8,6 +8,7 @@ use histories::Operations;
 
 use crate::limits::{Budget, Exhausted};
 use crate::monitors::{self, Replayed};
+use crate::moves;
 use crate::normalise::Part;
 use crate::oracle::Interval;
 use crate::registers::{self, Opinion, overwrite, zones};
@@ -121,7 +122,7 @@ pub(crate) fn decide<M: Model>(
         search_alone(model, &part, budget)
     };
     let monitored = match by_registers {
-        None => monitored.or_else(|| stale(model, subject)),
+        None => monitored.or_else(|| plain_to_see(model, subject)),
         Some(_) => monitored,
     };
     match (monitored, by_registers) {
@@ -135,13 +136,13 @@ pub(crate) fn decide<M: Model>(
     }
 }
 
-/// What is plain to see where the model says what operations find and leave.
-fn stale<M: Model>(model: &M, subject: &Subject<M::Op>) -> Option<Monitored> {
+/// What is plain to see where the model says what operations find and leave, or move.
+fn plain_to_see<M: Model>(model: &M, subject: &Subject<M::Op>) -> Option<Monitored> {
     let Subject::Part(part) = subject else {
         return None;
     };
-    let problem = part.problem(model, false);
-    let calls = search::stale(&problem)?;
+    let overdrawn = moves::overdrawn(model, part, moves::Conditions::ALL);
+    let calls = overdrawn.or_else(|| search::stale(&part.problem(model, false)))?;
     Some(Monitored::Violated(
         calls.into_iter().map(|call| call as usize).collect(),
     ))

@@ -71,6 +71,8 @@ pub enum Law {
     Marks,
     /// [`Model::touches`]: what an operation left at a place stays there until another leaves something.
     Touches,
+    /// [`Model::moves`] and [`Model::contents`]: what is moved is in the contents afterwards, or before.
+    Moves,
     /// [`Model::unobserved`]: what is left out changes no verdict.
     Unobserved,
     /// [`Model::register_view`] has an order exactly when the history has one.
@@ -84,7 +86,7 @@ pub enum Law {
 
 impl Law {
     /// All of them, in the order in which they are tried.
-    pub const ALL: [Law; 17] = [
+    pub const ALL: [Law; 18] = [
         Law::Samples,
         Law::NoPanic,
         Law::Deterministic,
@@ -98,6 +100,7 @@ impl Law {
         Law::Lacks,
         Law::Marks,
         Law::Touches,
+        Law::Moves,
         Law::Unobserved,
         Law::RegisterView,
         Law::Monitor,
@@ -120,6 +123,7 @@ impl Law {
             Law::Lacks => "lacks",
             Law::Marks => "marks",
             Law::Touches => "touches",
+            Law::Moves => "moves and contents",
             Law::Unobserved => "unobserved",
             Law::RegisterView => "register_view",
             Law::Monitor => "monitor",

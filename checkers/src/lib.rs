@@ -43,6 +43,7 @@ mod linearizability;
 mod model;
 mod models;
 mod monitors;
+mod moves;
 mod normalise;
 mod online;
 pub mod oracle;
@@ -62,7 +63,7 @@ pub use explain::lanes;
 pub use findings::{Anomaly, Findings, Latency, Witness};
 pub use limits::{Cancel, Limits};
 pub use linearizability::{JudgeError, Judgement, linearizability, linearizability_of};
-pub use model::{Marks, Model, ModelError, Monitored, NilReads, Touches};
+pub use model::{Marks, Model, ModelError, Monitored, Moves, NilReads, Touches};
 pub use models::{
     AppendList, AppendListOp, Bank, BankOp, Counter, CounterOp, Element, Fence, FencedLock,
     FencedLockOp, FifoQueue, FifoQueueOp, Hold, InitialError, Kv, KvOp, ModelKind, ModelOptions,

@@ -181,6 +181,20 @@ pub trait Model: Send + Sync {
         None
     }
 
+    /// What the operation puts into a container or takes out of it, where the state is what was put in
+    /// and not yet taken, in whatever order ([`Model::contents`] names it); `None` for one that moves
+    /// nothing. What was taken too often is then seen without a search, and of the operations of unknown
+    /// outcome that take whatever there is, no more are looked at than can have found something.
+    fn moves(&self, _op: &Self::Op) -> Option<Moves> {
+        None
+    }
+
+    /// What a container holds in this state, in any order, each value as often as it is in there;
+    /// `None` for a model that is none.
+    fn contents(&self, _state: &Self::State) -> Option<Vec<Value>> {
+        None
+    }
+
     /// What the operation leaves for good, or finds of what was left, where updates can be told in what
     /// is observed, and at which place: marks at others have nothing to do with it. `None` for an operation
     /// of which nothing of the kind can be said. Of a history that is not linearizable it shows what holds
@@ -265,6 +279,17 @@ pub struct Touches {
     pub finds: Vec<(Value, Value)>,
     /// What is there afterwards.
     pub leaves: Vec<(Value, Value)>,
+}
+
+/// What an operation puts into a container or takes out of it, as [`Model::moves`] says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Moves {
+    /// Puts this value in.
+    Puts(Value),
+    /// Takes this value out, which is in there.
+    Takes(Value),
+    /// Takes out one of the values in there; where there is none it leaves everything as it is.
+    TakesAny,
 }
 
 /// What updates leave for good and observations find of it, as [`Model::marks`] says.

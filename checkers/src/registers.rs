@@ -9,6 +9,7 @@ mod decide;
 pub(crate) mod overwrite;
 mod reveal;
 mod stale;
+mod unwritten;
 mod weaken;
 pub(crate) mod zones;
 

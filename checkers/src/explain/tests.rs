@@ -4,6 +4,7 @@ mod past;
 
 use histories::{History, Outcome, Value};
 use rayon::prelude::*;
+use seeds::Stream;
 
 use super::{intervals, lanes};
 use crate::dispatch::{self, Finding};
@@ -11,10 +12,10 @@ use crate::limits::Budget;
 use crate::oracle;
 use crate::search::{Decision, Problem, decide};
 use crate::subject::Subject;
-use crate::testing::{chance, operations, part, problem, random_intervals, register_ops};
+use crate::testing::{chance, operations, part, problem, random_intervals, register_ops, samples};
 use crate::{
-    Cancel, Counterexample, Limits, Model, ModelKind, ModelOptions, NilReads, Register,
-    linearizability,
+    Cancel, Counterexample, FifoQueue, FifoQueueOp, Limits, Model, ModelKind, ModelOptions,
+    NilReads, PriorityQueue, PriorityQueueOp, Register, Stack, StackOp, linearizability,
 };
 
 fn counterexample(kind: ModelKind, row: &str) -> Counterexample {
@@ -88,13 +89,37 @@ fn leaving_out_the_past_keeps_a_history_linearizable() {
 /// histories, judged by the oracle.
 #[test]
 fn cores_are_bad_and_minimal() {
-    let model = Register::with_cas(Value::Int(0), NilReads::Observe);
+    let register = Register::with_cas(Value::Int(0), NilReads::Observe);
+    cores_of(&register, 14, |chance| {
+        register_ops(1 + chance.below(4) as i64, chance.chance(1, 2))
+    });
+    // Of containers some operations take nobody knows what.
+    cores_of(&FifoQueue::new(None).unwrap(), 10, |_| {
+        let values = (1..=3).map(Value::Int);
+        let both = values.flat_map(|v| [FifoQueueOp::Enqueue(v.clone()), FifoQueueOp::Dequeue(v)]);
+        both.chain([FifoQueueOp::DequeueUnknown, FifoQueueOp::DequeueEmpty])
+            .collect()
+    });
+    cores_of(&Stack::new(None).unwrap(), 10, |_| {
+        let values = (1..=3).map(Value::Int);
+        let both = values.flat_map(|v| [StackOp::Push(v.clone()), StackOp::Pop(v)]);
+        both.chain([StackOp::PopAny, StackOp::PopEmpty]).collect()
+    });
+    cores_of(&PriorityQueue::new(None).unwrap(), 10, |_| {
+        let both = (1..=3).flat_map(|n| [PriorityQueueOp::Push(n), PriorityQueueOp::Pop(n)]);
+        both.chain([PriorityQueueOp::PopAny, PriorityQueueOp::PopEmpty])
+            .collect()
+    });
+}
+
+/// The cores of histories of so many of these operations.
+fn cores_of<M: Model>(model: &M, count: usize, ops: impl Fn(&mut Stream) -> Vec<M::Op> + Sync) {
     let bad: u64 = (0..4_000_u64)
         .into_par_iter()
         .map(|seed| {
             let mut chance = chance(seed);
-            let ops = register_ops(1 + chance.below(4) as i64, chance.chance(1, 2));
-            let history = random_intervals(&mut chance, 14, 4, |chance| {
+            let ops = ops(&mut chance);
+            let history = random_intervals(&mut chance, count, 4, |chance| {
                 chance.pick(&ops).unwrap().clone()
             });
             let subject = Subject::Part(part(&history));
@@ -102,12 +127,12 @@ fn cores_are_bad_and_minimal() {
             let none = recorded.operations();
             let limits = Limits::default();
             let budget = Budget::new(&limits, &Cancel::new());
-            let finding = dispatch::decide(&model, &none, &subject, &budget, false);
+            let finding = dispatch::decide(model, &none, &subject, &budget, false);
             let Finding::Violated(violation) = finding else {
                 return 0;
             };
             let explained =
-                super::explain(&model, &none, &subject, violation, &limits, &Cancel::new());
+                super::explain(model, &none, &subject, violation, &limits, &Cancel::new());
             assert_eq!(explained.oracle, Some(false), "{history:#?}");
             assert!(explained.minimal);
             let core = &explained.core;
@@ -123,6 +148,62 @@ fn cores_are_bad_and_minimal() {
         })
         .sum();
     assert!(bad > 1_000, "{bad}");
+}
+
+/// Goal: a counterexample of a container does not name all the operations that may have taken anything.
+/// Method: many of them before and after what contradicts itself.
+#[test]
+fn takes_of_unknown_outcome_that_nobody_could_tell_of_are_not_shown() {
+    let many = |take: &str, from: u64| -> String {
+        let takes =
+            (0..40).map(|number| format!("{} {take} nil -> ? @{} ?;", 100 + number, from + number));
+        takes.collect()
+    };
+    let rows = [
+        (
+            ModelKind::FifoQueue,
+            "dequeue",
+            "0 enqueue 1 -> nil @50 51; 0 enqueue 2 -> nil @52 53; 0 dequeue nil -> 2 @60 61; \
+             0 dequeue nil -> 1 @62 63;",
+            3,
+        ),
+        (
+            ModelKind::Stack,
+            "pop",
+            "0 push 1 -> nil @50 51; 0 push 2 -> nil @52 53; 0 pop nil -> 1 @60 61; \
+             0 pop nil -> 2 @62 63;",
+            3,
+        ),
+        (
+            ModelKind::PriorityQueue,
+            "pop",
+            "0 push 1 -> nil @50 51; 0 push 2 -> nil @52 53; 0 pop nil -> 2 @60 61; \
+             0 pop nil -> 1 @62 63;",
+            3,
+        ),
+        (
+            ModelKind::Stack,
+            "pop",
+            "0 push 1 -> nil @50 51; 0 pop nil -> 7 @60 61;",
+            1,
+        ),
+    ];
+    for (kind, take, row, core) in rows {
+        let row = many(take, 0) + row + &many(take, 70);
+        let mut operations = samples(&row);
+        operations.sort_by_key(|operation| operation.invoked.index);
+        let history = History::from_operations(&operations);
+        let (limits, cancel) = (Limits::default(), Cancel::new());
+        let judged = linearizability(
+            &history.operations(),
+            &ModelOptions::new(kind),
+            &limits,
+            &cancel,
+        );
+        let found = judged.unwrap().counterexample.expect("a counterexample");
+        assert!(found.confirmed && found.minimal, "{found:#?}");
+        assert_eq!(found.core.len(), core, "{found:#?}");
+    }
 }
 
 /// Goal: where an engine is wrong and the search finds an order of what it blames, nothing is

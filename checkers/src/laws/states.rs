@@ -7,7 +7,7 @@ use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 
 use super::guard::caught;
 use super::{Law, LawViolation, Trial};
-use crate::{Marks, Model, Touches};
+use crate::{Marks, Model, Moves, Touches};
 
 /// Steps tried for each state wanted.
 const TRIES_PER_STATE: usize = 16;
@@ -80,7 +80,8 @@ impl<M: Model> Trial<'_, M> {
         }
         self.lacks(states)?;
         self.marks(states)?;
-        self.touches(states)
+        self.touches(states)?;
+        self.moves(states)
     }
 
     /// What describes, and what counts bytes, does not panic.
@@ -465,6 +466,38 @@ impl<M: Model> Trial<'_, M> {
         Ok(())
     }
 
+    /// What an operation moves, and nothing else, goes into the contents or out of them.
+    fn moves(&mut self, states: &[M::State]) -> Result<(), LawViolation> {
+        for state in states {
+            let Some(before) = self.model.contents(state) else {
+                continue;
+            };
+            for entry in &self.group.entries {
+                let Some(next) = self.model.step(state, &entry.op) else {
+                    continue;
+                };
+                self.report.count(Law::Moves, 1);
+                let after = self.model.contents(&next).unwrap_or_default();
+                let (came, gone) = (beyond(&after, &before), beyond(&before, &after));
+                let is_so = match self.model.moves(&entry.op) {
+                    None => came.is_empty() && gone.is_empty(),
+                    Some(Moves::Puts(value)) => came == [&value] && gone.is_empty(),
+                    Some(Moves::Takes(value)) => came.is_empty() && gone == [&value],
+                    Some(Moves::TakesAny) => {
+                        came.is_empty() && (gone.len() == 1 || before.is_empty() && next == *state)
+                    }
+                };
+                if !is_so {
+                    let next = self.model.describe_state(&next);
+                    let what = format!("it moves something else than it says; it left: {next}");
+                    let shown = self.shown(&[&entry.op]);
+                    return Err(self.violation(Law::Moves, what, Some(state), shown));
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// One of them.
     pub(super) fn any<'s, T>(&mut self, all: &'s [T]) -> &'s T {
         &all[self.chance.below(all.len() as u64) as usize]
@@ -480,6 +513,21 @@ impl<'a, M: Model> Trial<'a, M> {
         let group = self.group;
         self.any(&group.entries)
     }
+}
+
+/// The values that are in the first more often than in the second.
+fn beyond<'v>(these: &'v [Value], those: &'v [Value]) -> Vec<&'v Value> {
+    let mut left: FxHashMap<&Value, usize> = FxHashMap::default();
+    for value in those {
+        *left.entry(value).or_default() += 1;
+    }
+    let is_beyond = |value: &&'v Value| {
+        let left = left.entry(value).or_default();
+        let is_beyond = *left == 0;
+        *left = left.saturating_sub(1);
+        is_beyond
+    };
+    these.iter().filter(is_beyond).collect()
 }
 
 fn digest(value: &impl Hash) -> u64 {

@@ -9,7 +9,7 @@ use crate::model::{brief, is_known};
 use crate::models::InitialError;
 use crate::monitors::fifo_queue::{self, Conditions};
 use crate::oracle::Interval;
-use crate::{Model, ModelError, Monitored};
+use crate::{Model, ModelError, Monitored, Moves};
 
 /// The model `fifo-queue`: each key is a queue.
 #[derive(Debug, Clone)]
@@ -168,6 +168,19 @@ impl Model for FifoQueue {
                 FifoQueueOp::DequeueEmpty => true,
             })
             .collect()
+    }
+
+    fn moves(&self, op: &FifoQueueOp) -> Option<Moves> {
+        match op {
+            FifoQueueOp::Enqueue(value) => Some(Moves::Puts(value.clone())),
+            FifoQueueOp::Dequeue(value) => Some(Moves::Takes(value.clone())),
+            FifoQueueOp::DequeueEmpty => None,
+            FifoQueueOp::DequeueUnknown => Some(Moves::TakesAny),
+        }
+    }
+
+    fn contents(&self, state: &Self::State) -> Option<Vec<Value>> {
+        Some(state.to_vec())
     }
 
     fn monitor(

@@ -9,7 +9,7 @@ use crate::model::{brief, is_known, took_effect};
 use crate::models::InitialError;
 use crate::monitors::priority_queue::{self, Conditions};
 use crate::oracle::Interval;
-use crate::{Model, ModelError, Monitored};
+use crate::{Model, ModelError, Monitored, Moves};
 
 /// How many elements of a queue are shown.
 const SHOWN_MAX: usize = 20;
@@ -165,6 +165,19 @@ impl Model for PriorityQueue {
                 _ => only_pushes,
             })
             .collect()
+    }
+
+    fn moves(&self, op: &PriorityQueueOp) -> Option<Moves> {
+        match op {
+            PriorityQueueOp::Push(number) => Some(Moves::Puts(Value::Int(*number))),
+            PriorityQueueOp::Pop(number) => Some(Moves::Takes(Value::Int(*number))),
+            PriorityQueueOp::PopEmpty => None,
+            PriorityQueueOp::PopAny => Some(Moves::TakesAny),
+        }
+    }
+
+    fn contents(&self, state: &Arc<[i64]>) -> Option<Vec<Value>> {
+        Some(state.iter().copied().map(Value::Int).collect())
     }
 
     fn monitor(

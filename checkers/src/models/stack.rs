@@ -11,7 +11,7 @@ use crate::model::{brief, is_known, took_effect};
 use crate::models::InitialError;
 use crate::monitors::stack::{self, Conditions};
 use crate::oracle::Interval;
-use crate::{Model, ModelError, Monitored};
+use crate::{Model, ModelError, Monitored, Moves};
 
 /// How many elements of a stack are shown.
 const SHOWN_MAX: usize = 20;
@@ -155,6 +155,19 @@ impl Model for Stack {
                 StackOp::PopEmpty | StackOp::PopAny => only_pushes,
             })
             .collect()
+    }
+
+    fn moves(&self, op: &StackOp) -> Option<Moves> {
+        match op {
+            StackOp::Push(value) => Some(Moves::Puts(value.clone())),
+            StackOp::Pop(value) => Some(Moves::Takes(value.clone())),
+            StackOp::PopEmpty => None,
+            StackOp::PopAny => Some(Moves::TakesAny),
+        }
+    }
+
+    fn contents(&self, state: &Pile) -> Option<Vec<Value>> {
+        Some(state.elements().cloned().collect())
     }
 
     fn monitor(&self, initial: &Pile, history: &[Interval<StackOp>]) -> Option<Monitored> {

@@ -1,7 +1,8 @@
-//! How a register history is decided: by its zones where its values are unique, by the set of
-//! configurations in any case.
+//! How a register history is decided: by its zones where its values are unique, else at once where one
+//! is found that nobody can have written; by the set of configurations in any case.
 
 use super::overwrite::{self, Options};
+use super::unwritten;
 use super::zones::{self, Zones};
 use super::{Access, Excerpt, OPEN, RegisterCall, RegisterHistory};
 use crate::limits::{Budget, Exhausted};
@@ -48,7 +49,7 @@ pub(crate) fn decide(
         false => nodes,
     };
     let first = budget.with_nodes(nodes.min(budget.nodes));
-    let by_zones = || zones::decide(history);
+    let by_zones = || zones::decide(history).or_else(|| out_of_thin_air(history));
     let by_set = || overwrite::decide(history, &Options::exact(true), &first);
     let (zones, set) = match side_by_side && history.calls.len() > CALLS_ALONE_MAX {
         true => rayon::join(by_zones, by_set),
@@ -67,6 +68,12 @@ pub(crate) fn decide(
         | (Some(Zones::Violated { .. }), Decision::Linearizable) => Opinion::Disagreement,
     };
     (opinion, set.nodes)
+}
+
+/// What is plain to see where the zones do not apply: a value that nobody can have written.
+fn out_of_thin_air(history: &RegisterHistory) -> Option<Zones> {
+    let call = unwritten::unwritten(history, unwritten::Conditions::ALL)?;
+    Some(Zones::Violated { calls: vec![call] })
 }
 
 /// Whether there are open compare-and-sets: over few values they are what the set alone has most

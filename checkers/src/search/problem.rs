@@ -9,6 +9,7 @@ use rustc_hash::FxHashSet;
 
 use super::facts::Facts;
 use crate::Model;
+use crate::moves;
 
 /// No slot: the call is open.
 const NO_SLOT: u32 = u32::MAX;
@@ -345,12 +346,18 @@ impl<'m, M: Model> Problem<'m, M> {
             .iter()
             .map(|&is_open| is_open && !dead.next().unwrap_or(false))
             .collect();
-        let timeline = &mut self.timeline;
-        let keep: Vec<bool> = timeline
+        let mut keep: Vec<bool> = self
             .calls
             .iter()
             .map(|call| !call.open || stays[call.class as usize])
             .collect();
+        moves::drop_surplus(self, &mut keep, moves::Conditions::ALL);
+        // Nothing that returns comes after these.
+        let late = self.moments.iter().rev();
+        for moment in late.take_while(|moment| !moment.returns) {
+            keep[moment.call as usize] = false;
+        }
+        let timeline = &mut self.timeline;
         let mut numbers = vec![u32::MAX; timeline.calls.len()];
         let mut kept = Vec::new();
         for (number, call) in timeline.calls.iter().enumerate() {

@@ -18,6 +18,8 @@ use crate::{
 
 use RegisterOp::{Cas, Mismatch, Read, Write};
 
+mod misplaced;
+
 /// What is wrong with a [`Wrong`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
@@ -307,7 +309,7 @@ fn try_fault(fault: Fault) -> Result<Report, LawViolation> {
 #[test]
 fn every_wrong_hint_is_caught() {
     let report = try_fault(Fault::Nothing).unwrap();
-    assert_eq!(report.untried(), [Law::Parts], "{report}");
+    assert_eq!(report.untried(), [Law::Parts, Law::Moves], "{report}");
     let faults = [
         (Fault::StepPanics, Law::NoPanic),
         (Fault::HintPanics, Law::NoPanic),
