@@ -54,12 +54,54 @@ pub(crate) struct Reductions {
     /// A beam in which nothing is left proves nothing once configurations were left out. No
     /// shortcut, but a condition: without it verdicts are wrong.
     pub truncation: bool,
-    /// A condition of R6 that is left out, to show that a test notices.
+    /// A condition that is left out, to show that a test notices.
     #[cfg(test)]
-    pub dropped: Option<facts::Condition>,
+    pub dropped: Option<Condition>,
+}
+
+/// The conditions without which a shortcut gives wrong verdicts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Condition {
+    /// R1: an observer is placed early only where it is legal.
+    ObserverLegal,
+    /// R2: of a class the call that must return first is placed first.
+    EarliestFirst,
+    /// R2: calls of other classes cannot stand in for it.
+    MatesOnly,
+    /// R2: nor can those that are placed already.
+    MatesLeft,
+    /// R3: one that used more open calls does not replace one that used fewer.
+    UsedFewer,
+    /// R1: one that placed fewer observers does not replace one that placed more.
+    ObserversMore,
+    /// No more open calls are used than have begun.
+    OpenBegun,
+    /// R6: a call to come may bring the fact.
+    SourceAhead,
+    /// R6: so may one under way.
+    SourceUnderWay,
+    /// R6: and one of unknown outcome.
+    SourceOpen,
+    /// R6: calls that are placed need nothing any more.
+    NeededStill,
+    /// R6: calls of unknown outcome need nothing.
+    OpenNeedNot,
 }
 
 impl Reductions {
+    /// Whether a test wants this condition ignored. Outside tests none ever is.
+    #[inline(always)]
+    fn drops(&self, condition: Condition) -> bool {
+        #[cfg(test)]
+        let drops = self.dropped == Some(condition);
+        #[cfg(not(test))]
+        let drops = {
+            let _ = condition;
+            false
+        };
+        drops
+    }
+
     pub(crate) const ALL: Reductions = Reductions {
         eager_observers: true,
         symmetry: true,

@@ -11,7 +11,7 @@ use histories::Value;
 use rustc_hash::FxHashMap;
 
 use super::window::UnderWay;
-use super::{Reductions, Timeline};
+use super::{Condition, Reductions, Timeline};
 use crate::Model;
 
 /// A value at a place.
@@ -128,21 +128,6 @@ fn spans(timeline: &Timeline) -> Vec<(u32, u32)> {
     spans
 }
 
-/// A condition that is left out, to show that a test notices.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Condition {
-    /// A call to come may bring the fact.
-    SourceAhead,
-    /// So may one under way.
-    SourceUnderWay,
-    /// And one of unknown outcome.
-    SourceOpen,
-    /// Calls that are placed need nothing any more.
-    NeededStill,
-    /// Calls of unknown outcome need nothing.
-    OpenNeedNot,
-}
-
 /// What is to come from a moment on, moved forward and backward.
 #[derive(Debug)]
 pub(super) struct Outlook {
@@ -183,24 +168,12 @@ impl Outlook {
         outlook
     }
 
-    #[inline(always)]
-    fn drops(&self, condition: Condition) -> bool {
-        #[cfg(test)]
-        let drops = self.reductions.dropped == Some(condition);
-        #[cfg(not(test))]
-        let drops = {
-            let _ = (condition, self.reductions);
-            false
-        };
-        drops
-    }
-
     fn shift_ahead(&mut self, class: u32, open: bool, by: i32) {
         let shift = |number: &mut u32| *number = number.wrapping_add_signed(by);
         for &fact in &self.facts.leaves[class as usize] {
             shift(&mut self.sources[fact as usize]);
         }
-        if !open || self.drops(Condition::OpenNeedNot) {
+        if !open || self.reductions.drops(Condition::OpenNeedNot) {
             for &fact in &self.facts.finds[class as usize] {
                 shift(&mut self.finders[fact as usize]);
             }
@@ -234,7 +207,7 @@ impl Outlook {
     /// Puts the fact in the list of its place, or takes it out.
     fn look_again(&mut self, fact: Fact) {
         let at = fact as usize;
-        let is_scarce = (self.sources[at] == 0 || self.drops(Condition::SourceAhead))
+        let is_scarce = (self.sources[at] == 0 || self.reductions.drops(Condition::SourceAhead))
             && self.finders[at] + self.found_now[at] > 0;
         let scarce = &mut self.scarce[self.facts.places[at] as usize];
         match (scarce.iter().position(|other| *other == fact), is_scarce) {
@@ -259,7 +232,8 @@ impl Outlook {
         places.into_iter().any(|place| {
             let gone = self.scarce[place as usize].iter().copied();
             gone.filter(|fact| !left.contains(fact)).any(|fact| {
-                let is_left = |slot: u32| !is_placed(slot) || self.drops(Condition::NeededStill);
+                let is_left =
+                    |slot: u32| !is_placed(slot) || self.reductions.drops(Condition::NeededStill);
                 let both = under_way.updates.iter().chain(&under_way.observers);
                 let is_needed = self.finders[fact as usize] > 0
                     || both
@@ -269,9 +243,9 @@ impl Outlook {
                     let mut updates = under_way.updates.iter();
                     let mut open = under_way.open.iter();
                     updates.any(|call| !is_placed(call.slot) && facts.leaves(call.class, fact))
-                        && !self.drops(Condition::SourceUnderWay)
+                        && !self.reductions.drops(Condition::SourceUnderWay)
                         || open.any(|open| facts.leaves(open.class, fact) && has_open(open.class))
-                            && !self.drops(Condition::SourceOpen)
+                            && !self.reductions.drops(Condition::SourceOpen)
                 };
                 is_needed && !brings()
             })

@@ -5,6 +5,7 @@ use rustc_hash::FxHashMap;
 use super::mask::Mask;
 use super::supply::{Supply, Used};
 use super::transitions::StateId;
+use super::{Condition, Reductions};
 
 /// Below this many configurations a scan is faster than a table.
 const SCANNED_MAX: usize = 8;
@@ -28,8 +29,10 @@ impl<K: Mask> Config<K> {
     }
 
     /// R1 and R3: whatever can be completed from `other` can be completed from this.
-    fn dominates(&self, other: &Self, supply: &Supply) -> bool {
-        self.observers.contains_all(&other.observers) && supply.is_within(self.used, other.used)
+    fn dominates(&self, other: &Self, supply: &Supply, reductions: &Reductions) -> bool {
+        (self.observers.contains_all(&other.observers)
+            || reductions.drops(Condition::ObserversMore))
+            && (supply.is_within(self.used, other.used) || reductions.drops(Condition::UsedFewer))
     }
 }
 
@@ -43,18 +46,18 @@ pub(crate) struct Frontier<K: Mask> {
     next: Vec<u32>,
     heads: FxHashMap<(K, StateId), u32>,
     live_count: usize,
-    dominance: bool,
+    reductions: Reductions,
 }
 
 impl<K: Mask> Frontier<K> {
-    pub(crate) fn new(dominance: bool) -> Self {
+    pub(crate) fn new(reductions: Reductions) -> Self {
         Frontier {
             configs: Vec::new(),
             live: Vec::new(),
             next: Vec::new(),
             heads: FxHashMap::default(),
             live_count: 0,
-            dominance,
+            reductions,
         }
     }
 
@@ -136,13 +139,13 @@ impl<K: Mask> Frontier<K> {
         if !self.live[other] {
             return true;
         }
-        if !self.dominance {
+        if !self.reductions.dominance {
             return self.configs[other] != *config;
         }
-        if self.configs[other].dominates(config, supply) {
+        if self.configs[other].dominates(config, supply, &self.reductions) {
             return false;
         }
-        if config.dominates(&self.configs[other], supply) {
+        if config.dominates(&self.configs[other], supply, &self.reductions) {
             self.live[other] = false;
             self.live_count -= 1;
         }

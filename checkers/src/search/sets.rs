@@ -15,7 +15,7 @@ use super::race::Search;
 use super::supply::{NONE_USED, Supply};
 use super::transitions::{StateId, Transitions};
 use super::window::{self, UnderWay};
-use super::{Decision, Moment, Problem, Progress, Reductions, Timeline};
+use super::{Condition, Decision, Moment, Problem, Progress, Reductions, Timeline};
 use crate::Model;
 use crate::limits::{Account, Budget, Exhausted};
 
@@ -204,9 +204,9 @@ impl<'p, K: Mask> Sets<'p, K> {
             transitions,
             supply: Supply::new(),
             under_way: UnderWay::default(),
-            current: Frontier::new(reductions.dominance),
-            closure: Frontier::new(reductions.dominance),
-            after: Frontier::new(reductions.dominance),
+            current: Frontier::new(reductions),
+            closure: Frontier::new(reductions),
+            after: Frontier::new(reductions),
             beam: None,
             truncated: false,
             bytes_besides: 0,
@@ -330,7 +330,7 @@ impl<'p, K: Mask> Sets<'p, K> {
         states.dedup();
         self.transitions.retain(&keeps, &states);
         let mut supply = Supply::new();
-        let mut current = Frontier::new(self.reductions.dominance);
+        let mut current = Frontier::new(self.reductions);
         for config in self.current.iter() {
             let used = self.supply.pairs(config.used).filter_map(|(class, count)| {
                 let gone = consumed.get(&class).copied().unwrap_or(0);
@@ -346,8 +346,8 @@ impl<'p, K: Mask> Sets<'p, K> {
         }
         self.supply = supply;
         self.current = current;
-        self.closure = Frontier::new(self.reductions.dominance);
-        self.after = Frontier::new(self.reductions.dominance);
+        self.closure = Frontier::new(self.reductions);
+        self.after = Frontier::new(self.reductions);
         numbers
     }
 
@@ -457,7 +457,12 @@ impl<'p, K: Mask> Sets<'p, K> {
 
     fn expand_updates(&mut self, config: &Config<K>, returning: &Returning) -> Result<(), Stopped> {
         let mut class_done = None;
-        for at in 0..self.under_way.updates.len() {
+        let count = self.under_way.updates.len();
+        for at in 0..count {
+            let at = match self.reductions.drops(Condition::EarliestFirst) {
+                true => count - 1 - at,
+                false => at,
+            };
             let pending = self.under_way.updates[at];
             if pending.slot == returning.slot || config.updates.has(pending.slot) {
                 continue;
@@ -465,7 +470,8 @@ impl<'p, K: Mask> Sets<'p, K> {
             if self.reductions.symmetry {
                 // R2: of a class only the one with the earliest deadline, and the call that
                 // returns has the earliest of all.
-                if class_done == Some(pending.class) || pending.class == returning.class {
+                let any = class_done.is_some() && self.reductions.drops(Condition::MatesOnly);
+                if any || class_done == Some(pending.class) || pending.class == returning.class {
                     continue;
                 }
                 class_done = Some(pending.class);
@@ -501,7 +507,9 @@ impl<'p, K: Mask> Sets<'p, K> {
     fn expand_open(&mut self, config: &Config<K>, returning: &Returning) -> Result<(), Stopped> {
         for at in 0..self.under_way.open.len() {
             let open = self.under_way.open[at];
-            if self.supply.count(config.used, open.class) >= open.count {
+            if self.supply.count(config.used, open.class) >= open.count
+                && !self.reductions.drops(Condition::OpenBegun)
+            {
                 continue;
             }
             if self.reductions.symmetry && self.has_bounded(config, open.class, returning) {
@@ -536,7 +544,9 @@ impl<'p, K: Mask> Sets<'p, K> {
             || self.under_way.updates[from..]
                 .iter()
                 .take_while(|pending| pending.class == class)
-                .any(|pending| !config.updates.has(pending.slot))
+                .any(|pending| {
+                    !config.updates.has(pending.slot) || self.reductions.drops(Condition::MatesLeft)
+                })
     }
 
     fn emit(&mut self, before: &Config<K>, mut placed: Config<K>, returning: &Returning) {
@@ -555,6 +565,10 @@ impl<'p, K: Mask> Sets<'p, K> {
 
     fn absorb(&mut self, before: &Config<K>, placed: &mut Config<K>) {
         if self.reductions.eager_observers && placed.state != before.state {
+            if self.reductions.drops(Condition::ObserverLegal) {
+                let slots = self.under_way.observers.iter().map(|pending| pending.slot);
+                slots.for_each(|slot| placed.observers.add(slot));
+            }
             self.under_way
                 .absorb(&mut self.transitions, placed.state, &mut placed.observers);
         }

@@ -7,10 +7,12 @@ use crate::laws::Law;
 use crate::models::{FifoQueue, FifoQueueOp, ModelKind};
 use crate::{Model, ModelError, Moves};
 
+type Said = fn(&FifoQueueOp) -> Option<Moves>;
+
 /// A queue that says something else of what it moves than it does.
 struct Misplaced {
     right: FifoQueue,
-    said: fn(&FifoQueueOp) -> Option<Moves>,
+    said: Said,
     has_all: bool,
 }
 
@@ -54,7 +56,7 @@ fn what_is_moved_otherwise_is_caught() {
     let (row, initial) = vocabulary(ModelKind::FifoQueue);
     let initial = histories::edn::parse_value(initial).unwrap();
     let right = FifoQueue::new(Some(&initial)).unwrap();
-    let said: [(fn(&FifoQueueOp) -> Option<Moves>, bool); 6] = [
+    let said: [(Said, bool); 6] = [
         (|op| right_moves(op), true),
         (|op| right_moves(op), false),
         (
