@@ -68,14 +68,7 @@ pub fn judge(
     let mut checks = vec![checkers::assumptions(&operations, &faults, run, contention)];
     let nemesis: Vec<Event> = history.events.nemesis().collect();
     if run.is_some() {
-        checks.push(node_exits(&nemesis, &history.faults()));
-        checks.extend(logs(&nemesis));
-        checks.push(checkers::recovery(&nemesis).unwrap_or_else(|| {
-            Check::unknown(
-                "recovery",
-                "the run ended before it was seen whether the cluster recovers",
-            )
-        }));
+        checks.extend(checks_of_run(&nemesis, &faults));
     }
     checks.extend(of_maelstrom::availability(&nemesis, &operations));
     let consistency = match criteria.consistency.is_empty() {
@@ -132,6 +125,18 @@ pub fn judge(
         messages: of_maelstrom::messages(&nemesis),
         elapsed_ms,
     })
+}
+
+/// What every run must show besides, whatever its clients saw.
+fn checks_of_run(nemesis: &[Event], faults: &[FaultSpan]) -> Vec<Check> {
+    let mut checks = vec![node_exits(nemesis, faults)];
+    checks.extend(logs(nemesis));
+    let recovery = checkers::recovery(nemesis);
+    checks.push(recovery.unwrap_or_else(|| {
+        let reason = "the run ended before it was seen whether the cluster recovers";
+        Check::unknown("recovery", reason)
+    }));
+    checks
 }
 
 /// Judges a run's history by the limits and the criteria of its plan.

@@ -80,18 +80,7 @@ fn conduct_run(
     let exits = Exits::default();
     let (system, mut cluster) = start_cluster(plan, folder, mode, &exits)?;
     let nodes = system.client_nodes();
-    match &system.definition.members {
-        None => {}
-        Some(Members::RaftKv(_)) => cluster.set_membership(Box::new(RaftKvMembers {
-            nodes: nodes.clone(),
-            entrance: cluster.control_entrance(),
-        })),
-        Some(Members::Requests(requests)) => {
-            let entrance = cluster.control_entrance();
-            let members = RequestedMembers::new(requests, &system, entrance)?;
-            cluster.set_membership(Box::new(members));
-        }
-    }
+    set_membership(&mut cluster, &system, &nodes)?;
     let (clients, complaints) = system.clients(plan, folder)?;
     let (available, unavailable) = sort_kinds(plan, cluster.target())?;
     let _ = tell.send(Notice::Phase {
@@ -155,6 +144,23 @@ fn conduct_run(
         stopped,
         events: recorded.events,
     })
+}
+
+/// Lets members be changed, where the system's definition says how.
+fn set_membership(cluster: &mut Driven, system: &System, nodes: &[Node]) -> Result<(), String> {
+    let entrance = cluster.control_entrance();
+    match &system.definition.members {
+        None => {}
+        Some(Members::RaftKv(_)) => cluster.set_membership(Box::new(RaftKvMembers {
+            nodes: nodes.into(),
+            entrance,
+        })),
+        Some(Members::Requests(requests)) => {
+            let members = RequestedMembers::new(requests, system, entrance)?;
+            cluster.set_membership(Box::new(members));
+        }
+    }
+    Ok(())
 }
 
 /// Who leads before anything goes wrong; none where the system has no leaders, or may lack one.

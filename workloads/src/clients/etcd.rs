@@ -296,13 +296,13 @@ async fn perform(
             let Some([old, new]) = value.as_list() else {
                 return Err(refusal());
             };
-            let expected;
-            let condition = match old {
-                Value::Nil => Condition::Revision(key, 0),
-                old => {
-                    expected = text(old)?;
-                    Condition::Value(key, &expected)
-                }
+            let old = match old {
+                Value::Nil => None,
+                old => Some(text(old)?),
+            };
+            let condition = match &old {
+                None => Condition::Revision(key, 0),
+                Some(old) => Condition::Value(key, old),
             };
             let put = request::put(key, &text(new)?, 0);
             Ok(call.put_if(&condition, put).await?.0.into())
@@ -333,28 +333,13 @@ async fn perform(
             let name = format!("{key}/{element}");
             call.put(&name, "").await.map(|_| Value::Nil)
         }
-        (Data::Set, "read") => {
-            let below = format!("{key}/");
-            let range = request::range_below(&below, serializable);
-            let found = answer::found(&call.look("kv/range", &range).await?)?;
-            let names: Vec<&str> = found
-                .iter()
-                .map(|found| found.name_below(&below))
-                .collect::<Step<_>>()?;
-            elements(names.into_iter())
-        }
+        (Data::Set, "read") => read_set(call, &format!("{key}/"), serializable).await,
         (Data::Counter, "add" | "increment") => {
             let amount = match value {
                 Value::Nil => 1,
                 value => value.as_int().ok_or_else(refusal)?,
             };
-            let change = |text: Option<&str>| {
-                let held = number_in(text.unwrap_or("0")).and_then(|held| held.as_int());
-                let sum = held.and_then(|held| held.checked_add(amount));
-                sum.map(|sum| sum.to_string())
-                    .ok_or_else(|| "the counter holds no number that can grow".to_owned())
-            };
-            call.change(key, change).await.map(|()| Value::Nil)
+            add_to_counter(call, key, amount).await
         }
         (Data::Counter, "read") => {
             let found = call.read(key, serializable).await?;
@@ -380,6 +365,24 @@ async fn perform(
             Err(Class::NotDone(why))
         }
     }
+}
+
+/// The elements of a set: the names below it.
+async fn read_set(call: &mut Call<'_>, below: &str, serializable: bool) -> Step<Value> {
+    let range = request::range_below(below, serializable);
+    let found = answer::found(&call.look("kv/range", &range).await?)?;
+    let names = found.iter().map(|found| found.name_below(below));
+    elements(names.collect::<Step<Vec<&str>>>()?.into_iter())
+}
+
+async fn add_to_counter(call: &mut Call<'_>, key: &str, amount: i64) -> Step<Value> {
+    let change = |text: Option<&str>| {
+        let held = number_in(text.unwrap_or("0")).and_then(|held| held.as_int());
+        let sum = held.and_then(|held| held.checked_add(amount));
+        sum.map(|sum| sum.to_string())
+            .ok_or_else(|| "the counter holds no number that can grow".to_owned())
+    };
+    call.change(key, change).await.map(|()| Value::Nil)
 }
 
 /// A lock, as far as its holder knows.

@@ -346,31 +346,16 @@ async fn perform(
             let names = call.children(path, options.sync).await?;
             elements(names.iter().map(|name| unescaped(name)))
         }
-        (Data::Lock | Data::FencedLock, "acquire") => {
-            let zxid = match call.create(path, "held", EPHEMERAL).await {
-                Ok(zxid) => zxid,
-                Err(Trouble::Error(NODE_EXISTS)) => return Ok(false.into()),
-                Err(trouble) => return Err(trouble.into()),
-            };
-            held.retain(|(other, _)| other != path);
-            held.push((path.to_owned(), call.session.id()));
-            Ok(match options.data {
-                Data::FencedLock => Value::Int(zxid),
-                _ => true.into(),
-            })
+        (Data::Lock, "acquire") => {
+            let token = acquire(call, path, held).await?;
+            Ok(token.is_some().into())
+        }
+        (Data::FencedLock, "acquire") => {
+            let token = acquire(call, path, held).await?;
+            Ok(token.map_or(false.into(), Value::Int))
         }
         (Data::Lock | Data::FencedLock, "release") => {
-            let Some(place) = held.iter().position(|(other, _)| other == path) else {
-                return Ok(false.into());
-            };
-            // The node went with the session that made it.
-            if held[place].1 != call.session.id() {
-                held.swap_remove(place);
-                return Ok(false.into());
-            }
-            let released = call.delete(path).await?;
-            held.swap_remove(place);
-            Ok(released.into())
+            release(call, path, held).await.map(Value::from)
         }
         (data, f) => {
             let workload = data.workload();
@@ -379,6 +364,37 @@ async fn perform(
             Err(Class::NotDone(why))
         }
     }
+}
+
+/// Takes a lock: the transaction that made its node, or none where somebody holds it.
+async fn acquire(
+    call: &mut Call<'_>,
+    path: &str,
+    held: &mut Vec<(String, i64)>,
+) -> Step<Option<i64>> {
+    let zxid = match call.create(path, "held", EPHEMERAL).await {
+        Ok(zxid) => zxid,
+        Err(Trouble::Error(NODE_EXISTS)) => return Ok(None),
+        Err(trouble) => return Err(trouble.into()),
+    };
+    held.retain(|(other, _)| other != path);
+    held.push((path.to_owned(), call.session.id()));
+    Ok(Some(zxid))
+}
+
+/// Gives a lock back; whether it was still held.
+async fn release(call: &mut Call<'_>, path: &str, held: &mut Vec<(String, i64)>) -> Step<bool> {
+    let Some(place) = held.iter().position(|(other, _)| other == path) else {
+        return Ok(false);
+    };
+    // The node went with the session that made it.
+    if held[place].1 != call.session.id() {
+        held.swap_remove(place);
+        return Ok(false);
+    }
+    let released = call.delete(path).await?;
+    held.swap_remove(place);
+    Ok(released)
 }
 
 /// Makes a child, and its parent where that is missing.
