@@ -56,16 +56,22 @@ pub fn leader_at(leaders: &[(u64, String, i64)], time_ns: u64) -> Option<(&str, 
     Some((leader, *term))
 }
 
-/// An operation in words: `read → 5`, `write 5`, `cas 5 to 6 → true`.
+/// An operation in words: `read → 5`, `write 5`, `cas 5 to 6 → true`, `pop → nil`, `acquire → 7`. Of what only
+/// says that it was done the answer is left out.
 pub fn describe_operation(operation: &Operation) -> String {
     let input = match (&*operation.f, &operation.input) {
         ("cas", Value::List(pair)) if pair.len() == 2 => format!(" {} to {}", pair[0], pair[1]),
         (_, Value::Nil) => String::new(),
         (_, input) => format!(" {input}"),
     };
-    let output = match (&*operation.f, &operation.output, operation.outcome) {
-        (_, _, outcome) if outcome != histories::Outcome::Ok => String::new(),
-        ("read" | "get" | "cas" | "txn", output, _) => format!(" → {output}"),
+    let asks = matches!(
+        &*operation.f,
+        "read" | "get" | "cas" | "txn" | "contains" | "pop" | "remove-min" | "dequeue"
+    );
+    let output = &operation.output;
+    let is_plain = matches!(output, Value::Nil | Value::Bool(true)) || *output == operation.input;
+    let output = match operation.outcome {
+        histories::Outcome::Ok if asks || !is_plain => format!(" → {output}"),
         _ => String::new(),
     };
     format!("{}{input}{output}", operation.f)

@@ -4,10 +4,10 @@ use histories::{Operation, Operations, Outcome, Point, Value};
 use rustc_hash::FxHashSet;
 
 use super::intervals;
-use crate::Model;
 use crate::normalise;
 use crate::oracle::{self, Interval};
 use crate::search::Problem;
+use crate::{Model, Moves};
 
 /// How many sentences are given at most.
 const REASONS_MAX: usize = 8;
@@ -48,6 +48,9 @@ pub(crate) fn reasons<M: Model>(
     let mut reasons: Vec<String> = (0..core.calls.len())
         .filter_map(|call| story.of_observation(call).or_else(|| story.of_lack(call)))
         .collect();
+    if reasons.is_empty() {
+        reasons.extend(story.of_takes(operations, key));
+    }
     if reasons.is_empty() {
         reasons = story.of_orders();
     }
@@ -181,6 +184,56 @@ impl<M: Model> Story<'_, '_, M> {
             self.core.model.describe(self.op(missing)),
             who(self.operation(missing))
         ))
+    }
+
+    /// A value that was taken more often than it had been put in by then.
+    fn of_takes(&self, operations: &Operations<'_>, key: Option<&Value>) -> Option<String> {
+        let model = self.core.model;
+        let last = self.core.moments.last().filter(|moment| moment.returns)?;
+        let taker = self.operation(last.call as usize);
+        let Some(Moves::Takes(value)) = model.moves(self.op(last.call as usize)) else {
+            return None;
+        };
+        let takes = (0..self.core.calls.len()).filter(|&call| {
+            let takes = model.moves(self.op(call)) == Some(Moves::Takes(value.clone()));
+            takes && !self.core.calls[call].open
+        });
+        let held = model.contents(&self.core.initial)?;
+        let held = held.iter().filter(|held| **held == value).count();
+        let puts = (0..operations.len()).map(|source| operations.get(source));
+        let puts = puts.filter(|operation| {
+            operation.outcome != Outcome::Fail
+                && model.parse(operation).ok().flatten().is_some_and(|op| {
+                    model.moves(&op) == Some(Moves::Puts(value.clone()))
+                        && normalise::is_within(model.part(operation, &op).as_ref(), key)
+                })
+        });
+        let (early, late): (Vec<Operation>, Vec<Operation>) =
+            puts.partition(|put| begins_before_end(put, taker));
+        let subject = format!(
+            "the {} by {}",
+            self.core.model.describe(self.op(last.call as usize)),
+            who(taker)
+        );
+        match (takes.count(), held + early.len()) {
+            (taken, put) if taken <= put => None,
+            (_, 0) => Some(match late.iter().min_by_key(|put| put.invoked.index) {
+                None => format!("{subject} is of a value that nothing put in"),
+                Some(first) => format!(
+                    "{subject} ended {} before the first {} of {value}, by {}, began",
+                    self.gap(taker.ended?, first.invoked),
+                    first.f,
+                    who(first)
+                ),
+            }),
+            (taken, put) => Some(format!(
+                "{value} was taken {taken} times when {subject} ended, and had been put in only {}",
+                match put {
+                    1 => "once".to_owned(),
+                    put => format!("{put} times"),
+                }
+            )),
+        }
     }
 
     /// A stale observation: another value was certainly written in between.

@@ -150,6 +150,33 @@ fn cores_of<M: Model>(model: &M, count: usize, ops: impl Fn(&mut Stream) -> Vec<
     assert!(bad > 1_000, "{bad}");
 }
 
+/// Goal: what was taken and cannot have been there is said in words, not by the state at the start.
+#[test]
+fn what_was_taken_too_often_is_said() {
+    let rows = [
+        (
+            "0 enqueue 1 -> nil @0 1; 2 dequeue nil -> ? @2 ?; 1 dequeue nil -> 7 @4 5",
+            "the dequeue of 7 by process 1 is of a value that nothing put in",
+        ),
+        (
+            "0 enqueue 7 -> x @0 1; 1 dequeue nil -> 7 @4 5; 0 enqueue 7 -> nil @8 9",
+            "the dequeue of 7 by process 1 ended 3 ms before the first enqueue of 7, by process 0, began",
+        ),
+        (
+            "0 enqueue 7 -> nil @0 1; 1 dequeue nil -> 7 @2 5; 2 dequeue nil -> 7 @3 8; 2 dequeue nil -> ? @9 ?",
+            "7 was taken 2 times when the dequeue of 7 by process 2 ended, and had been put in only once",
+        ),
+    ];
+    for (row, expected) in rows {
+        let history = History::from_operations(&samples(row));
+        let (limits, cancel) = (Limits::default(), Cancel::new());
+        let options = ModelOptions::new(ModelKind::FifoQueue);
+        let judged = linearizability(&history.operations(), &options, &limits, &cancel).unwrap();
+        let found = judged.counterexample.expect("a counterexample");
+        assert_eq!(found.explanation, [expected], "{found:#?}");
+    }
+}
+
 /// Goal: a counterexample of a container does not name all the operations that may have taken anything.
 /// Method: many of them before and after what contradicts itself.
 #[test]
