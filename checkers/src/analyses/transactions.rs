@@ -6,22 +6,25 @@
 //! dependencies between transactions (Adya, "Weak Consistency", 1999): `ww`, one overwrote what the
 //! other wrote; `wr`, one read it; `rw`, one overwrote what the other read; and in real time, one
 //! ended before the other began. A circle of them, or a read of what was never to be seen, is an
-//! anomaly, and each consistency model forbids some of them:
+//! anomaly, and each consistency model forbids some of them. Under snapshot isolation nobody
+//! overwrites what they have not seen, so that whoever read and wrote a key was wholly before those
+//! that overwrote what it read: in a `G-single` or `G-nonadjacent` such an `rw` counts as a `ww`.
 //!
 //! | anomaly | what it is | forbidden from |
 //! |---|---|---|
 //! | `G0` | a circle of `ww` | read-uncommitted |
-//! | `unwritten`, `duplicated` | a read of what nobody wrote, or of an element twice | read-uncommitted |
+//! | `unwritten`, `duplicate-elements` | a read of what nobody wrote, or of an element twice | read-uncommitted |
 //! | `G1a` | a read of what an aborted transaction wrote | read-committed |
 //! | `G1b` | a read of what a transaction overwrote itself | read-committed |
 //! | `G1c` | a circle of `ww` and `wr` | read-committed |
+//! | `future-read` | a read of what the transaction itself wrote only later | read-committed |
 //! | `incompatible-order` | two reads of a key of which neither is the beginning of the other | read-committed |
 //! | `cyclic-versions` | values of a register that each came after the other | read-committed |
 //! | `internal` | a read that does not fit its own transaction | snapshot-isolation, repeatable-read |
-//! | `lost-update` | two that read one value of a register and both wrote another | snapshot-isolation, repeatable-read |
+//! | `lost-update` | two that read one value of a key and both wrote another | snapshot-isolation, repeatable-read |
 //! | `G-single` | a circle with one `rw` | snapshot-isolation, repeatable-read |
 //! | `G-nonadjacent` | a circle with several `rw`, none after another | snapshot-isolation, repeatable-read |
-//! | `G2` | any other circle | repeatable-read, serializable |
+//! | `G2-item` | any other circle | repeatable-read, serializable |
 //! | `…-realtime` | a circle that has order in real time in it | strict-serializable |
 //!
 //! A transaction of unknown outcome of which anything was read took effect, and all of it did.
@@ -114,12 +117,12 @@ impl Consistency {
             StrictSerializable,
         };
         match anomaly {
-            "G0" | "unwritten" | "duplicated" => self >= ReadUncommitted,
-            "G1a" | "G1b" | "G1c" | "incompatible-order" | "cyclic-versions" => {
+            "G0" | "unwritten" | "duplicate-elements" => self >= ReadUncommitted,
+            "G1a" | "G1b" | "G1c" | "future-read" | "incompatible-order" | "cyclic-versions" => {
                 self >= ReadCommitted
             }
             "internal" | "lost-update" | "G-single" | "G-nonadjacent" => self >= SnapshotIsolation,
-            "G2" => matches!(self, RepeatableRead | Serializable | StrictSerializable),
+            "G2-item" => matches!(self, RepeatableRead | Serializable | StrictSerializable),
             _ => self == StrictSerializable,
         }
     }
@@ -245,6 +248,9 @@ impl Report {
                 (Dependency::Wr, Some((key, value))) => {
                     format!("{to} read {value} of key {key}, which {from} wrote")
                 }
+                (Dependency::Update, Some((key, value))) => {
+                    format!("{from} read and wrote key {key} before {to} wrote {value} there")
+                }
                 (Dependency::Rw, Some((key, value))) => {
                     format!("{from} read key {key} before {to} wrote {value} there")
                 }
@@ -264,17 +270,18 @@ impl Report {
             Consistency::ALL.into_iter().partition(holds);
         let list = |models: &[Consistency]| {
             let names: Vec<&str> = models.iter().map(|model| model.as_str()).collect();
-            match names.is_empty() {
-                true => "none".to_owned(),
-                false => names.join(", "),
-            }
+            names.join(", ")
         };
-        let line = format!(
-            "held against {}; nothing contradicts {}; contradicted: {}",
-            list(&self.wanted),
-            list(&kept),
-            list(&broken)
-        );
+        let found = match (&kept[..], &broken[..]) {
+            (_, []) => "nothing contradicts any model".to_owned(),
+            ([], _) => "every model is contradicted".to_owned(),
+            _ => format!(
+                "nothing contradicts {}; contradicted: {}",
+                list(&kept),
+                list(&broken)
+            ),
+        };
+        let line = format!("held against {}; {found}", list(&self.wanted));
         let mut check = self.tally.finish();
         check.details.push(line);
         check

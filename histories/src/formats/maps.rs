@@ -20,6 +20,7 @@ pub(crate) fn read_edn(text: &str) -> Result<History, ReadError> {
     let mut operations = Operations {
         assembly: Assembly::new(Style::Edn),
         anonymous: None,
+        unnamed: None,
     };
     let mut places = Places::new(text);
     let mut begin = (1, 1);
@@ -144,8 +145,10 @@ fn operation(
 struct Operations {
     assembly: Assembly,
     /// Whether the operations have no `:process`, as in some examples of Elle: then one process
-    /// called them all, one after the other, and what has no `:f` is a transaction.
+    /// called them all, one after the other.
     anonymous: Option<bool>,
+    /// Whether the operations have no `:f`, as in others of its examples: all are transactions.
+    unnamed: Option<bool>,
 }
 
 impl Operations {
@@ -156,6 +159,12 @@ impl Operations {
                 return Err(fields.malformed(what.to_owned()));
             }
             fields.process = Some(Value::Int(0));
+        }
+        let is_client = fields
+            .process
+            .as_ref()
+            .is_some_and(|it| it.as_u64().is_some());
+        if is_client && *self.unnamed.get_or_insert(fields.f.is_none()) {
             fields.f.get_or_insert_with(|| TRANSACTION.into());
         }
         self.assembly.push(fields)?;

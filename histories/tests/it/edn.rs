@@ -299,6 +299,22 @@ fn neighbours_stamped_out_of_order() {
     );
 }
 
+/// Without `:f` all are transactions; one alone without it is an error.
+#[test]
+fn transactions_without_a_name() {
+    let text = "{:process 3 :type :invoke :value [[:r 1]]}\n\
+                {:process :nemesis :type :info :f :kill}\n\
+                {:process 3 :type :ok :value [[:r 1 [2]]]}";
+    let history = read(text, None).expect("a transaction");
+    let operation = history.operations().get(0);
+    assert_eq!((&*operation.f, operation.process), ("txn", 3));
+    refused(
+        "{:process 3 :type :invoke :value 1}\n{:process :nemesis :type :info}",
+        None,
+        "h:2:1: expected :f to be a name, found none",
+    );
+}
+
 #[test]
 fn porcupine_kv() {
     let text = "{:process 0, :type :invoke, :f :get, :key \"4\", :value nil}\n\

@@ -16,6 +16,9 @@ pub(super) enum Dependency {
     Rw = 4,
     /// It ended before the other began.
     Realtime = 8,
+    /// The other overwrote what it read, and it wrote there too. Where nobody overwrites what they
+    /// have not seen, it was before the other as if by `Ww`; beside each there is an `Rw`.
+    Update = 16,
 }
 
 /// One transaction is before another.
@@ -59,12 +62,16 @@ impl<'a> Graph<'a> {
                 {
                     graph.add(*writer, *reader, Dependency::Wr, (key, value));
                 }
+                let updates = txns[*reader as usize].writes(key);
                 for later in known.successors.get(read).into_iter().flatten() {
                     added += 1;
                     if let Some(next) = known.writers.get(later)
                         && added <= READERS_TIMES_WRITERS_MAX
                     {
                         graph.add(*reader, *next, Dependency::Rw, (key, later));
+                        if updates {
+                            graph.add(*reader, *next, Dependency::Update, (key, later));
+                        }
                     }
                 }
             }

@@ -26,6 +26,12 @@ impl Txn<'_> {
         self.operation.outcome == Outcome::Ok
     }
 
+    /// Whether it writes to this key.
+    pub fn writes(&self, key: &Value) -> bool {
+        let mut steps = self.steps.iter();
+        steps.any(|step| matches!(step, Step::Write(of, _) if *of == key))
+    }
+
     pub fn is_aborted(&self) -> bool {
         self.operation.outcome == Outcome::Fail
     }
@@ -78,8 +84,11 @@ pub(super) fn txns<'a>(
 }
 
 fn step(step: &Value, is_known: bool, objects: Objects) -> Option<Step<'_>> {
-    let [f, key, value] = step.as_list()? else {
-        return None;
+    let (f, key, value) = match step.as_list()? {
+        [f, key, value] => (f, key, value),
+        // What is still to be read may be left out.
+        [f, key] if !is_known && matches!(f.as_text(), Some("r" | "read")) => (f, key, &Value::Nil),
+        _ => return None,
     };
     match (f.as_text()?, objects) {
         ("r" | "read", Objects::Registers) => Some(Step::Read(key, is_known.then_some(value))),

@@ -101,7 +101,7 @@ impl<'a> Writes<'a> {
         };
         if writer == reader {
             let text = || format!("{} read {value} before it wrote it", name_of(by));
-            report.anomaly("internal", key, text, &[by]);
+            report.anomaly("future-read", key, text, &[by]);
             return;
         }
         let writer = txns[writer as usize].operation;
@@ -166,6 +166,16 @@ pub(super) fn of_lists<'a>(txns: &[Txn<'a>], report: &mut Report) -> Versions<'a
     }
     let mut versions = Versions::new();
     for (key, reads) in &reads {
+        let mut updates: FxHashMap<&[Value], Vec<u32>> = FxHashMap::default();
+        for (reader, list) in reads {
+            if txns[*reader as usize].writes(key) {
+                updates.entry(*list).or_default().push(*reader);
+            }
+        }
+        for (list, by) in updates {
+            let before = || Value::List(list.to_vec());
+            tell_lost_update(txns, key, before, &by, report);
+        }
         // Where reads contradict each other, no order of theirs is certain.
         if let Some(order) = longest(txns, key, reads, report) {
             versions.insert(key, list_key(key, order, reads, &writes));
@@ -260,11 +270,11 @@ fn judge_elements<'a>(
                 .is_some_and(|(writer, _)| writer == reader)
         {
             let text = || format!("{} read {element} before it wrote it", name_of(operation));
-            report.anomaly("internal", key, text, &[operation]);
+            report.anomaly("future-read", key, text, &[operation]);
         }
         if !seen.insert(element) && !is_ambiguous {
             let text = || format!("{} read {element} twice", name_of(operation));
-            report.anomaly("duplicated", key, text, &[operation]);
+            report.anomaly("duplicate-elements", key, text, &[operation]);
         }
     }
     let before_last = list.split_last().map_or(&[][..], |(_, rest)| rest);
@@ -405,7 +415,12 @@ pub(super) fn of_registers<'a>(txns: &[Txn<'a>], report: &mut Report) -> Version
         }
     }
     for (key, known) in &versions {
-        tell_lost_updates(txns, key, known, &writes, report);
+        for (before, later) in &known.successors {
+            let by = later.iter().filter_map(|value| writes.writer(key, value));
+            let by: Vec<u32> = by.map(|(writer, _)| writer).collect();
+            let before = || before.unwrap_or(&Value::Nil).clone();
+            tell_lost_update(txns, key, before, &by, report);
+        }
     }
     register_writers(txns, &writes, &mut versions);
     for (key, known) in &mut versions {
@@ -414,31 +429,32 @@ pub(super) fn of_registers<'a>(txns: &[Txn<'a>], report: &mut Report) -> Version
     versions
 }
 
-/// Several that read one value and wrote another: all but one of them overwrote what they had not
+/// Where several read one value and wrote another, all but one of them overwrote what they had not
 /// seen.
-fn tell_lost_updates<'a>(
-    txns: &[Txn<'a>],
-    key: &'a Value,
-    known: &Key<'a>,
-    writes: &Writes<'a>,
+fn tell_lost_update(
+    txns: &[Txn<'_>],
+    key: &Value,
+    before: impl FnOnce() -> Value,
+    by: &[u32],
     report: &mut Report,
 ) {
-    for (before, later) in known.successors.iter().filter(|(_, later)| later.len() > 1) {
-        let by = later.iter().filter_map(|value| writes.writer(key, value));
-        let by: Vec<&Operation> = by
-            .map(|(writer, _)| txns[writer as usize].operation)
-            .take(10)
-            .collect();
-        let text = || {
-            let names: Vec<String> = by.iter().map(|operation| name_of(operation)).collect();
-            let before = before.unwrap_or(&Value::Nil);
-            format!(
-                "{} each read {before} and wrote another",
-                names.join(" and ")
-            )
-        };
-        report.anomaly("lost-update", key, text, &by);
+    if by.len() < 2 {
+        return;
     }
+    let by: Vec<&Operation> = by
+        .iter()
+        .map(|number| txns[*number as usize].operation)
+        .take(10)
+        .collect();
+    let text = || {
+        let names: Vec<String> = by.iter().map(|operation| name_of(operation)).collect();
+        format!(
+            "{} each read {} and wrote another",
+            names.join(" and "),
+            before()
+        )
+    };
+    report.anomaly("lost-update", key, text, &by);
 }
 
 /// Who wrote what was read or is certain, and that all of it came after the beginning.
