@@ -18,7 +18,7 @@
 //! | `G1b` | a read of what a transaction overwrote itself | read-committed |
 //! | `G1c` | a circle of `ww` and `wr` | read-committed |
 //! | `future-read` | a read of what the transaction itself wrote only later | read-committed |
-//! | `incompatible-order` | two reads of a key of which neither is the beginning of the other | read-committed |
+//! | `incompatible-order` | two reads of a key of which neither is the beginning of the other; or one without what the writer of an element had appended before it | read-committed |
 //! | `cyclic-versions` | values of a register that each came after the other | read-committed |
 //! | `internal` | a read that does not fit its own transaction | snapshot-isolation, repeatable-read |
 //! | `lost-update` | two that read one value of a key and both wrote another | snapshot-isolation, repeatable-read |
@@ -26,6 +26,9 @@
 //! | `G-nonadjacent` | a circle with several `rw`, none after another | snapshot-isolation, repeatable-read |
 //! | `G2-item` | any other circle | repeatable-read, serializable |
 //! | `…-realtime` | a circle that has order in real time in it | strict-serializable |
+//!
+//! In real time, a register was also overwritten by whoever wrote it and began after what was read had
+//! been written.
 //!
 //! A transaction of unknown outcome of which anything was read took effect, and all of it did.
 //! Nothing here is guessed: a dependency that does not follow from what was read is left out. So an
@@ -184,7 +187,7 @@ pub(super) fn check(
         Objects::Lists => versions::of_lists(&txns, &mut report),
         Objects::Registers => versions::of_registers(&txns, &mut report),
     };
-    let graph = Graph::new(&txns, &versions);
+    let graph = Graph::new(&txns, &versions, objects);
     let budget = Budget::new(context.limits, context.cancel);
     let (cycles, is_complete) = cycles::find(&graph, &budget);
     for cycle in &cycles {
@@ -251,6 +254,10 @@ impl Report {
                 (Dependency::Update, Some((key, value))) => {
                     format!("{from} read and wrote key {key} before {to} wrote {value} there")
                 }
+                (Dependency::Overtaken, Some((key, value))) => format!(
+                    "{from} read of key {key} what had been written before {to} began and wrote \
+                     {value} there"
+                ),
                 (Dependency::Rw, Some((key, value))) => {
                     format!("{from} read key {key} before {to} wrote {value} there")
                 }

@@ -27,6 +27,8 @@ const RW: u8 = Dependency::Rw as u8;
 const REALTIME: u8 = Dependency::Realtime as u8;
 /// In the circles only that contradict snapshot isolation: weaker models let it overwrite.
 const UPDATE: u8 = Dependency::Update as u8;
+/// An `rw`, in real time.
+const RWT: u8 = RW | Dependency::Overtaken as u8;
 
 /// What is looked for, the worst first: a circle that begins with one of these edges and goes on by
 /// those.
@@ -49,9 +51,14 @@ const SORTS: [Sort; 5] = [
 const REALTIME_SORTS: [Sort; 5] = [
     sort("G0-realtime", REALTIME, WW | REALTIME, false),
     sort("G1c-realtime", REALTIME, WW | WR | REALTIME, false),
-    sort("G-single-realtime", RW, WW | WR | REALTIME, false),
-    sort("G-nonadjacent-realtime", RW, WW | WR | RW | REALTIME, true),
-    sort("G2-item-realtime", RW, WW | WR | RW | REALTIME, false),
+    sort("G-single-realtime", RWT, WW | WR | REALTIME, false),
+    sort(
+        "G-nonadjacent-realtime",
+        RWT,
+        WW | WR | RWT | REALTIME,
+        true,
+    ),
+    sort("G2-item-realtime", RWT, WW | WR | RWT | REALTIME, false),
 ];
 
 const fn sort(kind: &'static str, first: u8, rest: u8, nonadjacent: bool) -> Sort {
@@ -74,7 +81,7 @@ pub(super) fn find<'a>(graph: &Graph<'a>, budget: &Budget) -> (Vec<Cycle<'a>>, b
     search.components(WW | WR | RW, &SORTS);
     // A knot that is one without real time already is no news.
     if search.cycles.is_empty() {
-        search.components(WW | WR | RW | REALTIME, &REALTIME_SORTS);
+        search.components(WW | WR | RWT | REALTIME, &REALTIME_SORTS);
     }
     (search.cycles, search.is_complete)
 }
@@ -163,7 +170,7 @@ impl<'a> Search<'_, 'a> {
         let mut queue = VecDeque::from([start]);
         while let Some(place) = queue.pop_front() {
             for edge in &self.graph.edges[place.0 as usize] {
-                let is_rw = edge.dependency == Dependency::Rw;
+                let is_rw = edge.dependency as u8 & RWT != 0;
                 let is_meant = edge.dependency as u8 & sort.rest != 0;
                 if !is_meant || !inside.contains_key(&edge.to) || place.1 && is_rw {
                     continue;

@@ -2,6 +2,7 @@
 
 use histories::Value;
 
+use super::Objects;
 use super::parse::Txn;
 use super::versions::Versions;
 
@@ -19,6 +20,9 @@ pub(super) enum Dependency {
     /// The other overwrote what it read, and it wrote there too. Where nobody overwrites what they
     /// have not seen, it was before the other as if by `Ww`; beside each there is an `Rw`.
     Update = 16,
+    /// The other began after what it read had been written, and wrote there: in an order that agrees
+    /// with real time, it overwrote that.
+    Overtaken = 32,
 }
 
 /// One transaction is before another.
@@ -40,7 +44,7 @@ pub(super) struct Graph<'a> {
 const READERS_TIMES_WRITERS_MAX: usize = 1_000_000;
 
 impl<'a> Graph<'a> {
-    pub fn new(txns: &[Txn<'a>], versions: &Versions<'a>) -> Self {
+    pub fn new(txns: &[Txn<'a>], versions: &Versions<'a>, objects: Objects) -> Self {
         let mut graph = Graph {
             edges: vec![Vec::new(); txns.len()],
         };
@@ -76,6 +80,10 @@ impl<'a> Graph<'a> {
                 }
             }
         }
+        // The order of lists is known from what was read.
+        if objects == Objects::Registers {
+            graph.add_overtaken(txns, versions);
+        }
         // What did not happen, or may not have, is before nothing and after nothing.
         graph.drop_aborted(txns);
         graph.add_realtime(txns);
@@ -93,6 +101,39 @@ impl<'a> Graph<'a> {
                 dependency,
                 about: Some(about),
             });
+        }
+    }
+
+    /// From each that read a value to those that wrote there and began after its writer had ended,
+    /// but for what follows from others of these.
+    fn add_overtaken(&mut self, txns: &[Txn<'a>], versions: &Versions<'a>) {
+        let ended = |number: u32| {
+            let txn = &txns[number as usize];
+            let ended = txn.operation.ended.filter(|_| txn.is_ok());
+            ended.map(|point| point.index)
+        };
+        for (key, known) in versions {
+            let mut writers: Vec<(u64, u32, &Value)> = known
+                .writers
+                .iter()
+                .map(|(value, by)| (txns[*by as usize].operation.invoked.index, *by, *value))
+                .collect();
+            writers.sort_unstable();
+            for (reader, read) in &known.readers {
+                let writer = read.and_then(|value| known.writers.get(value));
+                let Some(written) = writer.and_then(|writer| ended(*writer)) else {
+                    continue;
+                };
+                let from = writers.partition_point(|(began, _, _)| *began <= written);
+                let mut first_end = u64::MAX;
+                for (began, next, value) in &writers[from..] {
+                    if *began > first_end {
+                        break;
+                    }
+                    first_end = first_end.min(ended(*next).unwrap_or(u64::MAX));
+                    self.add(*reader, *next, Dependency::Overtaken, (key, value));
+                }
+            }
         }
     }
 

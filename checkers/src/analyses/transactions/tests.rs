@@ -107,7 +107,7 @@ fn shows(row: &str, objects: Objects, kinds: &[&str]) {
 
 #[test]
 fn anomalies_of_lists() {
-    let rows: [(&str, &[&str]); 28] = [
+    let rows: [(&str, &[&str]); 30] = [
         ("0-1 ok a1=1; 2-3 ok r1=[1]", &[]),
         ("0-1 ok a1=1, r1=[1], a1=2, r1=[1 2]; 2-3 ok r1=[1 2]", &[]),
         ("0-3 ok a1=1; 1-4 ok a1=2; 5-6 ok r1=[2 1]", &[]),
@@ -131,6 +131,15 @@ fn anomalies_of_lists() {
         ("0-2 ok a1=1, r2=[2]; 1-3 ok a2=2, r1=[1]", &["G1c"]),
         (
             "0-9 ok a1=1; 1-8 ok a1=2; 2-3 ok r1=[1 2]; 4-5 ok r1=[2]",
+            &["incompatible-order"],
+        ),
+        // Half of what one transaction appended, or in another order.
+        (
+            "0-9 ok a1=1, a1=2; 2-3 ok r1=[2]",
+            &["G-single", "incompatible-order"],
+        ),
+        (
+            "0-9 ok a1=1, a1=2; 1-8 ok a1=3; 2-3 ok r1=[2 1 3]",
             &["incompatible-order"],
         ),
         ("0-9 ok a1=1; 2-3 ok r1=[1 1]", &["duplicate-elements"]),
@@ -189,7 +198,7 @@ fn anomalies_of_lists() {
 
 #[test]
 fn anomalies_of_registers() {
-    let rows: [(&str, &[&str]); 15] = [
+    let rows: [(&str, &[&str]); 19] = [
         ("0-1 ok w1=1; 2-3 ok r1=1", &[]),
         (
             "0-1 ok r1=nil, w1=1, r1=1; 2-3 ok r1=1, w1=2; 4-5 ok r1=2",
@@ -205,6 +214,17 @@ fn anomalies_of_registers() {
         ("0-9 ok w1=1; 2-3 ok r1=7", &["unwritten"]),
         ("0-1 ok w1=1; 2-3 ok w1=2, r1=1", &["internal"]),
         ("0-1 ok r1=1, w1=1", &["future-read"]),
+        // Overwritten before the read began, and by whom is said by nothing but time.
+        (
+            "0-1 ok w1=1; 2-3 ok w1=2; 4-5 ok r1=1",
+            &["G-single-realtime"],
+        ),
+        ("0-2 ok w1=1; 1-3 ok w1=2; 4-5 ok r1=1", &[]),
+        ("0-1 ok w1=1; 2-9 info w1=2; 4-5 ok r1=1", &[]),
+        (
+            "0-1 ok w1=1; 2-3 info w1=2; 4-5 ok r1=2; 6-7 ok r1=1",
+            &["G-single-realtime"],
+        ),
         // A lost update.
         (
             "0-1 ok w1=1; 2-4 ok r1=1, w1=2; 3-5 ok r1=1, w1=3; 6-7 ok r1=3, w1=4",

@@ -29,6 +29,8 @@ const LATER_MAX: usize = 100_000;
 struct Writes<'a> {
     /// The transaction, and whether it is the last that this one writes there.
     of: FxHashMap<(&'a Value, &'a Value), (u32, bool)>,
+    /// How many its transaction wrote there before, where that is not none.
+    place: FxHashMap<(&'a Value, &'a Value), usize>,
     /// Written by more than one: nothing follows from them.
     ambiguous: FxHashSet<(&'a Value, &'a Value)>,
 }
@@ -37,6 +39,7 @@ impl<'a> Writes<'a> {
     fn of(txns: &[Txn<'a>], report: &mut Report) -> Self {
         let mut writes = Writes {
             of: FxHashMap::default(),
+            place: FxHashMap::default(),
             ambiguous: FxHashSet::default(),
         };
         for (number, txn) in (0..).zip(txns) {
@@ -44,9 +47,13 @@ impl<'a> Writes<'a> {
                 let Step::Write(key, value) = *step else {
                     continue;
                 };
-                let is_last = !txn.steps[place + 1..]
-                    .iter()
-                    .any(|later| matches!(later, Step::Write(other, _) if *other == key));
+                let is_there =
+                    |step: &&Step<'a>| matches!(step, Step::Write(other, _) if *other == key);
+                let is_last = !txn.steps[place + 1..].iter().any(|step| is_there(&step));
+                let earlier = txn.steps[..place].iter().filter(is_there).count();
+                if earlier > 0 {
+                    writes.place.insert((key, value), earlier);
+                }
                 let before = writes.of.insert((key, value), (number, is_last));
                 if before.is_some() {
                     writes.ambiguous.insert((key, value));
@@ -260,6 +267,7 @@ fn judge_elements<'a>(
     report: &mut Report,
 ) {
     let operation = txns[reader as usize].operation;
+    judge_order(txns, reader, key, list, writes, report);
     let mut seen: FxHashSet<&Value> = FxHashSet::default();
     for element in list {
         let is_ambiguous = writes.ambiguous.contains(&(key, element));
@@ -281,6 +289,41 @@ fn judge_elements<'a>(
     if let Some(unknown) = before_last.iter().find(|it| !writes.is_known(key, it)) {
         let text = || format!("{} read {unknown}, which nobody wrote", name_of(operation));
         report.anomaly("unwritten", key, text, &[operation]);
+    }
+}
+
+/// Looks for an element before which one is missing that the same transaction had appended.
+fn judge_order<'a>(
+    txns: &[Txn<'a>],
+    reader: u32,
+    key: &'a Value,
+    list: &'a [Value],
+    writes: &Writes<'a>,
+    report: &mut Report,
+) {
+    let mut found: FxHashMap<u32, usize> = FxHashMap::default();
+    for element in list {
+        let Some((writer, _)) = writes.writer(key, element) else {
+            continue;
+        };
+        let place = writes.place.get(&(key, element)).copied().unwrap_or(0);
+        let before = found.entry(writer).or_default();
+        if writer != reader && place > *before {
+            let (by, writer) = (
+                txns[reader as usize].operation,
+                txns[writer as usize].operation,
+            );
+            let text = || {
+                format!(
+                    "{} read {element} without what {} had appended before it",
+                    name_of(by),
+                    name_of(writer)
+                )
+            };
+            report.anomaly("incompatible-order", key, text, &[by, writer]);
+            return;
+        }
+        *before += 1;
     }
 }
 

@@ -306,7 +306,7 @@ fn registers_are_never_blamed_where_an_order_explains_them() {
     let counts = compare(Objects::Registers, true, 3_000);
     for (model, (blamed, missed)) in &counts {
         assert!(*blamed > 100, "{model} was tried too little: {counts:?}");
-        assert!(*missed < *blamed, "{model}: {counts:?}");
+        assert!(10 * *missed < *blamed, "{model}: {counts:?}");
     }
 }
 
