@@ -72,7 +72,7 @@ pub fn find(definition: &Definition, given: Option<&Path>, here: &Path) -> Resul
             cause: format!(
                 "{} is not here: there is no program {}",
                 definition.name,
-                program.candidates.join(" or ")
+                filled(&program.candidates, here).join(" or ")
             ),
             remedy: program.install.clone(),
         })?,
@@ -90,12 +90,17 @@ pub fn find(definition: &Definition, given: Option<&Path>, here: &Path) -> Resul
 
 /// The first of these programs that is there.
 pub fn first_of(candidates: &[String], here: &Path) -> Option<PathBuf> {
+    let filled = filled(candidates, here);
+    let mut found = filled.iter().map(|name| cluster::programs::find(name));
+    found.find_map(|path| path)
+}
+
+/// These with the folder of the definition's file in them.
+fn filled(candidates: &[String], here: &Path) -> Vec<String> {
     let scope = Scope::of_folder(here);
-    candidates.iter().find_map(|candidate| {
-        // Templates were tried when the definition was read.
-        let candidate = scope.fill(candidate).ok()?;
-        cluster::programs::find(&candidate)
-    })
+    // Templates were tried when the definition was read.
+    let fill = |candidate: &String| scope.fill(candidate).unwrap_or_else(|_| candidate.clone());
+    candidates.iter().map(fill).collect()
 }
 
 fn ask_version(definition: &Definition, path: &Path, version: &Version) -> Result<String, Missing> {

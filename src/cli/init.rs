@@ -41,7 +41,12 @@ pub fn init(args: &InitArgs) -> Exit {
         Ok(answers) => answers,
         Err(error) => return fail(Exit::Usage, format!("failed to read an answer: {error}")),
     };
-    let text = definition(&answers, &args.dir);
+    let Some(words) = shlex::split(&answers.command).filter(|words| !words.is_empty()) else {
+        let command = &answers.command;
+        let why = format!("the command {command:?} is empty, or a quote in it is not closed");
+        return fail(Exit::Usage, why);
+    };
+    let text = definition(&answers, &words, &args.dir);
     if let Err(problem) = Definition::parse(&text) {
         return fail(Exit::Usage, problem);
     }
@@ -146,15 +151,15 @@ fn typed<T: std::str::FromStr + ToString + Copy>(text: &str, usual: T) -> std::i
     }
 }
 
-fn definition(answers: &Answers, dir: &Path) -> String {
+fn definition(answers: &Answers, words: &[String], dir: &Path) -> String {
     let alone = if answers.nodes == 1 { ALONE } else { "" };
     let client = match answers.client {
         InitClient::Http => HTTP,
         InitClient::Program => PROGRAM,
     };
     filled(&format!("{HEAD}{alone}{client}"), answers)
-        .replace("PROGRAM", &quoted(words(answers, dir).take(1)))
-        .replace("ARGS", &quoted(words(answers, dir).skip(1)))
+        .replace("PROGRAM", &quoted(words[..1].iter(), dir))
+        .replace("ARGS", &quoted(words[1..].iter(), dir))
 }
 
 fn filled(text: &str, answers: &Answers) -> String {
@@ -164,22 +169,18 @@ fn filled(text: &str, answers: &Answers) -> String {
         .replace("PORT", &answers.port.to_string())
 }
 
-/// The words of the command. Those that name a file beside the definition are made independent of
-/// where Whitewater is started.
-fn words(answers: &Answers, dir: &Path) -> impl Iterator<Item = String> {
-    let here = |word: &str| {
-        let path = word.strip_prefix("./").unwrap_or(word);
-        let is_beside = !word.starts_with(['/', '-', '{']) && dir.join(path).is_file();
-        match is_beside || word.starts_with("./") {
-            true => format!("{{here}}/{path}"),
-            false => word.to_owned(),
-        }
-    };
-    answers.command.split_whitespace().map(here)
+/// Strings of TOML, separated by commas.
+fn quoted<'a>(words: impl Iterator<Item = &'a String>, dir: &Path) -> String {
+    let quoted = words.map(|word| toml::Value::String(placed(word, dir)).to_string());
+    quoted.collect::<Vec<_>>().join(", ")
 }
 
-/// Strings of TOML, separated by commas.
-fn quoted(words: impl Iterator<Item = String>) -> String {
-    let quoted = words.map(|word| toml::Value::String(word).to_string());
-    quoted.collect::<Vec<_>>().join(", ")
+/// A word that names a file beside the definition is made independent of where Whitewater is started.
+fn placed(word: &str, dir: &Path) -> String {
+    let path = word.strip_prefix("./").unwrap_or(word);
+    let is_beside = !word.starts_with(['/', '-', '{']) && dir.join(path).is_file();
+    match is_beside || word.starts_with("./") {
+        true => format!("{{here}}/{path}"),
+        false => word.to_owned(),
+    }
 }

@@ -91,8 +91,10 @@ fn told(system: &Listed, width: usize) -> String {
     detail(
         "workloads",
         &format!(
-            "{workloads} (client {}, usually {} nodes)",
-            system.client, system.nodes
+            "{workloads} (client {}, usually {} node{})",
+            system.client,
+            system.nodes,
+            if system.nodes == 1 { "" } else { "s" }
         ),
     );
     if let Some(cause) = &system.cause {

@@ -254,8 +254,7 @@ impl Run<'_> {
                 Some(_) => Phase::Over,
                 None => Phase::Recover,
             });
-            if self.signal.phase() < Phase::Over {
-                self.await_recovery(&recoveries);
+            if self.signal.phase() < Phase::Over && self.await_recovery(&recoveries) {
                 let reads = workload.final_reads(&keys);
                 self.phase(&format!(
                     "reading {} once more",
@@ -462,12 +461,21 @@ impl Run<'_> {
     }
 
     /// Waits until an update that began after healing takes effect, and records how long it took.
-    fn await_recovery(&self, recoveries: &mpsc::Receiver<()>) {
+    fn await_recovery(&self, recoveries: &mpsc::Receiver<()>) -> bool {
         let limit_ms = self.plan.faults.recovery_limit_ms;
         let healed = Instant::now();
-        let came = recoveries
-            .recv_timeout(Duration::from_millis(limit_ms))
-            .is_ok();
+        let limit = Duration::from_millis(limit_ms);
+        let came = loop {
+            let left = limit.saturating_sub(healed.elapsed());
+            let look = left.min(Duration::from_millis(LOOK_MS));
+            match recoveries.recv_timeout(look) {
+                Ok(()) => break true,
+                // Clients that are broken do not see whether the cluster serves.
+                Err(_) if self.complaints.first().is_some() => return false,
+                Err(mpsc::RecvTimeoutError::Timeout) if look < left => {}
+                Err(_) => break false,
+            }
+        };
         let took_ms = ms(healed.elapsed());
         let took = if came {
             Value::Int(took_ms.cast_signed())
@@ -484,6 +492,7 @@ impl Run<'_> {
         } else {
             format!("not serving again within {limit_ms} ms")
         });
+        true
     }
 
     fn await_clients(&self, clients: &ScopedJoinHandle<'_, Result<(), String>>) {

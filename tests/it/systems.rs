@@ -213,7 +213,8 @@ fn what_init_writes_runs() {
     let (_lock, folder) = (cluster_lock(), store());
     let here = folder.path();
     fs::copy(example("python-kv/server.py"), here.join("server.py")).unwrap();
-    let command = "python3 server.py --listen {node.ip}:{port.client} --data {data}";
+    // Quoted as for a shell.
+    let command = "python3 \"server.py\" --listen '{node.ip}:{port.client}' --data {data}";
     let args = [
         "init",
         "my-kv",
@@ -303,6 +304,19 @@ fn the_program_that_init_writes_is_a_client_of_the_tutorials_server() {
     run_in(&folder.path().join("broken"), &run)
         .expect(4)
         .says(&cannot);
+    // Nor is one that hangs evidence against it, be it found out when the driving is over.
+    fs::write(&client, "import time\ntime.sleep(1000)\n").unwrap();
+    let waits = fs::read_to_string(&definition).unwrap();
+    let waits = waits.replace("# open_timeout_ms = 10000", "open_timeout_ms = 3000");
+    fs::write(&definition, waits).unwrap();
+    let hangs = ["my-kv-client.py: no answer within 3000 ms (at open)"];
+    let short = ["--time", "1s", "--faults", "none"];
+    run_in(
+        &folder.path().join("hanging"),
+        &[&args[..], &short].concat(),
+    )
+    .expect(4)
+    .says(&hangs);
     assert_nothing_left(folder.path());
 }
 

@@ -10,7 +10,8 @@
 //! unknown outcome it is told to `open` again, as another process. A program that does not answer
 //! in time is killed, so that its answer cannot come late, and started anew. What is no answer at
 //! all (garbage, an end, an answer to something else) leaves the outcome unknown and is a complaint:
-//! the run says nothing about the system then.
+//! the run says nothing about the system then. So is silence at `open`, which asks nothing of the
+//! system, and of a program that never answered.
 
 mod answer;
 mod running;
@@ -24,7 +25,6 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tokio::time::Instant;
 
 use crate::clients::route::{FAIL_PAUSE_MS, pause_if_failed};
 use crate::clients::{Complaints, Node};
@@ -78,6 +78,10 @@ impl Default for ProgramOptions {
 /// Added to the program's own limit: it should say itself that it had no answer.
 const GRACE_MS: u64 = 500;
 
+/// So many operations in a row that it does not answer are the program's fault, if it never answered
+/// one: it should say itself that the system does not.
+const SILENCES_MAX: u32 = 5;
+
 /// A program as a client.
 #[derive(Debug)]
 pub struct Program {
@@ -88,6 +92,8 @@ pub struct Program {
     running: Option<Running>,
     /// Whether the program has opened as the present process.
     is_open: bool,
+    /// How many operations it was asked before it answered the first. None once it did.
+    silences: Option<u32>,
 }
 
 impl Program {
@@ -100,6 +106,7 @@ impl Program {
             process: u64::from(client),
             running: None,
             is_open: false,
+            silences: Some(0),
         }
     }
 
@@ -109,16 +116,20 @@ impl Program {
             Ok(running) => running,
             // Nothing was asked of the system.
             Err(trouble) => {
-                let why = self.give_up(&trouble, "open");
+                let why = self.give_up(&trouble, "open", true);
                 return complete(Outcome::Fail, None, Some(why));
             }
         };
         let Invocation { f, key, value } = invocation;
         let line = json!({ "type": "invoke", "f": f, "key": key, "value": value });
-        let asked = ready.ask(line, after(limit_ms)).await;
+        let asked = ready.ask(line, limit_ms).await;
         let understood = asked.and_then(|answer| self.understand(answer, f));
+        let is_silent = matches!(understood, Err(Trouble::Silent(_)));
+        self.silences = self.silences.filter(|_| is_silent).map(|count| count + 1);
         understood.unwrap_or_else(|trouble| {
-            let why = self.give_up(&trouble, f);
+            // Silence may be the system's.
+            let is_mute = self.silences.is_some_and(|count| count >= SILENCES_MAX);
+            let why = self.give_up(&trouble, f, !is_silent || is_mute);
             let outcome = match trouble.is_unsent() {
                 true => Outcome::Fail,
                 false => Outcome::Info,
@@ -129,25 +140,24 @@ impl Program {
 
     /// The program, started and opened as the present process.
     async fn ready(&mut self) -> Result<&mut Running, Trouble> {
-        let mut running = match self.running.take() {
+        let line = self.open_line();
+        let running = match self.running.take() {
             Some(running) => running,
             None => {
                 self.is_open = false;
                 Running::start(&self.options)?
             }
         };
+        let running = self.running.insert(running);
         if !self.is_open {
-            let line = self.open_line();
-            let answer = running
-                .ask(line, after(self.options.open_timeout_ms))
-                .await?;
+            let answer = running.ask(line, self.options.open_timeout_ms).await?;
             if answer.kind != Kind::Ok {
                 let why = answer.error.unwrap_or_default();
                 return Err(Trouble::Odd(format!("it did not open: {why:?}")));
             }
             self.is_open = true;
         }
-        Ok(self.running.insert(running))
+        Ok(running)
     }
 
     fn open_line(&self) -> serde_json::Value {
@@ -186,21 +196,33 @@ impl Program {
     }
 
     /// Ends the program, and says why. The next operation starts it anew.
-    fn give_up(&mut self, trouble: &Trouble, what: &str) -> String {
-        let name = self
-            .options
-            .command
-            .first()
-            .map_or_else(String::new, Clone::clone);
+    fn give_up(&mut self, trouble: &Trouble, what: &str, is_complaint: bool) -> String {
         let last_words = self.running.take().and_then(|running| running.last_words());
-        let mut why = format!("the client program {name}: {trouble} (at {what})");
-        if let Some(words) = last_words.filter(|_| trouble.is_complaint()) {
+        let mut why = format!("the client program {}: {trouble} (at {what})", self.name());
+        if !is_complaint {
+            return why;
+        }
+        if let Some(count) = self.silences.filter(|count| *count >= SILENCES_MAX) {
+            why = format!(
+                "{why}, {count} operations in a row and none before them (hint: within its `timeout_ms` \
+                 it must answer, `info` if the system does not)"
+            );
+        }
+        if let Some(words) = last_words {
             why = format!("{why}; the last it said on its standard error: {words:?}");
         }
-        if trouble.is_complaint() {
-            self.options.complaints.add(why.clone());
-        }
+        self.options.complaints.add(why.clone());
         why
+    }
+
+    /// The program, and what it runs if it is an interpreter.
+    fn name(&self) -> String {
+        let mut words = self.options.command.iter().map(String::as_str);
+        let program = words.next().unwrap_or_default();
+        match words.next().filter(|word| !word.starts_with('-')) {
+            Some(word) => format!("{program} {word}"),
+            None => program.to_owned(),
+        }
     }
 }
 
@@ -227,10 +249,6 @@ impl Drop for Program {
             running.close();
         }
     }
-}
-
-fn after(pause_ms: u64) -> Instant {
-    Instant::now() + Duration::from_millis(pause_ms)
 }
 
 fn complete(outcome: Outcome, node: Option<Arc<str>>, error: Option<String>) -> Completion {

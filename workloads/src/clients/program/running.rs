@@ -11,7 +11,7 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::timeout;
 
 use super::ProgramOptions;
 use super::answer::Answer;
@@ -38,8 +38,8 @@ pub(super) enum Trouble {
     Gone(String),
     /// It ended, or closed its output, when it was asked.
     Ended(String),
-    /// It did not answer in time.
-    Silent,
+    /// It did not answer within so many milliseconds.
+    Silent(u64),
     /// It wrote something that is no answer, or not to what was asked.
     Odd(String),
 }
@@ -49,11 +49,6 @@ impl Trouble {
     pub fn is_unsent(&self) -> bool {
         matches!(self, Trouble::NotStarted(_) | Trouble::Gone(_))
     }
-
-    /// Whether the program is to blame: not for silence, which may be the system's.
-    pub fn is_complaint(&self) -> bool {
-        !matches!(self, Trouble::Silent)
-    }
 }
 
 impl fmt::Display for Trouble {
@@ -62,7 +57,7 @@ impl fmt::Display for Trouble {
             Trouble::NotStarted(why) => write!(f, "cannot be started: {why}"),
             Trouble::Gone(how) => write!(f, "ended without being told to: {how}"),
             Trouble::Ended(how) => write!(f, "ended instead of answering: {how}"),
-            Trouble::Silent => f.write_str("no answer in time"),
+            Trouble::Silent(limit_ms) => write!(f, "no answer within {limit_ms} ms"),
             Trouble::Odd(what) => write!(f, "unexpected answer: {what}"),
         }
     }
@@ -122,11 +117,11 @@ impl Running {
         })
     }
 
-    /// Writes a line, under the next number, and reads the answer to it.
+    /// Writes a line, under the next number, and reads the answer to it, within so many milliseconds.
     pub async fn ask(
         &mut self,
         mut line: serde_json::Value,
-        until: Instant,
+        limit_ms: u64,
     ) -> Result<Answer, Trouble> {
         // An answer that nobody asked for would be taken for the next one's.
         if let Ok(Some(status)) = self.child.try_wait() {
@@ -149,8 +144,8 @@ impl Running {
             }
             self.answer().await
         };
-        let answer = timeout_at(until, exchange).await;
-        answer.unwrap_or(Err(Trouble::Silent))
+        let answer = timeout(Duration::from_millis(limit_ms), exchange).await;
+        answer.unwrap_or(Err(Trouble::Silent(limit_ms)))
     }
 
     async fn answer(&mut self) -> Result<Answer, Trouble> {

@@ -154,6 +154,49 @@ async fn the_last_words_are_told() {
 }
 
 #[tokio::test]
+async fn what_it_says_when_it_does_not_open_is_told() {
+    let (found, complaint) = run("read -r line; echo 'no licence' >&2; exit 4").await;
+    assert!(found.ends_with("standard error: \"no licence\""), "{found}");
+    assert!(complaint.is_some());
+}
+
+#[tokio::test]
+async fn a_program_that_does_not_open_is_to_blame() {
+    let (mut client, _folder) = shell("read -r line; sleep 1000");
+    client.options.open_timeout_ms = 0;
+    let found = short(&client.invoke(&invocation("write", 7)).await);
+    assert!(
+        found.ends_with("no answer within 0 ms (at open)"),
+        "{found}"
+    );
+    assert!(client.options.complaints.first().is_some());
+}
+
+/// Silence is no evidence about the system, where a program never says anything.
+#[tokio::test]
+async fn a_program_that_never_answers_is_to_blame() {
+    let once = r#"if [ ! -e answered ]; then >answered; echo '{"type":"ok","id":'$id'}'; else sleep 1000; fi"#;
+    for (script, answers) in [("sleep 1000", 0), (once, 1)] {
+        let (mut client, folder) = shell(&opening(script));
+        client.options.folder = Some(text(folder.path().to_owned()));
+        let mut found = String::new();
+        for process in 0..answers + u64::from(SILENCES_MAX) {
+            client.options.timeout_ms = if process < answers { NEVER_MS } else { 0 };
+            client.open(process);
+            found = short(&client.invoke(&invocation("write", 7)).await);
+        }
+        let is_to_blame = answers == 0;
+        let complaint = client.options.complaints.first();
+        assert_eq!(complaint.is_some(), is_to_blame, "{found}");
+        assert_eq!(
+            found.contains("5 operations in a row"),
+            is_to_blame,
+            "{found}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_program_that_cannot_be_started_has_done_nothing() {
     let (mut client, _folder) = shell("");
     for command in [vec![], vec!["/nowhere/at-all".to_owned()]] {
@@ -177,7 +220,7 @@ async fn silence_is_unknown_and_the_program_is_started_anew() {
     let found = short(&client.invoke(&invocation("write", 7)).await);
     assert_eq!(
         found,
-        "info the client program sh: no answer in time (at write)"
+        "info the client program sh: no answer within 500 ms (at write)"
     );
     assert_eq!(client.options.complaints.first(), None);
     client.options.timeout_ms = NEVER_MS;
