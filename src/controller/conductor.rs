@@ -400,7 +400,7 @@ impl Run<'_> {
     fn await_end(&self, duration: Duration) -> bool {
         let end = self.start + duration;
         let stop = self.folder.path().join(STOP_FILE);
-        let mut rate = Rate::default();
+        let mut rate = Rate::since(self.start);
         let mut told = Instant::now();
         while Instant::now() < end {
             let look = end.min(Instant::now() + Duration::from_millis(LOOK_MS));
@@ -519,18 +519,19 @@ impl Drop for OverOnDrop<'_> {
 }
 
 /// Operations per second since the last look.
-#[derive(Default)]
 struct Rate {
-    last: Option<(Instant, u64)>,
+    /// When that was, and how many there had been.
+    last: (Instant, u64),
 }
 
 impl Rate {
+    fn since(start: Instant) -> Self {
+        Rate { last: (start, 0) }
+    }
+
     fn update(&mut self, count: u64) -> u64 {
         let now = Instant::now();
-        let before = self.last.replace((now, count));
-        let Some((then, earlier)) = before else {
-            return 0;
-        };
+        let (then, earlier) = std::mem::replace(&mut self.last, (now, count));
         (count - earlier) * 1_000 / ms(now - then).max(1)
     }
 }

@@ -37,6 +37,8 @@ mod scripted;
 mod tcp;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 pub mod zookeeper;
 
 pub(crate) use class::Class;
