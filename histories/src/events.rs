@@ -215,11 +215,6 @@ impl Events {
         &self.values
     }
 
-    /// How many different client processes there are.
-    pub fn clients_len(&self) -> usize {
-        self.processes.len()
-    }
-
     /// The name of a symbol of this history.
     ///
     /// # Panics
@@ -247,18 +242,6 @@ impl Events {
     /// When it is of another history that has more values.
     pub fn value_of(&self, packed: Packed) -> Value {
         self.table.value_of(packed)
-    }
-
-    /// The value of a packed one where that is in the table, not a copy of it.
-    pub fn table_value(&self, packed: Packed) -> Option<&Value> {
-        packed
-            .table_number()
-            .map(|number| &self.table.table()[number])
-    }
-
-    /// How many values are in the table: their numbers are below this.
-    pub fn table_len(&self) -> usize {
-        self.table.table().len()
     }
 
     /// The packed form of a value that occurs in this history or stands for itself.

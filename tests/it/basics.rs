@@ -218,3 +218,28 @@ fn every_command_that_the_documents_show_is_understood() {
     }
     assert!(shown >= 8, "only {shown} commands found in the documents");
 }
+
+#[test]
+fn every_link_of_the_documents_leads_to_a_file() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let documents = fs::read_dir(root.join("docs")).unwrap();
+    let documents = documents.map(|entry| entry.unwrap().path());
+    let top = ["README.md", "ARCHITECTURE.md", "CHANGELOG.md"].map(|name| root.join(name));
+    let mut links = 0;
+    for document in documents
+        .chain(top)
+        .filter(|path| path.extension() == Some("md".as_ref()))
+    {
+        let text = fs::read_to_string(&document).unwrap();
+        let targets = text
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| rest.split([')', '#']).next());
+        for target in targets.filter(|target| !target.is_empty() && !target.contains("://")) {
+            links += 1;
+            let file = document.parent().unwrap().join(target);
+            assert!(file.exists(), "{}: no file {target}", document.display());
+        }
+    }
+    assert!(links >= 8, "only {links} links found in the documents");
+}
