@@ -15,10 +15,10 @@
 //! * [`examine`]: what hosts allow. [`heal`]: what runs that are over have left on hosts.
 //! * [`docker`]: the same in containers of a Docker engine.
 
+pub use cluster::{NodePlace, Remote, Shell};
 pub use error::RemoteError;
 pub use host::Host;
 pub use launch::{RemoteNode, RemoteNodes};
-pub use remote::{NodePlace, Remote, Shell};
 pub use survey::{HostFacts, examine, heal};
 pub use wire::Healed;
 
@@ -28,6 +28,7 @@ use std::net::{Ipv4Addr, UdpSocket};
 use std::time::Duration;
 
 pub(crate) mod agent;
+mod cluster;
 mod command;
 pub mod docker;
 mod error;
@@ -37,8 +38,6 @@ mod ledger;
 mod logs;
 mod net;
 mod opening;
-#[allow(clippy::module_inception)]
-mod remote;
 mod session;
 mod ssh;
 mod survey;
