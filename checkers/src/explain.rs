@@ -1,8 +1,9 @@
 //! Why a history is not linearizable, apart from finding out that it is not.
 //!
-//! First the shortest bad prefix, then a small core of it that is bad by itself, confirmed by the
+//! First whether it shows on one thing alone (`aspect`), then the shortest bad prefix, then a small core of it that is bad by itself, confirmed by the
 //! [`oracle`](crate::oracle), then sentences about the core.
 
+mod aspect;
 mod lanes;
 mod place;
 mod reasons;
@@ -56,24 +57,42 @@ pub(crate) fn explain<'m, M: Model>(
         ..*limits
     };
     let budget = Budget::new(&limits, cancel);
-    let registers = subject.registers(model).filter(|_| violation.in_registers);
-    let (shrunk, event) = match registers {
-        Some((history, _)) => {
-            let whole = Excerpt::whole(history.into_owned(), subject.names_states(model));
-            let likely =
-                || dispatch::likely_event(model, &subject.part(model, operations), &budget);
-            let (core, event) = of_registers(whole, &violation, likely, &budget);
-            let problem = subject.excerpt(model, operations, &core);
-            (again(problem, &budget), event)
-        }
-        None => of_model(model, operations, subject, &violation, &budget),
-    };
+    let (shrunk, event) =
+        match aspect::of_one_thing(model, operations, subject, &violation, &budget) {
+            Some((seen, found)) => {
+                let (shrunk, event) = core_of(model, operations, &seen, &found, &budget);
+                let event = event.and_then(|event| aspect::moment_of(&seen, event, subject));
+                (shrunk, event)
+            }
+            None => core_of(model, operations, subject, &violation, &budget),
+        };
     let oracle = ask_oracle(&shrunk.core).or(shrunk.contradicted.then_some(true));
     Explained {
         core: shrunk.core,
         minimal: shrunk.minimal,
         oracle,
         prefix_events: event.map_or(subject.moments().len(), |event| event + 1) as u64,
+    }
+}
+
+/// A core, and the return with which the shortest prefix without an order ends, where known.
+fn core_of<'m, M: Model>(
+    model: &'m M,
+    operations: &Operations<'_>,
+    subject: &Subject<M::Op>,
+    violation: &Violation,
+    budget: &Budget,
+) -> (Shrunk<Problem<'m, M>>, Option<usize>) {
+    let registers = subject.registers(model).filter(|_| violation.in_registers);
+    match registers {
+        Some((history, _)) => {
+            let whole = Excerpt::whole(history.into_owned(), subject.names_states(model));
+            let likely = || dispatch::likely_event(model, &subject.part(model, operations), budget);
+            let (core, event) = of_registers(whole, violation, likely, budget);
+            let problem = subject.excerpt(model, operations, &core);
+            (again(problem, budget), event)
+        }
+        None => of_model(model, operations, subject, violation, budget),
     }
 }
 

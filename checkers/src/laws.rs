@@ -73,6 +73,8 @@ pub enum Law {
     Touches,
     /// [`Model::moves`] and [`Model::contents`]: what is moved is in the contents afterwards, or before.
     Moves,
+    /// [`Model::things`] and [`Model::aspect`]: where operations can happen, what they do to one thing can.
+    Aspect,
     /// [`Model::unobserved`]: what is left out changes no verdict.
     Unobserved,
     /// [`Model::register_view`] has an order exactly when the history has one.
@@ -86,7 +88,7 @@ pub enum Law {
 
 impl Law {
     /// All of them, in the order in which they are tried.
-    pub const ALL: [Law; 18] = [
+    pub const ALL: [Law; 19] = [
         Law::Samples,
         Law::NoPanic,
         Law::Deterministic,
@@ -101,6 +103,7 @@ impl Law {
         Law::Marks,
         Law::Touches,
         Law::Moves,
+        Law::Aspect,
         Law::Unobserved,
         Law::RegisterView,
         Law::Monitor,
@@ -124,6 +127,7 @@ impl Law {
             Law::Marks => "marks",
             Law::Touches => "touches",
             Law::Moves => "moves and contents",
+            Law::Aspect => "things and aspect",
             Law::Unobserved => "unobserved",
             Law::RegisterView => "register_view",
             Law::Monitor => "monitor",

@@ -195,6 +195,20 @@ pub trait Model: Send + Sync {
         None
     }
 
+    /// Things that the state is made of (elements of a set) on which it may show that these operations
+    /// contradict each other, by names that [`Model::aspect`] knows. Any, and none, is right.
+    fn things(&self, _ops: &[&Self::Op]) -> Vec<Value> {
+        Vec::new()
+    }
+
+    /// What the operation does to one thing alone, as an operation of its own; `None` where that is
+    /// nothing. Whatever operations can happen one after the other from the initial state, what they
+    /// do to one thing can, too. Of a violation that shows on one thing it leaves only what concerns
+    /// that.
+    fn aspect(&self, _op: &Self::Op, _thing: &Value) -> Option<Self::Op> {
+        None
+    }
+
     /// What the operation leaves for good, or finds of what was left, where updates can be told in what
     /// is observed, and at which place: marks at others have nothing to do with it. `None` for an operation
     /// of which nothing of the kind can be said. Of a history that is not linearizable it shows what holds

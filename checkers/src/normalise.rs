@@ -197,6 +197,30 @@ impl<Op: Clone + Eq + Hash> Part<Op> {
         Problem::new(model, initial, classes, calls, moments, drop_unobserved)
     }
 
+    /// What the operations of the part mean otherwise; those that mean nothing are left out.
+    pub(crate) fn reread(&self, meaning: impl Fn(&Op) -> Option<Op>) -> Self {
+        let mut numbers = vec![None; self.members.len()];
+        let mut members = Vec::new();
+        for (number, member) in numbers.iter_mut().zip(&self.members) {
+            if let Some(op) = meaning(&member.op) {
+                *number = Some(members.len() as u32);
+                members.push(Member {
+                    op,
+                    ..member.clone()
+                });
+            }
+        }
+        let renumbered = |moment: &u32| {
+            let number = numbers[(moment >> 1) as usize]?;
+            Some(number << 1 | (moment & 1))
+        };
+        Part {
+            key: self.key.clone(),
+            members,
+            moments: self.moments.iter().filter_map(renumbered).collect(),
+        }
+    }
+
     /// The part of which these are the intervals, in order of beginning.
     pub(crate) fn of_intervals(key: Option<Value>, intervals: &[Interval<Op>]) -> Self {
         let mut stamped = Vec::with_capacity(2 * intervals.len());

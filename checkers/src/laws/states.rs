@@ -15,6 +15,8 @@ const TRIES_PER_STATE: usize = 16;
 const WALKS_PER_STATE: usize = 8;
 /// How many steps are taken one after the other.
 const STEPS_MAX: usize = 6;
+/// How many operations are tried one after the other to see what they do to one thing.
+const ASPECT_STEPS: usize = 24;
 /// Fewer operations than this follow what states are named for.
 const REST_MAX: u64 = 7;
 
@@ -77,6 +79,7 @@ impl<M: Model> Trial<'_, M> {
         for _ in 0..states.len() * WALKS_PER_STATE {
             self.states_after(states)?;
             self.observed(states)?;
+            self.aspect(&states[0])?;
         }
         self.lacks(states)?;
         self.marks(states)?;
@@ -494,6 +497,46 @@ impl<M: Model> Trial<'_, M> {
                     return Err(self.violation(Law::Moves, what, Some(state), shown));
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Some operations one after the other from the initial state, and what they do to one thing.
+    fn aspect(&mut self, initial: &M::State) -> Result<(), LawViolation> {
+        let entries = self.group.entries.iter();
+        let things = self
+            .model
+            .things(&entries.map(|entry| &entry.op).collect::<Vec<_>>());
+        if things.is_empty() {
+            return Ok(());
+        }
+        let thing = self.any(&things);
+        let (mut whole, mut alone) = (initial.clone(), initial.clone());
+        let mut happened = Vec::new();
+        for _ in 0..ASPECT_STEPS {
+            let op = &self.any_entry().op;
+            let Some(next) = self.model.step(&whole, op) else {
+                continue;
+            };
+            whole = next;
+            happened.push(op);
+            let Some(aspect) = self.model.aspect(op, thing) else {
+                continue;
+            };
+            self.report.count(Law::Aspect, 1);
+            let Some(next) = self.model.step(&alone, &aspect) else {
+                let what = format!(
+                    "it happened, and what it does to {thing} alone cannot: {}",
+                    self.model.describe(&aspect)
+                );
+                return Err(self.violation(
+                    Law::Aspect,
+                    what,
+                    Some(initial),
+                    self.shown(&happened),
+                ));
+            };
+            alone = next;
         }
         Ok(())
     }

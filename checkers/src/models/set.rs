@@ -12,6 +12,8 @@ use crate::monitors::set::{self, Conditions};
 use crate::oracle::Interval;
 use crate::{Access, Marks, Model, ModelError, Monitored, NilReads, RegisterView};
 
+/// How many elements that only one of two reads shows are looked at.
+const MISSED_MAX: usize = 4;
 /// How many elements a sentence names.
 const SHOWN_MAX: usize = 5;
 /// States that may have been left are not named if they have more elements together.
@@ -262,6 +264,46 @@ impl Model for Set {
 
     fn is_observer(&self, op: &SetOp) -> bool {
         matches!(op, SetOp::Contains(..) | SetOp::ReadAll(..))
+    }
+
+    /// Elements that operations are about, and those that one read shows and the next does not.
+    fn things(&self, ops: &[&SetOp]) -> Vec<Value> {
+        let name = |set: &Value, value: &Value| Value::List(vec![set.clone(), value.clone()]);
+        let named = ops.iter().filter_map(|op| op.element());
+        let mut things: Vec<Value> = named.map(|of| name(&of.set, &of.value)).collect();
+        let reads: Vec<(&Value, &[Value])> = ops
+            .iter()
+            .filter_map(|op| match op {
+                SetOp::ReadAll(set, shown) => Some((set, &**shown)),
+                _ => None,
+            })
+            .collect();
+        for pair in reads.windows(2) {
+            for (one, other) in [(pair[0], pair[1]), (pair[1], pair[0])] {
+                let lacks = |value: &&Value| other.1.binary_search(value).is_err();
+                let missed = one.1.iter().filter(lacks).take(MISSED_MAX);
+                things.extend(missed.map(|value| name(one.0, value)));
+            }
+        }
+        things
+    }
+
+    /// A read of all elements is a look at each.
+    fn aspect(&self, op: &SetOp, thing: &Value) -> Option<SetOp> {
+        let [of, value] = thing.as_list()? else {
+            return None;
+        };
+        match op {
+            SetOp::ReadAll(set, shown) => (set == of).then(|| {
+                let (set, value) = (set.clone(), value.clone());
+                let found = shown.binary_search(&value).is_ok();
+                SetOp::Contains(Element { set, value }, found)
+            }),
+            op => {
+                let element = op.element()?;
+                (element.set == *of && element.value == *value).then(|| op.clone())
+            }
+        }
     }
 
     /// A look at one element is none of all of them.

@@ -18,6 +18,7 @@ use crate::{
 
 use RegisterOp::{Cas, Mismatch, Read, Write};
 
+mod askew;
 mod misplaced;
 
 /// What is wrong with a [`Wrong`].
@@ -309,7 +310,11 @@ fn try_fault(fault: Fault) -> Result<Report, LawViolation> {
 #[test]
 fn every_wrong_hint_is_caught() {
     let report = try_fault(Fault::Nothing).unwrap();
-    assert_eq!(report.untried(), [Law::Parts, Law::Moves], "{report}");
+    assert_eq!(
+        report.untried(),
+        [Law::Parts, Law::Moves, Law::Aspect],
+        "{report}"
+    );
     let faults = [
         (Fault::StepPanics, Law::NoPanic),
         (Fault::HintPanics, Law::NoPanic),
