@@ -14,7 +14,7 @@ use super::race::Search;
 use super::supply::{NONE_USED, Supply};
 use super::transitions::{StateId, Transitions};
 use super::window::{Pending, Window};
-use super::{Decision, Problem, Progress, Reductions, Timeline};
+use super::{Condition, Decision, Problem, Progress, Reductions, Timeline};
 use crate::Model;
 use crate::limits::{Account, Budget, Exhausted};
 
@@ -257,7 +257,10 @@ impl<'p, K: Mask> DepthSearch<'p, K> {
                 updates[from..]
                     .iter()
                     .take_while(|pending| pending.class == open.class)
-                    .any(|pending| !node.config.updates.has(pending.slot))
+                    .any(|pending| {
+                        !node.config.updates.has(pending.slot)
+                            || self.reductions.drops(Condition::MatesLeft)
+                    })
             };
             let used = self.supply.count(node.config.used, open.class);
             if used >= open.count
@@ -287,12 +290,18 @@ impl<'p, K: Mask> DepthSearch<'p, K> {
     fn successors_updates(&mut self, node: &Node<K>, returning: u32, slot: u32) {
         let mut candidates = Vec::new();
         let mut class_done = None;
-        for pending in &self.window.under_way.updates {
+        let updates = &self.window.under_way.updates;
+        for at in 0..updates.len() {
+            let pending = match self.reductions.drops(Condition::EarliestFirst) {
+                true => &updates[updates.len() - 1 - at],
+                false => &updates[at],
+            };
             if pending.slot == slot || node.config.updates.has(pending.slot) {
                 continue;
             }
             if self.reductions.symmetry {
-                if class_done == Some(pending.class) || pending.class == returning {
+                let any = class_done.is_some() && self.reductions.drops(Condition::MatesOnly);
+                if any || class_done == Some(pending.class) || pending.class == returning {
                     continue;
                 }
                 class_done = Some(pending.class);

@@ -4,13 +4,15 @@ use rayon::prelude::*;
 use seeds::Stream;
 
 use super::race::{Engines, decide_with};
-use super::{Condition, Decision, Problem, Reductions, decide};
+use super::{Decision, Problem, Reductions, decide};
 use crate::limits::{Budget, Exhausted};
 use crate::models::{Kv, KvOp, MultiRegister, Transaction};
 use crate::oracle::{self, Interval};
 use crate::testing::{chance, problem, random_intervals, register_ops, shapes};
 use crate::{Cancel, Limits, Model, NilReads, Register, RegisterOp};
 use histories::{Operation, Outcome, Point, Value};
+
+mod mutations;
 
 fn budget() -> Budget {
     Budget::new(&Limits::default(), &Cancel::new())
@@ -295,63 +297,6 @@ fn what_is_stale_by_facts_is_no_order() {
         of_registers > 1_000 && of_kv > 1_000,
         "{of_registers} {of_kv}"
     );
-}
-
-/// Goal: every condition of R1, R2 and R3 is needed. Method: without it some history is judged wrongly.
-#[test]
-fn no_condition_of_the_sets_can_be_left_out() {
-    let model = register();
-    for dropped in [
-        Condition::ObserverLegal,
-        Condition::EarliestFirst,
-        Condition::MatesOnly,
-        Condition::MatesLeft,
-        Condition::UsedFewer,
-        Condition::ObserversMore,
-        Condition::OpenBegun,
-    ] {
-        let reductions = Reductions {
-            dropped: Some(dropped),
-            ..Reductions::ALL
-        };
-        let wrong = (0..40_000_u64).into_par_iter().any(|seed| {
-            let mut chance = chance(seed);
-            let ops = register_ops(2 + chance.below(2) as i64, chance.chance(2, 3));
-            let (count, width) = (4 + chance.below(7) as usize, 2 + chance.below(5) as usize);
-            let intervals = random_intervals(&mut chance, count, width, |chance| {
-                chance.pick(&ops).unwrap().clone()
-            });
-            let problem = problem(&model, &intervals, true);
-            let (decision, _) = decide_with(&problem, &budget(), reductions, Engines::Sets);
-            (decision == Decision::Linearizable) != truth(&model, &intervals)
-        });
-        assert!(wrong, "nothing goes wrong without {dropped:?}");
-    }
-}
-
-/// Goal: every condition of R6 is needed. Method: without it some good history is called bad.
-#[test]
-fn no_condition_of_what_is_to_come_can_be_left_out() {
-    for dropped in [
-        Condition::SourceAhead,
-        Condition::SourceUnderWay,
-        Condition::SourceOpen,
-        Condition::NeededStill,
-        Condition::OpenNeedNot,
-    ] {
-        let reductions = Reductions {
-            dropped: Some(dropped),
-            ..Reductions::ALL
-        };
-        let wrong = (0..20_000_u64).into_par_iter().any(|seed| {
-            let model = Kv::new(None, NilReads::Observe).unwrap();
-            let intervals = deletes(&mut chance(seed));
-            let problem = problem(&model, &intervals, true);
-            let (decision, _) = decide_with(&problem, &budget(), reductions, Engines::Depth);
-            (decision == Decision::Linearizable) != truth(&model, &intervals)
-        });
-        assert!(wrong, "nothing goes wrong without {dropped:?}");
-    }
 }
 
 fn is_blind(transaction: &Transaction) -> bool {
