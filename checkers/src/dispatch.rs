@@ -142,7 +142,8 @@ fn plain_to_see<M: Model>(model: &M, subject: &Subject<M::Op>) -> Option<Monitor
         return None;
     };
     let overdrawn = moves::overdrawn(model, part, moves::Conditions::ALL);
-    let calls = overdrawn.or_else(|| search::stale(&part.problem(model, false)))?;
+    let stale = || search::stale(&part.problem(model, false), &Reductions::ALL);
+    let calls = overdrawn.or_else(stale)?;
     Some(Monitored::Violated(
         calls.into_iter().map(|call| call as usize).collect(),
     ))

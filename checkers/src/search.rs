@@ -82,10 +82,16 @@ pub(crate) enum Condition {
     SourceUnderWay,
     /// R6: and one of unknown outcome.
     SourceOpen,
+    /// R6: what brings the fact is over before what overwrites it begins.
+    SourceOver,
+    /// R6: and that is over before what finds the fact begins.
+    OverwriterOver,
     /// R6: calls that are placed need nothing any more.
     NeededStill,
     /// R6: calls of unknown outcome need nothing.
     OpenNeedNot,
+    /// R4: something may tell of a call of unknown outcome if it returns after that began.
+    NothingReturns,
 }
 
 impl Reductions {

@@ -71,7 +71,8 @@ const SOURCES_NAMED_MAX: usize = 16;
 /// Calls that contradict each other, all others being of unknown outcome: one that finds a fact, one that
 /// certainly came before it, left something else at that place and certainly came after all that
 /// bring the fact, and these.
-pub(crate) fn stale(timeline: &Timeline) -> Option<Vec<u32>> {
+pub(crate) fn stale(timeline: &Timeline, reductions: &Reductions) -> Option<Vec<u32>> {
+    let drops = |condition| reductions.drops(condition);
     let facts = timeline.facts.as_ref()?;
     let spans = spans(timeline);
     let mut sources: Vec<Vec<u32>> = vec![Vec::new(); facts.places.len()];
@@ -98,16 +99,31 @@ pub(crate) fn stale(timeline: &Timeline) -> Option<Vec<u32>> {
     }
     (0..).zip(&timeline.calls).find_map(|(call, of)| {
         let (begins, ends) = spans[call as usize];
-        let found = facts.finds[of.class as usize].iter().filter(|_| !of.open);
-        found.copied().find_map(|fact| {
+        let found = facts.finds[of.class as usize].iter().copied();
+        let mut found = found.filter(|_| !of.open || drops(Condition::OpenNeedNot));
+        found.find_map(|fact| {
             let left = &left[facts.places[fact as usize] as usize];
-            let before = left.partition_point(|(ended, _)| *ended < begins);
+            let before = match drops(Condition::OverwriterOver) {
+                true => left.len(),
+                false => left.partition_point(|(ended, _)| *ended < begins),
+            };
             let overwriter = left[before.checked_sub(1)?].1;
             let sources = &sources[fact as usize];
             // In order of beginning.
-            let begun = sources.partition_point(|&source| spans[source as usize].0 < ends);
+            let until = match drops(Condition::SourceUnderWay) {
+                true => begins,
+                false => ends,
+            };
+            let begun = sources.partition_point(|&source| spans[source as usize].0 < until);
             let sources = &sources[..begun];
-            let over = |&source: &u32| spans[source as usize].1 < spans[overwriter as usize].0;
+            let limit = match drops(Condition::SourceOver) {
+                true => spans[overwriter as usize].1,
+                false => spans[overwriter as usize].0,
+            };
+            let over = |&source: &u32| {
+                let ended = spans[source as usize].1;
+                ended < limit || ended == u32::MAX && drops(Condition::SourceOpen)
+            };
             if sources.len() > SOURCES_NAMED_MAX || !sources.iter().all(over) {
                 return None;
             }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashSet;
 
 use super::facts::Facts;
+use super::{Condition, Reductions};
 use crate::Model;
 use crate::moves;
 
@@ -352,11 +353,7 @@ impl<'m, M: Model> Problem<'m, M> {
             .map(|call| !call.open || stays[call.class as usize])
             .collect();
         moves::drop_surplus(self, &mut keep, moves::Conditions::ALL);
-        // Nothing that returns comes after these.
-        let late = self.moments.iter().rev();
-        for moment in late.take_while(|moment| !moment.returns) {
-            keep[moment.call as usize] = false;
-        }
+        self.drop_late(&mut keep, &Reductions::ALL);
         let timeline = &mut self.timeline;
         let mut numbers = vec![u32::MAX; timeline.calls.len()];
         let mut kept = Vec::new();
@@ -376,6 +373,15 @@ impl<'m, M: Model> Problem<'m, M> {
 }
 
 impl Timeline {
+    /// R4: marks open calls after whose beginning nothing returns as not to be kept.
+    pub(super) fn drop_late(&self, keep: &mut [bool], reductions: &Reductions) {
+        let is_late = |returns: bool| !returns || reductions.drops(Condition::NothingReturns);
+        let moments = self.moments.iter().rev();
+        for moment in moments.take_while(|moment| is_late(moment.returns)) {
+            keep[moment.call as usize] &= !self.calls[moment.call as usize].open;
+        }
+    }
+
     /// Whether a violation noticed at this moment may have been noticed by what comes later.
     pub(crate) fn may_be_early(&self, event: usize) -> bool {
         self.facts.is_some() && event + 1 >= self.moments.len()

@@ -273,7 +273,7 @@ fn random_histories_of_deletes() {
 fn what_is_stale_by_facts_is_no_order() {
     fn seen<M: Model>(model: &M, intervals: &[Interval<M::Op>]) -> u64 {
         let problem = problem(model, intervals, false);
-        let Some(calls) = super::stale(&problem) else {
+        let Some(calls) = super::stale(&problem, &Reductions::ALL) else {
             return 0;
         };
         let core = problem.weakened(problem.moments.len(), |call| calls.contains(&call));

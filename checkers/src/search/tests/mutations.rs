@@ -1,6 +1,6 @@
 //! Tests of the tests: a search without some condition of a rule must be found out.
 
-use super::super::Condition;
+use super::super::{Condition, stale};
 use super::*;
 
 fn without(dropped: Condition) -> Reductions {
@@ -68,4 +68,57 @@ fn no_condition_of_what_is_to_come_can_be_left_out() {
         });
         assert!(wrong, "nothing goes wrong without {dropped:?}");
     }
+}
+
+/// Goal: every condition of what is plain to see is needed. Method: without it, what has an order is
+/// called stale.
+#[test]
+fn no_condition_of_what_is_stale_can_be_left_out() {
+    fn is_wrong<M: Model>(model: &M, intervals: &[Interval<M::Op>], dropped: Condition) -> bool {
+        let problem = problem(model, intervals, false);
+        stale(&problem, &without(dropped)).is_some() && truth(model, intervals)
+    }
+    let registers = MultiRegister::new(None, NilReads::Observe).unwrap();
+    let kv = Kv::new(None, NilReads::Observe).unwrap();
+    for dropped in [
+        Condition::SourceUnderWay,
+        Condition::SourceOpen,
+        Condition::SourceOver,
+        Condition::OverwriterOver,
+        Condition::OpenNeedNot,
+    ] {
+        let wrong = (0..10_000_u64).into_par_iter().any(|seed| {
+            let transactions = transactions(&mut chance(seed), 3 + seed % 3);
+            let deletes = deletes(&mut chance(seed));
+            is_wrong(&registers, &transactions, dropped) || is_wrong(&kv, &deletes, dropped)
+        });
+        assert!(wrong, "nothing goes wrong without {dropped:?}");
+    }
+}
+
+/// Goal: calls of unknown outcome that begin when everything has returned make no difference, and others
+/// may. Method: with and without them, by the oracle; as if they were all like that, an order is lost.
+#[test]
+fn only_what_begins_after_the_last_return_can_be_left_out() {
+    let model = register();
+    let ops = register_ops(3, true);
+    let goes_wrong = |reductions: Reductions| {
+        let differ = (0..5_000_u64).into_par_iter().map(|seed| {
+            let mut chance = chance(seed);
+            let (count, width) = (2 + chance.below(7) as usize, 1 + chance.below(4) as usize);
+            let mut rest = random_intervals(&mut chance, count, width, |chance| {
+                chance.pick(&ops).unwrap().clone()
+            });
+            let holds = truth(&model, &rest);
+            let mut keep = vec![true; rest.len()];
+            problem(&model, &rest, false).drop_late(&mut keep, &reductions);
+            let mut kept = keep.iter();
+            rest.retain(|_| *kept.next().unwrap());
+            [rest.len() < keep.len(), truth(&model, &rest) != holds].map(usize::from)
+        });
+        differ.reduce(|| [0, 0], |a, b| [a[0] + b[0], a[1] + b[1]])
+    };
+    let [left_out, wrong] = goes_wrong(Reductions::ALL);
+    assert!(left_out > 200 && wrong == 0, "{left_out} {wrong}");
+    assert!(goes_wrong(without(Condition::NothingReturns))[1] > 0);
 }
