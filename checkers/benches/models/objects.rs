@@ -196,8 +196,8 @@ impl State {
         self.next
     }
 
-    /// What a client does next.
-    pub fn draw(&mut self, client: usize, chance: &mut Stream) -> Request {
+    /// What a client does next: where it `goes_wrong`, what can, if else that would be rare.
+    pub fn draw(&mut self, client: usize, chance: &mut Stream, goes_wrong: bool) -> Request {
         let plain = |f, input| Request {
             f,
             key: None,
@@ -275,7 +275,7 @@ impl State {
                     _ => plain("contains", element),
                 }
             }
-            GrowingSet if below(1_000) == 0 => plain("read", Value::Nil),
+            GrowingSet if below(1_000) == 0 || goes_wrong => plain("read", Value::Nil),
             GrowingSet => plain("add", Value::Int(self.new_value())),
             Mutex | ReentrantMutex | FencedLock => self.lock_request(client, half),
         }

@@ -101,9 +101,10 @@ impl Simulation<'_> {
         if self.operations.len() == self.load.operations {
             return;
         }
-        let Request { f, key, input } = self.state.draw(client, &mut self.chance);
-        let invoked = self.point(time_ns);
         let number = self.operations.len();
+        let goes_wrong = number >= self.wrong_from;
+        let Request { f, key, input } = self.state.draw(client, &mut self.chance, goes_wrong);
+        let invoked = self.point(time_ns);
         self.operations.push(Operation {
             process: self.processes[client],
             f: f.into(),
