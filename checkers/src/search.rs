@@ -92,6 +92,16 @@ pub(crate) enum Condition {
     OpenNeedNot,
     /// R4: something may tell of a call of unknown outcome if it returns after that began.
     NothingReturns,
+    /// R7: after the call that is pinned there is one state only.
+    PinnedLeavesOne,
+    /// R7: from the start it leaves that state.
+    PinnedFits,
+    /// R7: it is not weakened.
+    PinnedReturns,
+    /// R7: what was under way beside it may come after it.
+    BesideStays,
+    /// R7: or before it.
+    BesideOpen,
 }
 
 impl Reductions {

@@ -170,7 +170,7 @@ impl<'m, M: Model> Problem<'m, M> {
     /// states, or they are too many, and nothing shortly before leaves a state that is known.
     pub(crate) fn without_before(&self, cut: usize) -> Option<Self> {
         self.beginning_anywhere(cut)
-            .or_else(|| self.beginning_pinned(cut))
+            .or_else(|| self.beginning_pinned(cut, &Reductions::ALL))
     }
 
     /// Whether this call is never weakened.
@@ -246,8 +246,12 @@ impl<'m, M: Model> Problem<'m, M> {
     /// What comes after that call in an order for this is an order for the rest, from that state;
     /// and so is all that comes after it in an order from anywhere. So it stays as the first, in a
     /// state in which it leaves that one: if the result is not linearizable, neither is this.
-    fn beginning_pinned(&self, cut: usize) -> Option<Self> {
-        let among: Vec<&M::Op> = self.classes.iter().collect();
+    pub(super) fn beginning_pinned(&self, cut: usize, reductions: &Reductions) -> Option<Self> {
+        let drops = |condition| reductions.drops(condition);
+        let mut among: Vec<&M::Op> = self.classes.iter().collect();
+        if drops(Condition::PinnedLeavesOne) {
+            among.clear();
+        }
         let nearest = (0..cut).rev().take(PINNED_MOMENTS_MAX);
         let (call, start) = nearest
             .filter(|&at| self.moments[at].returns)
@@ -255,7 +259,10 @@ impl<'m, M: Model> Problem<'m, M> {
                 let call = self.moments[at].call;
                 let op = &self.classes[self.calls[call as usize].class as usize];
                 let left = self.model.leaves(op, &among)?;
-                let fits = |start: &M::State| self.model.step(start, op).as_ref() == Some(&left);
+                let fits = |start: &M::State| {
+                    self.model.step(start, op).as_ref() == Some(&left)
+                        || drops(Condition::PinnedFits)
+                };
                 let mut starts = [left.clone(), self.initial.clone()].into_iter();
                 Some((call, starts.find(fits)?))
             })?;
@@ -266,11 +273,13 @@ impl<'m, M: Model> Problem<'m, M> {
         let mut moments = Vec::new();
         for (position, moment) in self.moments.iter().enumerate() {
             let of = moment.call as usize;
-            if !moment.returns && self.returns[of] as usize >= begins {
-                let beside = position < returned && moment.call != call;
+            let stays = moment.call == call && !drops(Condition::PinnedReturns);
+            let beside = position < returned && !stays;
+            let goes = beside && drops(Condition::BesideStays);
+            if !moment.returns && self.returns[of] as usize >= begins && !goes {
                 numbers[of] = calls.len() as u32;
                 calls.push(Call {
-                    open: self.calls[of].open || beside,
+                    open: self.calls[of].open || beside && !drops(Condition::BesideOpen),
                     ..self.calls[of]
                 });
                 moments.push(Moment {

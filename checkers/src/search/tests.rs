@@ -205,14 +205,14 @@ fn random_kv_histories() {
     });
 }
 
-/// Transactions that write and read some of so many values of two registers.
-fn transactions(chance: &mut Stream, values: u64) -> Vec<Interval<Transaction>> {
+/// Transactions that write and read some of so many values of so many registers.
+fn transactions(chance: &mut Stream, registers: u64, values: u64) -> Vec<Interval<Transaction>> {
     let model = MultiRegister::new(None, NilReads::Observe).unwrap();
     let (count, width) = (2 + chance.below(6) as usize, 1 + chance.below(5) as usize);
     let mut intervals = random_intervals(chance, count, width, |chance| {
         let mut steps = || {
             let f = if chance.chance(1, 2) { "read" } else { "write" };
-            let register = Value::Int(chance.below(2) as i64);
+            let register = Value::Int(chance.below(registers) as i64);
             let value = match chance.below(values) {
                 0 => Value::Nil,
                 n => Value::Int(n as i64),
@@ -232,7 +232,7 @@ fn random_multi_register_histories() {
     let model = MultiRegister::new(None, NilReads::Observe).unwrap();
     (0..20_000_u64).into_par_iter().for_each(|seed| {
         let mut chance = chance(seed);
-        let intervals = transactions(&mut chance, 3 + seed % 3);
+        let intervals = transactions(&mut chance, 2, 3 + seed % 3);
         let (reductions, engine) = (some_reductions(&mut chance), some_engine(&mut chance));
         agrees(&model, &intervals, reductions, engine);
     });
@@ -286,7 +286,7 @@ fn what_is_stale_by_facts_is_no_order() {
     let registers = MultiRegister::new(None, NilReads::Observe).unwrap();
     let kv = Kv::new(None, NilReads::Observe).unwrap();
     let found = (0..10_000_u64).into_par_iter().map(|seed| {
-        let intervals = transactions(&mut chance(seed), 3 + seed % 3);
+        let intervals = transactions(&mut chance(seed), 2, 3 + seed % 3);
         (
             seen(&registers, &intervals),
             seen(&kv, &deletes(&mut chance(seed))),

@@ -88,7 +88,7 @@ fn no_condition_of_what_is_stale_can_be_left_out() {
         Condition::OpenNeedNot,
     ] {
         let wrong = (0..10_000_u64).into_par_iter().any(|seed| {
-            let transactions = transactions(&mut chance(seed), 3 + seed % 3);
+            let transactions = transactions(&mut chance(seed), 2, 3 + seed % 3);
             let deletes = deletes(&mut chance(seed));
             is_wrong(&registers, &transactions, dropped) || is_wrong(&kv, &deletes, dropped)
         });
@@ -121,4 +121,66 @@ fn only_what_begins_after_the_last_return_can_be_left_out() {
     let [left_out, wrong] = goes_wrong(Reductions::ALL);
     assert!(left_out > 200 && wrong == 0, "{left_out} {wrong}");
     assert!(goes_wrong(without(Condition::NothingReturns))[1] > 0);
+}
+
+/// Goal: what is left after a call that is pinned has an order if the whole has one, from wherever that may
+/// have begun, and every condition of that is needed. Method: histories by chance, cut anywhere and then
+/// weakened; from all states their calls lead to, by the oracle.
+#[test]
+fn no_condition_of_what_is_pinned_can_be_left_out() {
+    fn has_order<M: Model>(part: &Problem<'_, M>, starts: &[M::State]) -> bool {
+        let intervals = crate::explain::intervals(part);
+        let mut starts = starts.iter();
+        starts
+            .any(|start| oracle::is_linearizable(part.model, start, &intervals, u64::MAX).unwrap())
+    }
+    let model = MultiRegister::new(None, NilReads::Observe).unwrap();
+    // Whether what has no order any more had one; `None` where it still has one.
+    let is_wrong = |seed: u64, reductions: &Reductions| {
+        let mut chance = chance(seed);
+        let whole = problem(&model, &transactions(&mut chance, 1 + seed % 2, 3), false);
+        let cut = chance.below(whole.moments.len() as u64 + 1) as usize;
+        let local = whole.beginning_pinned(cut, reductions)?;
+        let bounded = chance.below(256);
+        let core = local.weakened(local.moments.len(), |call| bounded >> (call % 8) & 1 == 1);
+        if has_order(&core, &core.starts) {
+            return None;
+        }
+        let anywhere = states(&model, &whole.classes);
+        Some(has_order(&whole, &anywhere) || has_order(&core, &anywhere))
+    };
+    let seeds = || (0..20_000_u64).into_par_iter();
+    let found: Vec<bool> = seeds()
+        .filter_map(|seed| is_wrong(seed, &Reductions::ALL))
+        .collect();
+    assert!(
+        found.len() > 1_000 && !found.contains(&true),
+        "{}",
+        found.len()
+    );
+    for dropped in [
+        Condition::PinnedLeavesOne,
+        Condition::PinnedFits,
+        Condition::PinnedReturns,
+        Condition::BesideStays,
+        Condition::BesideOpen,
+    ] {
+        let wrong = seeds().any(|seed| is_wrong(seed, &without(dropped)) == Some(true));
+        assert!(wrong, "nothing goes wrong without {dropped:?}");
+    }
+}
+
+/// All states that these operations lead to.
+fn states<M: Model>(model: &M, ops: &[M::Op]) -> Vec<M::State> {
+    let mut states = vec![model.initial(None)];
+    let mut at = 0;
+    while let Some(state) = states.get(at).cloned() {
+        for next in ops.iter().filter_map(|op| model.step(&state, op)) {
+            if !states.contains(&next) {
+                states.push(next);
+            }
+        }
+        at += 1;
+    }
+    states
 }
