@@ -233,9 +233,12 @@ impl<'p, K: Mask> DepthSearch<'p, K> {
     /// R1: places every observer under way that is legal now.
     fn absorb(&mut self, config: &mut Config<K>) {
         let before = config.observers.clone();
-        self.window
-            .under_way
-            .absorb(&mut self.transitions, config.state, &mut config.observers);
+        self.window.under_way.absorb(
+            &mut self.transitions,
+            config.state,
+            &mut config.observers,
+            &self.reductions,
+        );
         for pending in &self.window.under_way.observers {
             if config.observers.has(pending.slot) && !before.has(pending.slot) {
                 self.order.push(self.call_of(pending));
@@ -336,7 +339,12 @@ impl<'p, K: Mask> DepthSearch<'p, K> {
         };
         let mut observers = config.observers.clone();
         if self.reductions.eager_observers {
-            under_way.absorb(&mut self.transitions, config.state, &mut observers);
+            under_way.absorb(
+                &mut self.transitions,
+                config.state,
+                &mut observers,
+                &self.reductions,
+            );
         }
         let is_placed =
             |slot: u32| config.updates.has(slot) || observers.has(slot) || returning == Some(slot);

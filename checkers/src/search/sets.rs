@@ -565,12 +565,12 @@ impl<'p, K: Mask> Sets<'p, K> {
 
     fn absorb(&mut self, before: &Config<K>, placed: &mut Config<K>) {
         if self.reductions.eager_observers && placed.state != before.state {
-            if self.reductions.drops(Condition::ObserverLegal) {
-                let slots = self.under_way.observers.iter().map(|pending| pending.slot);
-                slots.for_each(|slot| placed.observers.add(slot));
-            }
-            self.under_way
-                .absorb(&mut self.transitions, placed.state, &mut placed.observers);
+            self.under_way.absorb(
+                &mut self.transitions,
+                placed.state,
+                &mut placed.observers,
+                &self.reductions,
+            );
         }
     }
 

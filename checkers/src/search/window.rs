@@ -3,7 +3,7 @@
 use super::facts::Outlook;
 use super::mask::Mask;
 use super::transitions::{StateId, Transitions};
-use super::{Moment, Reductions, Timeline};
+use super::{Condition, Moment, Reductions, Timeline};
 
 /// A call under way that will return.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -74,9 +74,13 @@ impl UnderWay {
         transitions: &mut Transitions<'_>,
         state: StateId,
         observers: &mut K,
+        reductions: &Reductions,
     ) {
         for pending in &self.observers {
-            if !observers.has(pending.slot) && transitions.step(state, pending.class).is_some() {
+            if !observers.has(pending.slot)
+                && (transitions.step(state, pending.class).is_some()
+                    || reductions.drops(Condition::ObserverLegal))
+            {
                 observers.add(pending.slot);
             }
         }

@@ -34,6 +34,7 @@ fn no_condition_of_the_searches_can_be_left_out() {
         (Condition::UsedFewer, Engines::Sets),
         (Condition::ObserversMore, Engines::Sets),
         (Condition::OpenBegun, Engines::Sets),
+        (Condition::ObserverLegal, Engines::Depth),
         (Condition::EarliestFirst, Engines::Depth),
         (Condition::MatesOnly, Engines::Depth),
         (Condition::MatesLeft, Engines::Depth),
