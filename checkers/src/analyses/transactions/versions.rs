@@ -136,10 +136,7 @@ impl<'a> Writes<'a> {
             return;
         };
         if txns[writer as usize].is_aborted() {
-            let (by, writer) = (
-                txns[reader as usize].operation,
-                txns[writer as usize].operation,
-            );
+            let [by, writer] = [reader, writer].map(|number| txns[number as usize].operation);
             let text = || {
                 format!(
                     "{} read {value}, which {} wrote, and that was aborted",
@@ -309,10 +306,7 @@ fn judge_order<'a>(
         let place = writes.place.get(&(key, element)).copied().unwrap_or(0);
         let before = found.entry(writer).or_default();
         if writer != reader && place > *before {
-            let (by, writer) = (
-                txns[reader as usize].operation,
-                txns[writer as usize].operation,
-            );
+            let [by, writer] = [reader, writer].map(|number| txns[number as usize].operation);
             let text = || {
                 format!(
                     "{} read {element} without what {} had appended before it",
@@ -342,10 +336,7 @@ fn longest<'a>(
     for (reader, list) in reads {
         if !longest.starts_with(list) {
             fits = false;
-            let (one, other) = (
-                txns[*reader as usize].operation,
-                txns[*by as usize].operation,
-            );
+            let [one, other] = [*reader, *by].map(|number| txns[number as usize].operation);
             let text = || {
                 format!(
                     "{} read {} and {} read {}",
