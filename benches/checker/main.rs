@@ -12,6 +12,12 @@ mod whole;
 
 use std::process::{Command, ExitCode};
 
+use hugepages::HugePages;
+
+/// As in the command.
+#[global_allocator]
+static ALLOCATOR: HugePages = HugePages;
+
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = args

@@ -320,13 +320,16 @@ impl Reader<'_> {
             return self.last.1;
         }
         let (parts, lasts) = (&mut self.parts, &mut self.lasts);
+        // Without keys all is one part; with keys nobody knows how much each gets.
+        let keyless = key.is_nil() && parts.is_empty();
+        let room = if keyless { self.operations.len() } else { 0 };
         let number = *self.part_of_key.entry(key).or_insert_with(|| {
             parts.push(RegisterPart {
                 key: Some(self.operations.value_of(key)),
-                sources: Vec::new(),
+                sources: Vec::with_capacity(room),
                 history: RegisterHistory {
-                    calls: Vec::new(),
-                    moments: Vec::new(),
+                    calls: Vec::with_capacity(room),
+                    moments: Vec::with_capacity(2 * room),
                     values: 0,
                     starts: Vec::new(),
                 },
