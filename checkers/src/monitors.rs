@@ -16,6 +16,7 @@ mod replay;
 pub(crate) mod set;
 pub(crate) mod stack;
 pub(crate) mod sums;
+mod takers;
 
 pub(crate) use replay::{Replayed, replay};
 

@@ -22,9 +22,11 @@
 //! pops that found nothing; and at the end pushes that must not be later.
 //!
 //! Of a number that nobody certainly popped, a pop that may or may not have happened should happen as
-//! soon as it can; else it need not. Pops of which nobody knows what they took need not have happened; when there is no
-//! order without them, and none either where from the first of them on everything that nobody else
-//! takes may be gone, there is none.
+//! soon as it can; else it need not. Pops of which nobody knows what they took need not have happened.
+//! When there is no order without them, and none either where from the first of them on everything
+//! that nobody else takes may be gone, there is none. Else they take, one after another, what nobody
+//! else takes and is in the way: an order in which they do is one. Where none is found so, it is left
+//! open.
 //!
 //! The conditions for unique values are those of Lee and Mathur, "Efficient decrease-and-conquer
 //! linearizability monitoring" (2024); the sweep, repeated numbers and open operations are our own.
@@ -36,6 +38,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use rustc_hash::FxHashSet;
 
 use super::gaps::{Covered, Gaps, Room};
+use super::takers::Takers;
 use crate::Monitored;
 use crate::models::PriorityQueueOp;
 use crate::oracle::Interval;
@@ -85,25 +88,75 @@ pub(crate) fn decide(
     let numbers = numbers(initial, history, &gaps, conditions);
     let unknown = history
         .iter()
-        .filter(|interval| interval.op == PriorityQueueOp::PopAny && conditions.unknown);
-    if unknown.clone().any(|interval| interval.ends.is_some()) {
+        .enumerate()
+        .filter(|(_, interval)| interval.op == PriorityQueueOp::PopAny && conditions.unknown);
+    if unknown.clone().any(|(_, interval)| interval.ends.is_some()) {
         return None;
     }
-    let unknown = unknown.map(|interval| gaps.room(interval).first).min();
-    let sweep = |vanish: Option<usize>| Sweep {
-        numbers: &numbers,
-        gaps: &gaps,
-        covered: Covered::none(gaps.len()),
-        covers: Vec::new(),
-        placed: Vec::new(),
-        vanish,
-        conditions,
+    let begin = unknown.map(|(call, of)| (gaps.room(of).first, call));
+    let takers = Takers::of(begin, gaps.len());
+    let sweep = |numbers: &BTreeMap<i64, Told>, vanish: Option<usize>| {
+        let sweep = Sweep {
+            numbers,
+            gaps: &gaps,
+            covered: Covered::none(gaps.len()),
+            covers: Vec::new(),
+            placed: Vec::new(),
+            vanish,
+            conditions,
+        };
+        sweep.all(history)
     };
-    let blame = match (sweep(None).all(history), unknown) {
-        (Ok(order), _) => return Some(Monitored::Ordered(order)),
-        (Err(blame), None) => blame,
-        (Err(_), Some(unknown)) => sweep(Some(unknown)).all(history).err()?,
+    let blame = match sweep(&numbers, None) {
+        Ok(order) => return Some(Monitored::Ordered(order)),
+        Err(blame) => blame,
     };
+    let relaxed = takers.first().map(|first| sweep(&numbers, Some(first)));
+    match relaxed {
+        Some(Ok(_)) => {}
+        Some(Err(relaxed)) => return violated(relaxed, conditions),
+        None => return violated(blame, conditions),
+    }
+    taken_by(takers, numbers, blame, |numbers| sweep(numbers, None)).map(Monitored::Ordered)
+}
+
+/// An order in which pops of unknown answer take what is in the way of others.
+fn taken_by(
+    mut takers: Takers,
+    mut numbers: BTreeMap<i64, Told>,
+    mut blame: Blame,
+    sweep: impl Fn(&BTreeMap<i64, Told>) -> Result<Vec<usize>, Blame>,
+) -> Option<Vec<usize>> {
+    for _ in 0..takers.attempts() {
+        if blame.in_the_way.is_empty() {
+            return None;
+        }
+        for (number, taker) in std::mem::take(&mut blame.in_the_way) {
+            let pops = &mut numbers.get_mut(&number)?.pops;
+            if let Some(at) = pops.iter().position(|pop| pop.call == taker && pop.unknown) {
+                let later = pops.remove(at);
+                takers.put_back(later.room.first, later.call?);
+            }
+            let (first, call) = takers.take(blame.before)?;
+            let place = pops.partition_point(|pop| pop.room.first < first);
+            let end = blame.room.end;
+            let pop = Action {
+                room: Room { first, end },
+                call: Some(call),
+                open: false,
+                unknown: true,
+            };
+            pops.insert(place, pop);
+        }
+        match sweep(&numbers) {
+            Ok(order) => return Some(order),
+            Err(again) => blame = again,
+        }
+    }
+    None
+}
+
+fn violated(blame: Blame, conditions: Conditions) -> Option<Monitored> {
     let in_doubt = blame.in_doubt && conditions.repeated;
     (!in_doubt).then_some(Monitored::Violated(blame.calls))
 }
@@ -113,6 +166,13 @@ struct Blame {
     calls: Vec<usize>,
     /// Whether a number that is pushed again is among them: then perhaps they do not.
     in_doubt: bool,
+    /// When one of them must happen.
+    room: Room,
+    /// Before which gap a pop must begin that could help.
+    before: usize,
+    /// Numbers that nobody is known to take and that are in its way, and which pop of unknown answer
+    /// was to take them.
+    in_the_way: Vec<(i64, Option<usize>)>,
 }
 
 /// A push or pop.
@@ -123,6 +183,8 @@ struct Action {
     call: Option<usize>,
     /// Whether it may not have happened.
     open: bool,
+    /// Whether it is a pop of which nobody knows what it took.
+    unknown: bool,
 }
 
 /// What the history says of one number.
@@ -144,6 +206,7 @@ fn numbers(
             room: Room { first: 0, end: 0 },
             call: None,
             open: false,
+            unknown: false,
         };
         numbers.entry(*number).or_default().pushes.push(there);
     }
@@ -152,6 +215,7 @@ fn numbers(
             room: gaps.room(interval),
             call: Some(call),
             open: interval.ends.is_none(),
+            unknown: false,
         };
         match interval.op {
             PriorityQueueOp::Push(number) => {
@@ -173,6 +237,9 @@ fn numbers(
 /// Gaps in which an element is there for certain.
 #[derive(Debug, Clone, Copy)]
 struct Cover {
+    number: i64,
+    /// Nobody is known to take it.
+    stays: bool,
     /// From the end of its push.
     first: usize,
     /// From here on only because its pop was delayed by what is covered there.
@@ -371,7 +438,13 @@ impl Sweep<'_> {
                             false => pops[place].room,
                         };
                         let in_doubt = told.pushes.len() > 1 && room.end > 0;
-                        return Err(self.blame(calls, room, in_doubt));
+                        let mut blame = self.blame(calls, room, in_doubt);
+                        if pops[place].unknown && blame.in_the_way.is_empty() {
+                            // One that begins earlier may find more room.
+                            blame.before = room.first;
+                            blame.in_the_way = vec![(number, pops[place].call)];
+                        }
+                        return Err(blame);
                     }
                     None => None,
                 },
@@ -384,7 +457,7 @@ impl Sweep<'_> {
         }
         for place in queue.left {
             let could = optional.map_or(usize::MAX, |pop| pop.room.first);
-            self.stays(told.pushes[place], could, &mut covers);
+            self.stays(number, told.pushes[place], could, &mut covers);
         }
         if let Some(vanish) = self.vanish.filter(|_| told.pushes.len() > required) {
             for cover in &mut covers {
@@ -422,6 +495,8 @@ impl Sweep<'_> {
         self.placed.extend(pop.call.map(|call| (pops, call)));
         if is_over {
             covers.push(Cover {
+                number,
+                stays: pop.unknown,
                 first: push.room.end,
                 delayed: pop.room.first.max(push.room.first),
                 end: gap,
@@ -434,12 +509,14 @@ impl Sweep<'_> {
 
     /// Nobody takes what a push put in, though from a gap on somebody could if none of that were
     /// covered.
-    fn stays(&mut self, push: Action, could: usize, covers: &mut Vec<Cover>) {
+    fn stays(&mut self, number: i64, push: Action, could: usize, covers: &mut Vec<Cover>) {
         let last = push.room.end.saturating_sub(1);
         let place = (last, Part::Pushes, 0, usize::MAX);
         self.placed.extend(push.call.map(|call| (place, call)));
         if self.conditions.never_popped {
             covers.push(Cover {
+                number,
+                stays: true,
                 first: push.room.end,
                 delayed: could.min(self.gaps.len()),
                 end: self.gaps.len(),
@@ -453,6 +530,7 @@ impl Sweep<'_> {
     /// These calls, and those because of which these gaps are covered.
     fn blame(&self, mut calls: Vec<usize>, room: Room, mut in_doubt: bool) -> Blame {
         let mut asked = vec![(room.first, room.end)];
+        let mut stay: Vec<(usize, i64, Option<usize>)> = Vec::new();
         let mut known = FxHashSet::default();
         while let Some((mut gap, end)) = asked.pop() {
             while gap < end {
@@ -464,6 +542,9 @@ impl Sweep<'_> {
                 if known.insert(by) {
                     calls.extend(cover.push.into_iter().chain(cover.pop));
                     in_doubt |= cover.in_doubt;
+                    if cover.stays && cover.first < room.end {
+                        stay.push((cover.first, cover.number, cover.pop));
+                    }
                     if self.conditions.delays {
                         asked.push((cover.delayed.max(cover.first), cover.end));
                     }
@@ -473,7 +554,19 @@ impl Sweep<'_> {
         }
         calls.sort_unstable();
         calls.dedup();
-        Blame { calls, in_doubt }
+        stay.sort_unstable();
+        let certain = stay.partition_point(|(first, ..)| *first <= room.first);
+        stay.truncate(certain.max(1));
+        Blame {
+            calls,
+            in_doubt,
+            room,
+            before: room.end,
+            in_the_way: stay
+                .into_iter()
+                .map(|(_, number, pop)| (number, pop))
+                .collect(),
+        }
     }
 }
 

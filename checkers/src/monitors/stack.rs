@@ -17,9 +17,10 @@
 //! to them as one likes.
 //!
 //! A pop of a value that may or may not have happened is as if it may happen at the end of time.
-//! Pops of which nobody knows what they took need not have happened; when there is no order without
+//! Pops of which nobody knows what they took need not have happened. When there is no order without
 //! them, and none either where from the first of them on everything that nobody else takes may be
-//! gone, there is none.
+//! gone, there is none. Else they take, one after another, what nobody else takes and is in the way: an
+//! order in which they do is one. Where none is found so, it is left open.
 //!
 //! That some element must cover the whole is from Lee and Mathur, "Efficient decrease-and-conquer
 //! linearizability monitoring" (2024), who also say how published monitors of stacks went wrong:
@@ -33,6 +34,7 @@ use rustc_hash::FxHashMap;
 
 use super::cores::{Cores, Least};
 use super::gaps::{Gaps, Room};
+use super::takers::Takers;
 use crate::Monitored;
 use crate::models::StackOp;
 use crate::oracle::Interval;
@@ -102,31 +104,65 @@ pub(crate) fn decide(
     }
     let unknown = history
         .iter()
-        .filter(|interval| interval.op == StackOp::PopAny && conditions.unknown);
-    if unknown.clone().any(|interval| interval.ends.is_some()) {
+        .enumerate()
+        .filter(|(_, interval)| interval.op == StackOp::PopAny && conditions.unknown);
+    if unknown.clone().any(|(_, interval)| interval.ends.is_some()) {
         return None;
     }
-    let unknown = unknown.map(|interval| gaps.room(interval).first).min();
     let depth = 2 * initial.len();
+    let begin = unknown.map(|(call, interval)| (gaps.room(interval).first + depth, call));
+    let takers = Takers::of(begin, gaps.len());
     let items = items(initial, history, &told, &gaps, conditions);
-    let judge = |items: Vec<Item>| {
+    let judge = |items: &[Item]| {
         let empties = empties(history, &gaps, depth, conditions);
         Nesting::new(items, gaps.len() + depth, conditions).all(&empties)
     };
-    match (judge(items.clone()), unknown) {
-        (Ok(order), _) => Some(Monitored::Ordered(order)),
-        (Err(calls), None) => Some(Monitored::Violated(calls)),
-        (Err(_), Some(unknown)) => {
-            let mut relaxed = items;
+    let stuck = match (judge(&items), takers.first()) {
+        (Ok(order), _) => return Some(Monitored::Ordered(order)),
+        (Err(stuck), None) => return Some(Monitored::Violated(stuck.calls)),
+        (Err(stuck), Some(unknown)) => {
+            let mut relaxed = items.clone();
             for item in &mut relaxed {
                 item.contested = true;
                 if item.leaves.end > gaps.len() + depth {
-                    item.leaves.first = item.leaves.first.min(unknown + depth);
+                    item.leaves.first = item.leaves.first.min(unknown);
                 }
             }
-            judge(relaxed).err().map(Monitored::Violated)
+            if let Err(stuck) = judge(&relaxed) {
+                return Some(Monitored::Violated(stuck.calls));
+            }
+            stuck
+        }
+    };
+    taken_by(takers, items, stuck, judge).map(Monitored::Ordered)
+}
+
+/// An order in which pops of unknown answer take what is in the way of others.
+fn taken_by(
+    mut takers: Takers,
+    mut items: Vec<Item>,
+    mut stuck: Stuck,
+    judge: impl Fn(&[Item]) -> Result<Vec<usize>, Stuck>,
+) -> Option<Vec<usize>> {
+    for _ in 0..takers.attempts() {
+        if stuck.in_the_way.is_empty() {
+            return None;
+        }
+        for &place in &stuck.in_the_way {
+            let item = &mut items[place];
+            if let Some(later) = item.pop {
+                takers.put_back(item.leaves.first, later);
+            }
+            let (first, call) = takers.take(stuck.gone_by)?;
+            item.leaves.first = first;
+            item.pop = Some(call);
+        }
+        match judge(&items) {
+            Ok(order) => return Some(order),
+            Err(again) => stuck = again,
         }
     }
+    None
 }
 
 /// What the history says of one value.
@@ -173,9 +209,21 @@ fn told<'a>(initial: &[&'a Value], history: &'a [Interval<StackOp>]) -> FxHashMa
     values
 }
 
+/// Why elements cannot be put into each other.
+struct Stuck {
+    /// Calls that contradict each other.
+    calls: Vec<usize>,
+    /// Elements that nobody is known to take, by their places in the list, and the gap by which they
+    /// must be gone.
+    in_the_way: Vec<usize>,
+    gone_by: usize,
+}
+
 /// An element on its way through the stack.
 #[derive(Debug, Clone, Copy)]
 struct Item {
+    /// Which one it is.
+    place: usize,
     comes: Room,
     /// What may never be popped, may be in the gap after the last.
     leaves: Room,
@@ -221,6 +269,7 @@ fn items(
             (None, None) => (never, None),
         };
         Some(Item {
+            place: 0,
             comes,
             leaves,
             push,
@@ -239,7 +288,10 @@ fn items(
         let open = interval.ends.is_none();
         item(value, later(gaps.room(interval)), Some(call), open)
     });
-    there.chain(pushed).collect()
+    let numbered = there.chain(pushed).enumerate();
+    numbered
+        .map(|(place, item)| Item { place, ..item })
+        .collect()
 }
 
 fn shifted(room: Room, depth: usize) -> Room {
@@ -292,8 +344,9 @@ struct Nesting {
 }
 
 impl Nesting {
-    fn new(all: Vec<Item>, gaps: usize, conditions: Conditions) -> Self {
-        let (mut items, pairs): (Vec<Item>, Vec<Item>) = all.into_iter().partition(Item::has_core);
+    fn new(all: &[Item], gaps: usize, conditions: Conditions) -> Self {
+        let (mut items, pairs): (Vec<Item>, Vec<Item>) =
+            all.iter().copied().partition(Item::has_core);
         items.sort_unstable_by_key(|item| item.comes.end);
         let mut cores = Cores::none(gaps);
         for item in &items {
@@ -311,21 +364,31 @@ impl Nesting {
     }
 
     /// An order, or calls that contradict each other.
-    fn all(mut self, empties: &[(Room, usize)]) -> Result<Vec<usize>, Vec<usize>> {
+    fn all(mut self, empties: &[(Room, usize)]) -> Result<Vec<usize>, Stuck> {
         let early = |item: &&Item| item.leaves.end <= item.comes.first;
         let late = self.pairs.iter().find(early);
         if let Some(item) = late.filter(|_| self.conditions.causes) {
-            return Err(item.pop.into_iter().collect());
+            return Err(Stuck {
+                calls: item.pop.into_iter().collect(),
+                in_the_way: Vec::new(),
+                gone_by: 0,
+            });
         }
         for &(room, call) in empties {
             let gap = self.cores.uncovered(room.first);
             if gap >= room.end {
+                let chain = self.chain(room.first, room.end);
                 let mut calls = vec![call];
-                for item in self.chain(room.first, room.end) {
+                for item in &chain {
                     calls.extend(item.push);
-                    calls.extend(item.pop.filter(|_| self.counts_as_contested(&item)));
+                    calls.extend(item.pop.filter(|_| self.counts_as_contested(item)));
                 }
-                return Err(calls);
+                let in_the_way = chain.iter().find(|item| self.may_stay(item));
+                return Err(Stuck {
+                    calls,
+                    in_the_way: in_the_way.into_iter().map(|item| item.place).collect(),
+                    gone_by: room.end,
+                });
             }
             self.placed.push(((gap, Part::Empty, 0), call));
         }
@@ -342,13 +405,18 @@ impl Nesting {
     }
 
     /// Takes one after another the element that covers a whole stretch.
-    fn nest(&mut self) -> Result<(), Vec<usize>> {
+    fn nest(&mut self) -> Result<(), Stuck> {
         let mut stretches = Vec::new();
         self.split(0, self.cores.len(), &mut stretches);
         let mut turn = 0;
         while let Some((first, end)) = stretches.pop() {
             let Some(outer) = self.outermost(first, end) else {
-                return Err(self.contradiction(first, end));
+                let (in_the_way, gone_by) = self.in_the_way(first, end);
+                return Err(Stuck {
+                    calls: self.contradiction(first, end),
+                    in_the_way,
+                    gone_by,
+                });
             };
             let item = self.items[outer];
             self.left_out[outer] = true;
@@ -399,6 +467,37 @@ impl Nesting {
             calls.extend(item.pop.filter(|_| matters));
         }
         calls
+    }
+
+    /// Whether nobody is known to take it.
+    fn may_stay(&self, item: &Item) -> bool {
+        item.leaves.end > self.cores.len() && !item.contested
+    }
+
+    /// Elements that nobody is known to take, and that are in the way of the one that could be there
+    /// longest of those that may be there from the first gap on; and when that must be gone.
+    ///
+    /// Whatever is known to be taken and joins on, is put into that one; so is what comes up to there.
+    fn in_the_way(&self, first: usize, end: usize) -> (Vec<usize>, usize) {
+        let from = self.items.partition_point(|item| item.comes.end < first);
+        let upto = self.items.partition_point(|item| item.comes.end < end);
+        let left = (from..upto).filter(|&place| !self.left_out[place]);
+        let left: Vec<&Item> = left.map(|place| &self.items[place]).collect();
+        let outer = left.iter().filter(|item| item.comes.first < first);
+        let gone_by = outer.map(|item| item.leaves.end).max().unwrap_or(0);
+        let mut joined = first;
+        let mut in_the_way = Vec::new();
+        for item in left {
+            if item.comes.end > joined {
+                break;
+            }
+            match self.may_stay(item) {
+                true if item.leaves.first >= gone_by => in_the_way.push(item.place),
+                true => {}
+                false => joined = joined.max(item.leaves.first),
+            }
+        }
+        (in_the_way, gone_by)
     }
 
     fn counts_as_contested(&self, item: &Item) -> bool {
