@@ -3,7 +3,7 @@
 //!
 //! Only built for tests and with the feature `fuzz`.
 
-use crate::formats::{binary, jsonl};
+use crate::formats::{binary, jsonl, window};
 use crate::{Format, History, read, write_binary, write_jsonl};
 
 /// Reads the bytes in a format, and tries everything on the history if it is one.
@@ -35,6 +35,12 @@ pub fn survive(format: Format, bytes: &[u8]) {
             assert!(
                 binary::ways_agree(&bytes),
                 "reading on one thread and on two disagree"
+            );
+        }
+        if [Format::Edn, Format::ElleJson].contains(&format) {
+            assert!(
+                window::ways_agree(format, &bytes),
+                "reading in pieces and as a whole disagree"
             );
         }
         // Whatever the format is recognised to be, recognising it is harmless.

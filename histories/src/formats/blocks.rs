@@ -3,7 +3,8 @@
 
 use std::io::{self, Read};
 
-use super::BYTE_ORDER_MARK;
+use super::error::{ReadError, ReadErrorKind};
+use super::{BYTE_ORDER_MARK, HISTORY_BYTES_MAX};
 
 /// How long a block is; longer where a line is.
 const BLOCK_BYTES: usize = 1 << 20;
@@ -17,6 +18,29 @@ pub(crate) struct Blocks<R> {
     bytes_max: u64,
     first: bool,
     ended: bool,
+}
+
+/// Hands each line of a text over, with its end, and its number from 1.
+///
+/// # Errors
+///
+/// Those of `each`, and what is wrong with the text.
+pub(crate) fn each_line(
+    source: impl Read,
+    mut each: impl FnMut(u32, &str) -> Result<(), ReadError>,
+) -> Result<(), ReadError> {
+    let mut blocks = Blocks::new(source, HISTORY_BYTES_MAX);
+    let mut block = Vec::new();
+    let mut number = 0_u32;
+    while blocks.next_into(&mut block)? {
+        for line in block.split_inclusive(|byte| *byte == b'\n') {
+            number = number.saturating_add(1);
+            let line = std::str::from_utf8(line);
+            let line = line.map_err(|_| ReadErrorKind::NotText.at_line(number as usize))?;
+            each(number, line)?;
+        }
+    }
+    Ok(())
 }
 
 /// Why there is no next block.

@@ -9,9 +9,11 @@
 //! The fields are those of our own format. An operation without `f` is a transaction. Where no
 //! operation has a `process`, one process called them all, one after the other.
 
+use std::io::Read;
+
 use super::error::ReadError;
 use super::fields::{Assembly, Fields, Style};
-use super::maps::{Places, syntax};
+use super::window::Window;
 use crate::scanner::{Scanner, SyntaxError};
 use crate::{History, Value, json};
 
@@ -19,48 +21,64 @@ use crate::{History, Value, json};
 const TRANSACTION: &str = "txn";
 
 /// Reads either shape.
-pub(crate) fn read(text: &str) -> Result<History, ReadError> {
-    let mut scanner = Scanner::new(text);
+pub(super) fn read(mut text: Window<impl Read>) -> Result<History, ReadError> {
     let mut assembly = Assembly::new(Style::Json);
     let mut anonymous = None;
-    let mut places = Places::new(text);
-    let mut begin = (1, 1);
-    let failed = |error: SyntaxError, begin| syntax(text, &error, Some(begin));
-    json::skip_space(&mut scanner);
-    let array = scanner.take(b'[');
-    let mut first = true;
-    loop {
+    let is_array = text.take(|rest| Ok(taking(rest, b'[')))?;
+    let mut more = text.take(|rest| Ok(first(rest, is_array)))?;
+    while more {
+        let begin = text.begin();
+        let fields = text.take(|rest| {
+            let mut scanner = Scanner::new(rest);
+            Ok((operation(&mut scanner, begin)?, scanner.offset()))
+        })?;
+        push(&mut assembly, fields?, &mut anonymous)?;
+        more = text.take(|rest| has_next(rest, is_array))?;
+    }
+    text.take(|rest| {
+        let mut scanner = Scanner::new(rest);
         json::skip_space(&mut scanner);
         match scanner.peek() {
-            None if !array => break,
-            Some(b']') if array && first => {
-                scanner.take(b']');
-                break;
-            }
-            _ => {}
+            Some(_) => Err(scanner.error("the end of the history")),
+            None => Ok(((), rest.len())),
         }
-        first = false;
-        begin = places.of(scanner.offset());
-        let fields = operation(&mut scanner, begin).map_err(|error| failed(error, begin))?;
-        push(&mut assembly, fields?, &mut anonymous)?;
-        if array {
-            json::skip_space(&mut scanner);
-            if scanner.take(b']') {
-                break;
-            }
-            if !scanner.take(b',') {
-                return Err(failed(
-                    scanner.error("`,` or the `]` of the history"),
-                    begin,
-                ));
-            }
-        }
+    })?;
+    Ok(assembly.finish(true)?)
+}
+
+/// Whether this byte is next after space; both are passed over.
+fn taking(text: &str, byte: u8) -> (bool, usize) {
+    let mut scanner = Scanner::new(text);
+    json::skip_space(&mut scanner);
+    (scanner.take(byte), scanner.offset())
+}
+
+/// Whether there is a first operation, passing over what is before it, or comes instead.
+fn first(text: &str, is_array: bool) -> (bool, usize) {
+    let mut scanner = Scanner::new(text);
+    json::skip_space(&mut scanner);
+    let end = match is_array {
+        true => scanner.take(b']'),
+        false => scanner.peek().is_none(),
+    };
+    (!end, scanner.offset())
+}
+
+/// Whether another operation comes after one, passing over what is before it, or comes instead.
+fn has_next(text: &str, is_array: bool) -> Result<(bool, usize), SyntaxError> {
+    if !is_array {
+        return Ok(first(text, false));
+    }
+    let mut scanner = Scanner::new(text);
+    json::skip_space(&mut scanner);
+    if scanner.take(b']') {
+        return Ok((false, scanner.offset()));
+    }
+    if !scanner.take(b',') {
+        return Err(scanner.error("`,` or the `]` of the history"));
     }
     json::skip_space(&mut scanner);
-    if scanner.peek().is_some() {
-        return Err(failed(scanner.error("the end of the history"), begin));
-    }
-    Ok(assembly.finish(true)?)
+    Ok((true, scanner.offset()))
 }
 
 /// Reads the fields of one operation, which begins at `begin` (line and column).

@@ -80,6 +80,13 @@ impl ReadErrorKind {
     }
 }
 
+/// The column, 1-based and in characters, of the byte at an offset in a line.
+pub(crate) fn column(line: &str, offset: usize) -> u32 {
+    let before = line.get(..offset).unwrap_or(line);
+    let chars = u32::try_from(before.chars().count());
+    chars.unwrap_or(u32::MAX).saturating_add(1)
+}
+
 impl fmt::Display for ReadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.file.is_empty() {

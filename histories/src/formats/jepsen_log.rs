@@ -10,7 +10,10 @@
 //! like one, so that a damaged one is an error and not passed over. The log has no times worth
 //! keeping: the order of its lines is the order of events.
 
-use super::error::{ReadError, ReadErrorKind};
+use std::io::Read;
+
+use super::blocks::each_line;
+use super::error::{ReadError, ReadErrorKind, column};
 use super::fields::{Assembly, Fields, Style};
 use crate::edn::Reader;
 use crate::scanner::SyntaxError;
@@ -23,10 +26,10 @@ const LOGGER: &str = "jepsen.util";
 const NEMESIS: &str = ":nemesis";
 
 /// Reads the operations of a log. In it, a failed `cas` found another value.
-pub(crate) fn read(text: &str) -> Result<History, ReadError> {
+pub(super) fn read(source: impl Read) -> Result<History, ReadError> {
     let mut assembly = Assembly::new(Style::Edn);
     let mut operations = 0;
-    for (number, line) in (1..).zip(text.split_inclusive('\n')) {
+    each_line(source, |number, line| {
         let start = operation_start(line);
         let fields = match start {
             Some(start) => Some(operation(line, start, number)?),
@@ -41,7 +44,8 @@ pub(crate) fn read(text: &str) -> Result<History, ReadError> {
             operations += 1;
             assembly.push(fields)?;
         }
-    }
+        Ok(())
+    })?;
     if operations == 0 {
         let what = "expected lines of operations, such as `INFO  jepsen.util - 0\\t:invoke\\t:read\
                     \\tnil`, found none";
@@ -98,8 +102,7 @@ fn operation_start(line: &str) -> Option<usize> {
 fn operation(line: &str, start: usize, number: u32) -> Result<Fields, ReadError> {
     let text = line[start..].trim_ascii_end();
     let malformed = |what: String, offset: usize| {
-        let column = line[..(start + offset).min(line.len())].chars().count() + 1;
-        ReadErrorKind::Malformed(what).at((number, u32::try_from(column).unwrap_or(u32::MAX)))
+        ReadErrorKind::Malformed(what).at((number, column(line, start + offset)))
     };
     let failed = |error: SyntaxError| malformed(error.to_string(), error.offset);
     let mut fields = Fields {

@@ -1,9 +1,12 @@
 //! Histories of EDN maps: Jepsen's `history.edn`, and the key-value histories of Porcupine's tests.
 
+use std::io::Read;
 use std::str;
 
-use super::error::{ReadError, ReadErrorKind};
+use super::blocks::each_line;
+use super::error::{ReadError, ReadErrorKind, column};
 use super::fields::{Assembly, Fields, Style};
+use super::window::Window;
 use crate::edn::Reader;
 use crate::scanner::SyntaxError;
 use crate::{History, Value};
@@ -15,60 +18,70 @@ const TRANSACTION: &str = "txn";
 const KV_OPERATIONS: [&str; 3] = ["get", "put", "append"];
 
 /// Reads either shape: one list or vector of operations, or one operation after the other.
-pub(crate) fn read_edn(text: &str) -> Result<History, ReadError> {
-    let mut reader = Reader::new(text);
+pub(super) fn read_edn(mut text: Window<impl Read>) -> Result<History, ReadError> {
     let mut operations = Operations {
         assembly: Assembly::new(Style::Edn),
         anonymous: None,
         unnamed: None,
     };
-    let mut places = Places::new(text);
-    let mut begin = (1, 1);
-    let failed = |error: SyntaxError, begin| syntax(text, &error, Some(begin));
-    let close = match reader.peek().map_err(|error| failed(error, begin))? {
-        Some(b'[') => Some(b']'),
-        Some(b'(') => Some(b')'),
-        _ => None,
-    };
-    if close.is_some() {
-        reader.open();
-    }
-    loop {
-        let end = reader.at_end().map_err(|error| failed(error, begin))?;
-        match close {
-            None if end => break,
-            Some(close) if reader.take(close) => match reader.at_end() {
-                Ok(true) => break,
-                Ok(false) => {
-                    return Err(failed(reader.error("the end of the history"), begin));
-                }
-                Err(error) => return Err(failed(error, begin)),
-            },
-            _ => {}
-        }
-        begin = places.of(reader.offset());
-        let fields = operation(&mut reader, begin).map_err(|error| failed(error, begin))?;
+    let close = text.take(opening)?;
+    while text.take(|rest| has_next(rest, close))? {
+        let begin = text.begin();
+        let fields = text.take(|rest| {
+            let mut reader = Reader::new(rest);
+            Ok((operation(&mut reader, begin)?, reader.offset()))
+        })?;
         operations.push(fields?)?;
     }
     Ok(operations.assembly.finish(true)?)
 }
 
+/// How the list or vector ends that the text is, if it is one.
+fn opening(text: &str) -> Result<(Option<u8>, usize), SyntaxError> {
+    let mut reader = Reader::new(text);
+    if reader.at_end()? {
+        return Ok((None, text.len()));
+    }
+    let close = match reader.peek()? {
+        Some(b'[') => Some(b']'),
+        Some(b'(') => Some(b')'),
+        Some(_) => return Ok((None, 0)),
+        None => return Err(reader.error("a value")),
+    };
+    reader.open();
+    Ok((close, reader.offset()))
+}
+
+/// Whether another operation comes, passing over what is before it, or all that comes instead.
+fn has_next(rest: &str, close: Option<u8>) -> Result<(bool, usize), SyntaxError> {
+    let mut reader = Reader::new(rest);
+    let mut end = reader.at_end()?;
+    if let Some(close) = close {
+        end = reader.take(close);
+        if end && !reader.at_end()? {
+            return Err(reader.error("the end of the history"));
+        }
+    }
+    Ok((!end, reader.offset()))
+}
+
 /// Reads one operation a line.
-pub(crate) fn read_porcupine_kv(text: &str) -> Result<History, ReadError> {
+pub(super) fn read_porcupine_kv(source: impl Read) -> Result<History, ReadError> {
     let mut assembly = Assembly::new(Style::Edn);
-    for (number, line) in (1..).zip(text.split_inclusive('\n')) {
+    each_line(source, |number, line| {
         let (line, whole) = (line.trim_ascii_end(), line.ends_with('\n'));
         let failed = |error: SyntaxError| {
-            let (_, column) = Places::new(line).of(error.offset);
+            let place = (number, column(line, error.offset));
             match error.cut_off() && !whole {
-                true => ReadErrorKind::CutOff(error.to_string()).at((number, column)),
-                false => ReadErrorKind::Malformed(error.to_string()).at((number, column)),
+                true => ReadErrorKind::CutOff(error.to_string()).at(place),
+                false => ReadErrorKind::Malformed(error.to_string()).at(place),
             }
         };
         if let Some(fields) = kv_line(line, number).map_err(failed)? {
             assembly.push(fields?)?;
         }
-    }
+        Ok(())
+    })?;
     Ok(assembly.finish(true)?)
 }
 
@@ -169,59 +182,5 @@ impl Operations {
         }
         self.assembly.push(fields)?;
         Ok(())
-    }
-}
-
-/// Lines and columns of offsets that only grow.
-pub(super) struct Places<'a> {
-    text: &'a str,
-    counted: usize,
-    line: u32,
-    line_start: usize,
-}
-
-impl<'a> Places<'a> {
-    pub fn new(text: &'a str) -> Self {
-        Places {
-            text,
-            counted: 0,
-            line: 1,
-            line_start: 0,
-        }
-    }
-
-    /// The line and column of an offset, both 1-based.
-    pub fn of(&mut self, offset: usize) -> (u32, u32) {
-        let bytes = self.text.as_bytes();
-        let end = offset.min(bytes.len());
-        for (at, byte) in bytes.iter().enumerate().take(end).skip(self.counted) {
-            if *byte == b'\n' {
-                self.line = self.line.saturating_add(1);
-                self.line_start = at + 1;
-            }
-        }
-        self.counted = end;
-        let before = self.text.get(self.line_start..end).unwrap_or_default();
-        (
-            self.line,
-            u32::try_from(before.chars().count())
-                .unwrap_or(u32::MAX)
-                .saturating_add(1),
-        )
-    }
-}
-
-/// The error of text that is not in its format; `begin` is where the operation it is in begins.
-pub(super) fn syntax(text: &str, error: &SyntaxError, begin: Option<(u32, u32)>) -> ReadError {
-    let place = Places::new(text).of(error.offset);
-    let what = match begin {
-        Some((line, _)) if line != place.0 => {
-            format!("{error} (the last operation begins on line {line})")
-        }
-        _ => error.to_string(),
-    };
-    match error.cut_off() {
-        true => ReadErrorKind::CutOff(what).at(place),
-        false => ReadErrorKind::Malformed(what).at(place),
     }
 }

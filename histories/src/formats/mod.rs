@@ -9,6 +9,7 @@ mod jepsen_log;
 pub(crate) mod jsonl;
 mod maps;
 mod tail;
+pub(crate) mod window;
 mod write;
 
 use std::fmt;
@@ -16,6 +17,8 @@ use std::fs::File;
 use std::io::{Cursor, Read};
 use std::path::Path;
 use std::str::FromStr;
+
+use window::Window;
 
 pub use binary::{CHUNK_EVENTS_MAX, write_binary};
 pub use error::{ReadError, ReadErrorKind};
@@ -150,24 +153,25 @@ fn read_open(path: &Path, format: Option<Format>) -> Result<History, ReadError> 
     let mut bytes = Vec::new();
     let mut beginning = (&mut file).take(BEGINNING_BYTES);
     beginning.read_to_end(&mut bytes).map_err(unreadable)?;
-    // What the beginning does not show, the whole may.
-    let shown = format.or_else(|| detect(&bytes).ok());
-    match shown {
-        Some(Format::Jsonl) if metadata.is_file() => return jsonl::read(file, metadata.len()),
-        Some(Format::Binary) => {
-            let source = Cursor::new(bytes).chain(file);
-            return binary::read(source, metadata.len());
-        }
-        _ => {}
+    match format.or_else(|| detect(&bytes).ok()) {
+        Some(Format::Jsonl) if metadata.is_file() => jsonl::read(file, metadata.len()),
+        Some(format) => read_source(Cursor::new(bytes).chain(file), metadata.len(), format),
+        // What the beginning does not show, the whole may.
+        None => read_bytes(&all(Cursor::new(bytes).chain(file))?, None),
     }
-    let room = HISTORY_BYTES_MAX + 1 - bytes.len() as u64;
-    file.take(room)
+}
+
+/// All bytes of a source.
+fn all(source: impl Read) -> Result<Vec<u8>, ReadError> {
+    let mut bytes = Vec::new();
+    let mut source = source.take(HISTORY_BYTES_MAX + 1);
+    source
         .read_to_end(&mut bytes)
-        .map_err(unreadable)?;
-    if bytes.len() as u64 > HISTORY_BYTES_MAX {
-        return Err(ReadErrorKind::TooLong.nowhere());
+        .map_err(|error| ReadErrorKind::Unreadable(error).nowhere())?;
+    match bytes.len() as u64 > HISTORY_BYTES_MAX {
+        true => Err(ReadErrorKind::TooLong.nowhere()),
+        false => Ok(bytes),
     }
-    read_bytes(&bytes, format)
 }
 
 /// Reads the history in `bytes`; with no `format`, in the one it is recognised to be. `name` is
@@ -193,11 +197,20 @@ fn read_bytes(bytes: &[u8], format: Option<Format>) -> Result<History, ReadError
     };
     match format {
         Format::Jsonl => jsonl::read(Cursor::new(bytes), bytes.len() as u64),
-        Format::Binary => binary::read(bytes, bytes.len() as u64),
-        Format::JepsenLog => text(bytes).and_then(jepsen_log::read),
-        Format::Edn => text(bytes).and_then(maps::read_edn),
-        Format::ElleJson => text(bytes).and_then(elle_json::read),
-        Format::PorcupineKv => text(bytes).and_then(maps::read_porcupine_kv),
+        format => read_source(bytes, bytes.len() as u64, format),
+    }
+}
+
+/// Reads a history of about `length` bytes, of which no more is in memory than has to be.
+fn read_source(source: impl Read, length: u64, format: Format) -> Result<History, ReadError> {
+    match format {
+        // It may have to be read twice.
+        Format::Jsonl => read_bytes(&all(source)?, Some(format)),
+        Format::Binary => binary::read(source, length),
+        Format::JepsenLog => jepsen_log::read(source),
+        Format::Edn => maps::read_edn(Window::new(source)),
+        Format::ElleJson => elle_json::read(Window::new(source)),
+        Format::PorcupineKv => maps::read_porcupine_kv(source),
     }
 }
 
@@ -233,12 +246,3 @@ pub fn detect(bytes: &[u8]) -> Result<Format, ReadError> {
 
 /// What some editors put at the beginning of a text.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
-
-/// The bytes as text.
-fn text(bytes: &[u8]) -> Result<&str, ReadError> {
-    let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
-    std::str::from_utf8(bytes).map_err(|error| {
-        let before = &bytes[..error.valid_up_to()];
-        ReadErrorKind::NotText.at_line(1 + before.iter().filter(|byte| **byte == b'\n').count())
-    })
-}

@@ -6,7 +6,7 @@ use std::str;
 use super::header::read_header;
 use crate::formats::HISTORY_BYTES_MAX;
 use crate::formats::blocks::Blocks;
-use crate::formats::error::{ReadError, ReadErrorKind};
+use crate::formats::error::{ReadError, ReadErrorKind, column};
 use crate::formats::fields::{Assembly, Fields, Style};
 use crate::scanner::SyntaxError;
 use crate::{FailedCas, Fault, Header, History, Process, json};
@@ -166,13 +166,9 @@ fn read_text(text: &str, number: usize, is_beginning: bool) -> Result<Line, Comp
 
 /// The error of a line that is no JSON.
 fn malformed(text: &str, line: usize, error: &SyntaxError) -> ReadError {
-    let before = text.get(..error.offset).unwrap_or(text);
-    let column = u32::try_from(before.chars().count())
-        .unwrap_or(u32::MAX)
-        .saturating_add(1);
     let kind = ReadErrorKind::Malformed(error.to_string());
     ReadError {
-        column: Some(column),
+        column: Some(column(text, error.offset)),
         ..kind.at_line(line)
     }
 }
