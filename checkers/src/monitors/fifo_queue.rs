@@ -39,7 +39,10 @@
 //! do is one. When there is none either where from the first of them on everything may be gone that
 //! nobody else takes, there is none. Else it is left open.
 //!
-//! Sorting apart, everything is one pass: `O(n log n)`.
+//! The order that the proof speaks of is made, so that nobody has to believe it. Sorting apart, everything
+//! is one pass: `O(n log n)`.
+
+mod order;
 
 use histories::Value;
 use rustc_hash::FxHashMap;
@@ -114,34 +117,44 @@ pub(crate) fn decide(
     }
     let mut items = values.items(initial, history, conditions);
     let unknown = || {
-        history
-            .iter()
-            .filter(|interval| interval.op == FifoQueueOp::DequeueUnknown && conditions.unknown)
+        let all = history.iter().enumerate();
+        all.filter(|(_, interval)| interval.op == FifoQueueOp::DequeueUnknown && conditions.unknown)
     };
-    if unknown().any(|interval| interval.ends.is_some()) {
+    if unknown().any(|(_, interval)| interval.ends.is_some()) {
         return None;
     }
-    let mut takers: Vec<u64> = unknown()
-        .map(|interval| after(initial, interval.begins))
+    let mut takers: Vec<(u64, usize)> = unknown()
+        .map(|(call, interval)| (after(initial, interval.begins), call))
         .collect();
     takers.sort_unstable();
-    let unknown = takers.first().copied();
+    let unknown = takers.first().map(|(begins, _)| *begins);
     let empties = empties(initial, history, conditions);
-    // Without the unknown dequeues there is an order: they need not have happened.
-    let found = violation(&items, &empties, history, unknown.is_some(), conditions);
-    let (Some(_), Some(unknown)) = (&found, unknown) else {
-        return Some(found.map_or(Monitored::Linearizable, Monitored::Violated));
+    let judge = |items: &[Item]| -> Monitored {
+        let points = match contradiction(items, &empties, history, unknown.is_some(), conditions) {
+            Ok(points) => points,
+            Err(calls) => return Monitored::Violated(calls),
+        };
+        let order = order::order(items, &empties, &points);
+        order.map_or(Monitored::Linearizable, Monitored::Ordered)
     };
-    let taken = taken_by(takers, &items, &empties, conditions);
-    if taken.is_some_and(|items| violation(&items, &empties, history, true, conditions).is_none()) {
-        return Some(Monitored::Linearizable);
+    // Without the unknown dequeues there is an order: they need not have happened.
+    let found = judge(&items);
+    let (Monitored::Violated(_), Some(unknown)) = (&found, unknown) else {
+        return Some(found);
+    };
+    if let Some(items) = taken_by(takers, &items, &empties, conditions)
+        && let found = judge(&items)
+        && !matches!(found, Monitored::Violated(_))
+    {
+        return Some(found);
     }
     // As if there were one for every item that nobody else is known to have taken. Where not even
     // that helps, nothing does.
     for item in items.iter_mut().filter(|item| item.leaves.ends == NEVER) {
         item.leaves.begins = item.leaves.begins.min(unknown);
     }
-    violation(&items, &empties, history, true, conditions).map(Monitored::Violated)
+    let found = judge(&items);
+    matches!(found, Monitored::Violated(_)).then_some(found)
 }
 
 /// What the history says of one value.
@@ -154,8 +167,8 @@ struct Told {
     /// Dequeues that certainly happened, and the last of them.
     dequeues: u32,
     dequeue: usize,
-    /// The beginning of the first dequeue that may have happened.
-    open_dequeue: Option<u64>,
+    /// The first dequeue that may have happened, and when it begins.
+    open_dequeue: Option<(u64, usize)>,
 }
 
 /// What the history says of its values, which are numbered.
@@ -172,6 +185,8 @@ struct Item {
     /// The calls, where there are some.
     enqueue: Option<usize>,
     dequeue: Option<usize>,
+    /// One that may have happened, where none is known to have.
+    open_dequeue: Option<usize>,
     /// Whether a dequeue that may have happened could stand in for the one that did.
     contested: bool,
 }
@@ -207,8 +222,8 @@ impl<'a> Values<'a> {
                 }
                 (FifoQueueOp::Dequeue(value), None) => {
                     let told = values.told(value);
-                    let first = told.open_dequeue.unwrap_or(NEVER);
-                    told.open_dequeue = Some(first.min(interval.begins));
+                    let first = told.open_dequeue.unwrap_or((NEVER, call));
+                    told.open_dequeue = Some(first.min((interval.begins, call)));
                 }
                 (FifoQueueOp::DequeueEmpty | FifoQueueOp::DequeueUnknown, _) => {}
             }
@@ -285,11 +300,12 @@ impl<'a> Values<'a> {
         let mut item = Item {
             comes,
             leaves: Span {
-                begins: open.map_or(NEVER, |begins| after(initial, begins)),
+                begins: open.map_or(NEVER, |(begins, _)| after(initial, begins)),
                 ends: NEVER,
             },
             enqueue: None,
             dequeue: None,
+            open_dequeue: open.map(|(_, call)| call),
             contested: open.is_some(),
         };
         if told.dequeues > 0 {
@@ -330,35 +346,39 @@ fn empties(
         .collect()
 }
 
-/// Calls that contradict each other, if there are some. `unknown` says whether there are dequeues
-/// that could have taken any item.
-fn violation(
+/// Calls that contradict each other; where there are none, for every dequeue that found nothing an event
+/// right after which it may have. `unknown` says whether there are dequeues that could have taken any
+/// item.
+fn contradiction(
     items: &[Item],
     empties: &[Empty],
     history: &[Interval<FifoQueueOp>],
     unknown: bool,
     conditions: Conditions,
-) -> Option<Vec<usize>> {
+) -> Result<Vec<u64>, Vec<usize>> {
     let taken = |item: &Item| {
         let contested = item.contested || unknown;
         item.dequeue.filter(|_| contested && conditions.contested)
     };
     let early = |item: &&Item| item.leaves.ends < item.comes.begins;
     if let Some(item) = items.iter().find(early).filter(|_| conditions.causes) {
-        return Some(item.dequeue.into_iter().collect());
+        return Err(item.dequeue.into_iter().collect());
     }
     if let Some((first, second)) = overtaken(items).filter(|_| conditions.order) {
         let calls = [first.enqueue, second.dequeue, taken(&first)];
-        return Some(calls.into_iter().flatten().collect());
+        return Err(calls.into_iter().flatten().collect());
     }
-    let (empty, cover) = covered(items, empties, conditions)?;
+    let (empty, cover) = match found_empty(items, empties, conditions) {
+        Ok(points) => return Ok(points),
+        Err(covered) => covered,
+    };
     let mut calls = vec![empty];
     for item in cover {
         calls.extend(item.enqueue);
         calls.extend(taken(&item));
     }
     calls.sort_unstable_by_key(|&call| history[call].begins);
-    Some(calls)
+    Err(calls)
 }
 
 /// The items as they are if the dequeues of unknown outcome, of which we have the beginnings, sorted,
@@ -368,7 +388,7 @@ fn violation(
 /// must go first is taken by the last dequeue that begins before: those that begin earlier are
 /// wanted no less by others. What is left over takes what is there when the queue is found empty.
 fn taken_by(
-    mut takers: Vec<u64>,
+    mut takers: Vec<(u64, usize)>,
     items: &[Item],
     empties: &[Empty],
     conditions: Conditions,
@@ -390,19 +410,21 @@ fn taken_by(
     }
     wanted.sort_unstable();
     let mut take = |item: &mut Item, gone_by: u64| {
-        let last = takers.partition_point(|begins| *begins < gone_by);
+        let last = takers.partition_point(|(begins, _)| *begins < gone_by);
         let taker = last.checked_sub(1)?;
-        item.leaves.begins = match conditions.once {
+        let (begins, call) = match conditions.once {
             true => takers.remove(taker),
             false => takers[taker],
         };
+        item.leaves.begins = begins;
+        item.open_dequeue = Some(call);
         Some(())
     };
     for (gone_by, place) in wanted {
         take(&mut items[place], gone_by)?;
     }
     for _ in 0..EMPTIED_MAX {
-        let Some((call, _)) = covered(&items, empties, conditions) else {
+        let Err((call, _)) = found_empty(&items, empties, conditions) else {
             break;
         };
         let span = empties.iter().find(|empty| empty.call == call)?.span;
@@ -434,15 +456,15 @@ fn overtaken(items: &[Item]) -> Option<(Item, Item)> {
     None
 }
 
-/// A dequeue that found nothing although at every moment some item was certainly there, and items
-/// that show it.
-fn covered(
+/// For every dequeue that found nothing an event in its span right after which no item is certainly
+/// there; or one of them without such an event, and items that show it.
+fn found_empty(
     items: &[Item],
     empties: &[Empty],
     conditions: Conditions,
-) -> Option<(usize, Vec<Item>)> {
+) -> Result<Vec<u64>, (usize, Vec<Item>)> {
     if empties.is_empty() {
-        return None;
+        return Ok(Vec::new());
     }
     let mut certain: Vec<Item> = items
         .iter()
@@ -459,11 +481,17 @@ fn covered(
             _ => stretches.push((from, to)),
         }
     }
-    empties.iter().find_map(|empty| {
-        let begun = stretches.partition_point(|(from, _)| *from < empty.span.begins);
-        let (_, end) = *stretches.get(begun.checked_sub(1)?)?;
-        (empty.span.ends < end).then(|| (empty.call, cover(&certain, empty.span)))
-    })
+    let each = empties.iter().map(|empty| {
+        let span = empty.span;
+        let begun = stretches.partition_point(|(from, _)| *from <= span.begins);
+        let within = begun.checked_sub(1).map(|last| stretches[last].1);
+        match within.filter(|end| span.begins < *end) {
+            Some(end) if span.ends < end => Err((empty.call, cover(&certain, span))),
+            Some(end) => Ok(end),
+            None => Ok(span.begins),
+        }
+    });
+    each.collect()
 }
 
 /// Few of the items, sorted by when they came, that together are there all through the span.
