@@ -27,6 +27,7 @@ use clap::Parser;
 
 use crate::controller::{self, CONDUCTOR};
 use crate::reports::progress::say;
+use crate::reports::terminal::harmless;
 use args::{Cli, Command};
 use exit::Exit;
 
@@ -118,8 +119,11 @@ fn write_junit<E: std::fmt::Display>(
     }
 }
 
-/// Prints to standard output; a reader that went away (as in `| head`) is no error.
+/// Prints to standard output, nothing that a terminal would obey; a reader that went away (as in
+/// `| head`) is no error.
 fn print(text: &str) {
     use std::io::Write;
-    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+    let _ = std::io::stdout()
+        .lock()
+        .write_all(harmless(text).as_bytes());
 }

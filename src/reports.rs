@@ -7,6 +7,7 @@ pub mod json;
 pub mod junit;
 pub mod messages;
 pub mod progress;
+pub mod terminal;
 pub mod text;
 
 use crate::Outcome;

@@ -4,6 +4,7 @@ use histories::{FaultSpan, Operation, Operations, Outcome, RunInfo, Value};
 use rustc_hash::FxHashMap;
 
 use crate::Check;
+use crate::words::amount;
 
 const NAME: &str = "assumptions";
 
@@ -37,10 +38,10 @@ pub fn assumptions(
     let is_ok = |number: &usize| operations.outcome(*number).0 == Outcome::Ok;
     let mut acknowledged = (0..operations.len()).filter(is_ok);
     if acknowledged.next().is_none() {
-        let reason = format!(
-            "none of the {} operations was acknowledged",
-            operations.len()
-        );
+        let reason = match operations.len() {
+            1 => "the only operation was not acknowledged".to_owned(),
+            count => format!("none of the {count} operations was acknowledged"),
+        };
         return Check::unknown(NAME, reason);
     }
     let Some(run) = run else {
@@ -52,9 +53,10 @@ pub fn assumptions(
         .filter(|operation| operation.outcome == Outcome::Ok)
         .any(|operation| is_effective_update(&operation))
     {
-        let count = 1 + acknowledged.count();
+        let count = 1 + acknowledged.count() as u64;
         problems.push(format!(
-            "of {count} acknowledged operations none was an update"
+            "no update among {}",
+            amount(count, "acknowledged operation")
         ));
     }
     let uncontended = match contention {

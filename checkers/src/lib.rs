@@ -55,6 +55,7 @@ mod subject;
 mod testing;
 mod verdict;
 mod weaker;
+mod words;
 
 pub use analyses::{Analysis, AnalysisContext, Consistency, UnknownAnalysis, UnknownConsistency};
 pub use assumptions::{Contention, assumptions};

@@ -13,6 +13,7 @@ use crate::model::brief;
 use crate::models::{InitialError, ModelOptions, Visitor};
 use crate::normalise;
 use crate::subject::Subject;
+use crate::words::amount;
 use crate::{Cancel, Check, Counterexample, Limits, Model, ModelError, Verdict, weaker};
 
 const NAME: &str = "linearizability";
@@ -292,7 +293,7 @@ fn progress<Op: Clone + Eq + std::hash::Hash>(
     let total = part.operations();
     let (before, after) = part.moments().split_at(event.min(part.moments().len()));
     if before.is_empty() {
-        return format!("{key}not begun ({total} operations)");
+        return format!("{key}not begun ({})", amount(total as u64, "operation"));
     }
     let returned = before.iter().filter(|moment| *moment & 1 == 1).count();
     let width = before.len() - 2 * returned;
@@ -317,9 +318,8 @@ fn progress<Op: Clone + Eq + std::hash::Hash>(
 pub(crate) fn name_of(key: Option<&Value>) -> String {
     match key {
         None | Some(Value::Nil) => String::new(),
-        // As many as are joined.
-        Some(joined @ Value::List(_)) => format!("key {}: ", brief(&joined.to_string())),
-        Some(key) => format!("key {key}: "),
+        // Where parts are joined, it lists their keys.
+        Some(key) => format!("key {}: ", brief(&key.to_string())),
     }
 }
 

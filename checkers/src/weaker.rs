@@ -45,6 +45,7 @@ use serde::{Serialize, Serializer};
 
 use crate::limits::{Budget, Limits};
 use crate::subject::Subject;
+use crate::words::amount;
 use crate::{Cancel, Model};
 use facts::Facts;
 use marks::Marked;
@@ -204,10 +205,7 @@ impl Staleness {
 impl StaleRead {
     /// `3 writes and 38.2 ms behind (operation 1042 of process 7 on n2)`.
     fn describe(&self) -> String {
-        let writes = match self.writes {
-            1 => "1 write".to_owned(),
-            writes => format!("{writes} writes"),
-        };
+        let writes = amount(self.writes, "write");
         let time = self
             .behind_ns
             .map_or_else(String::new, |ns| format!(" and {:.1} ms", ns as f64 / 1e6));
@@ -241,7 +239,16 @@ pub(crate) fn guarantees<M: Model>(
         operations,
         subject,
     };
-    let Some((history, _)) = registers.filter(|(_, looks_ahead)| !looks_ahead) else {
+    // A lock can be seen as a register, but nobody reads it.
+    let is_read = match subject {
+        Subject::Part(part) => {
+            let mut ops = part.members.iter().map(|member| &member.op);
+            ops.any(|op| model.observed(op).is_some())
+        }
+        Subject::Register(_) => true,
+    };
+    let registers = registers.filter(|(_, looks_ahead)| !looks_ahead && is_read);
+    let Some((history, _)) = registers else {
         return teller.of_marks(&budget);
     };
     // What a compare-and-set of the view finds is a read only where its caller has seen it.

@@ -27,7 +27,7 @@ impl std::error::Error for EdnError {}
 
 /// Reads a text that is one value and nothing else but comments, such as `{:x 0, :y 0}`.
 ///
-/// Keywords and symbols become `Text` without the colon; sets become `List`.
+/// Keywords and symbols become `Text` without the colon; sets become a sorted `List`.
 ///
 /// # Errors
 ///
@@ -177,7 +177,7 @@ impl<'a> Reader<'a> {
         let from = self.offset();
         self.scanner.take(b'#');
         match self.scanner.peek() {
-            Some(b'{') => self.elements(BRACE).map(Value::List),
+            Some(b'{') => self.set(),
             Some(b'"') => self.regular_expression(),
             Some(b':') => {
                 self.scanner.take(b':');
@@ -212,6 +212,13 @@ impl<'a> Reader<'a> {
             }
             values.push(self.value()?);
         }
+    }
+
+    /// A set, sorted: it has no order, so none that was written may tell two of them apart.
+    fn set(&mut self) -> Result<Value, SyntaxError> {
+        let mut values = self.elements(BRACE)?;
+        values.sort_unstable();
+        Ok(Value::List(values))
     }
 
     fn namespaced_map(&mut self, namespace: &str) -> Result<Value, SyntaxError> {

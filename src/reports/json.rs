@@ -7,6 +7,7 @@ use crate::Outcome;
 use crate::controller::notice::UnavailableFault;
 use crate::coverage::KindCoverage;
 use crate::judge::Judged;
+use crate::reports::terminal::harmless_json;
 
 /// The verdict of `run`, `check` and `replay`, and of each run of a `campaign`.
 #[derive(Debug, Serialize)]
@@ -114,6 +115,7 @@ impl<'a> Document<'a> {
 /// Any of our documents as text. They are plain data with text keys, so that cannot fail; were it
 /// ever to, the reader gets the reason instead of nothing.
 pub fn to_text(document: &impl Serialize) -> String {
-    serde_json::to_string_pretty(document)
-        .unwrap_or_else(|error| format!("{{\"error\": {:?}}}", error.to_string()))
+    let text = serde_json::to_string_pretty(document)
+        .unwrap_or_else(|error| format!("{{\"error\": {:?}}}", error.to_string()));
+    harmless_json(&text).into_owned()
 }

@@ -10,6 +10,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use crate::controller::notice::{Notice, OnlineProgress, Progress};
 use crate::units::amount;
 
+use super::terminal::harmless;
+
 /// Where there is no terminal, every so many milliseconds a line says where the run stands.
 const PLAIN_LINE_MS: u64 = 5_000;
 
@@ -111,7 +113,7 @@ impl Display {
         if self.bar.is_hidden() {
             say(text);
         } else {
-            self.bar.println(text);
+            self.bar.println(harmless(text));
         }
     }
 }
@@ -119,7 +121,8 @@ impl Display {
 /// Says a line on standard error. That nobody reads it any more, as after `2>&1 | head`, is no reason
 /// to end a run.
 pub fn say(line: impl fmt::Display) {
-    let _ = writeln!(std::io::stderr().lock(), "{line}");
+    let line = line.to_string();
+    let _ = writeln!(std::io::stderr().lock(), "{}", harmless(&line));
 }
 
 /// `12.5 of 30.0 s  15230 operations, 1210/s (ok 98.2 %, fail 0.3 %, info 1.5 %)  leader n3 …`

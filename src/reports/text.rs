@@ -1,5 +1,6 @@
 //! The verdict for people, on a terminal of 100 columns.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 use std::ops::Range;
 
@@ -8,17 +9,26 @@ use histories::{History, Operation, Outcome, Point, RunInfo};
 
 use super::context::{describe_fault, describe_operation, faults_between, leader_at, leaders};
 use super::messages;
+use super::terminal::{COLUMNS, hanging, harmless, shortened, width};
 use crate::controller::notice::UnavailableFault;
 use crate::coverage::KindCoverage;
 use crate::judge::Judged;
 use crate::units::amount;
 
 /// Columns for the picture of an operation's place in time.
-const LANE_COLUMNS: usize = 22;
+const LANE_COLUMNS_MAX: usize = 22;
+/// The same where times, processes and nodes leave little room.
+const LANE_COLUMNS_MIN: usize = 8;
+/// Columns for a client, and for a node.
+const NAME_COLUMNS_MAX: usize = 16;
+/// Columns between two cells.
+const SPACE: usize = 2;
+/// Columns for a key.
+const KEY_COLUMNS_MAX: usize = 50;
 /// Rows of a counterexample, at most: those nearest to the operation that cannot be placed.
 const ROWS_MAX: usize = 40;
 /// Columns for an operation in words.
-const OPERATION_COLUMNS: usize = 32;
+const OPERATION_COLUMNS_MAX: usize = 32;
 
 /// What the text says besides the verdict; nothing of it where a history was only checked.
 #[derive(Debug, Default)]
@@ -106,15 +116,11 @@ fn check_lines(check: &Check) -> String {
     }
     text.truncate(text.trim_end().len());
     text.push('\n');
-    let hint = check.hint.iter().map(|hint| format!("hint: {hint}"));
-    for line in check
-        .details
-        .iter()
-        .flat_map(|detail| detail.lines())
-        .map(str::to_owned)
-        .chain(hint)
-    {
-        let _ = writeln!(text, "  {:<25} {line}", "");
+    let hint = check.hint.iter();
+    let hint = hint.map(|hint| Cow::Owned(format!("hint: {hint}")));
+    let details = check.details.iter().flat_map(|detail| detail.lines());
+    for line in details.map(Cow::Borrowed).chain(hint) {
+        text.push_str(&hanging(&" ".repeat(28), &harmless(&line)));
     }
     text
 }
@@ -170,7 +176,10 @@ fn explain(counterexample: &Counterexample, history: &History) -> String {
         count => format!("these {count} operations contradict each other"),
     };
     let mut text = match &counterexample.key {
-        Some(key) => format!("\nOn key {key} {what}:\n\n"),
+        Some(key) => {
+            let key = key.to_string();
+            format!("\nOn key {} {what}:\n\n", shortened(&key, KEY_COLUMNS_MAX))
+        }
         None => format!("\nIn short, {what}:\n\n"),
     };
     let times = operations
@@ -181,29 +190,33 @@ fn explain(counterexample: &Counterexample, history: &History) -> String {
     } else {
         ("from event", "to event")
     };
-    let mut rows =
-        vec![["", from, to, "client", "node", "operation", "order", ""].map(str::to_owned)];
-    let lanes = checkers::lanes(counterexample, LANE_COLUMNS);
     let shown = shown_rows(operations.len(), counterexample.culprit);
-    for (place, (core, lane)) in counterexample.core.iter().zip(lanes).enumerate() {
-        if !shown.contains(&place) {
-            continue;
-        }
-        let culprit = place == counterexample.culprit;
-        let remark = match (culprit, core.operation.outcome) {
-            (true, _) => "impossible",
-            (false, Outcome::Info) => "unknown",
-            (false, _) => "",
+    let run = history.header.run.as_ref();
+    let mut rows = vec![["", from, to, "client", "node", "operation"].map(str::to_owned)];
+    rows.extend(shown.clone().map(|place| {
+        let mark = if place == counterexample.culprit {
+            ">"
+        } else {
+            ""
         };
-        let run = history.header.run.as_ref();
-        rows.push(row(
-            &core.operation,
-            times,
-            run,
-            [if culprit { ">" } else { "" }, &lane, remark],
-        ));
-    }
-    text.push_str(&table(&rows));
+        row(operations[place], times, run, mark)
+    }));
+    let wide = checkers::lanes(counterexample, LANE_COLUMNS_MAX);
+    let wanted = wide.iter().map(|lane| width(lane)).max().unwrap_or(0);
+    let lanes = checkers::lanes(counterexample, fit(&mut rows, wanted));
+    let lanes = lanes.into_iter().enumerate().map(|(place, lane)| {
+        let remark = match operations[place].outcome {
+            _ if place == counterexample.culprit => "impossible",
+            Outcome::Info => "unknown",
+            _ => "",
+        };
+        [lane, remark.to_owned()]
+    });
+    let heads = ["order", ""].map(str::to_owned);
+    let pictures: Vec<[String; 2]> = std::iter::once(heads)
+        .chain(lanes.skip(shown.start).take(shown.len()))
+        .collect();
+    text.push_str(&table(&rows, &pictures));
     if shown.len() < operations.len() {
         let left_out = operations.len() - shown.len();
         let _ = writeln!(text, "  … and {left_out} more, all of them with --json");
@@ -211,12 +224,12 @@ fn explain(counterexample: &Counterexample, history: &History) -> String {
     if !counterexample.explanation.is_empty() {
         text.push_str("\nWhy:\n");
         for line in &counterexample.explanation {
-            let _ = writeln!(text, "  - {line}");
+            text.push_str(&bullet(line));
         }
     }
     text.push_str("\nWhat holds all the same:\n");
     for line in still_holds(counterexample) {
-        let _ = writeln!(text, "  - {line}");
+        text.push_str(&bullet(&line));
     }
     text.push_str(&around(&operations, counterexample.culprit, history));
     text
@@ -237,16 +250,13 @@ pub fn still_holds(counterexample: &Counterexample) -> Vec<String> {
     }
 }
 
-fn row(
-    operation: &Operation,
-    times: bool,
-    run: Option<&RunInfo>,
-    [mark, lane, remark]: [&str; 3],
-) -> [String; 8] {
+/// The cells of an operation, all but the picture of its place in time.
+fn row(operation: &Operation, times: bool, run: Option<&RunInfo>, mark: &str) -> [String; 6] {
     let at = |point: Point| match times {
         true => format!("{:.3}", point.time_ns as f64 / 1e6),
         false => point.index.to_string(),
     };
+    let short = |text: &str, columns| shortened(&harmless(text), columns).into_owned();
     [
         mark.to_owned(),
         at(operation.invoked),
@@ -254,25 +264,25 @@ fn row(
             (Outcome::Ok, Some(ended)) => at(ended),
             _ => "?".to_owned(),
         },
-        client(operation.process, run),
-        operation.node.as_deref().unwrap_or("").to_owned(),
-        shortened(&describe_operation(operation)),
-        lane.to_owned(),
-        remark.to_owned(),
+        short(&client(operation.process, run), NAME_COLUMNS_MAX),
+        short(operation.node.as_deref().unwrap_or(""), NAME_COLUMNS_MAX),
+        short(&describe_operation(operation), OPERATION_COLUMNS_MAX),
     ]
 }
 
-/// Text that leaves room for the rest of its line: beginning and end, for what was read stands at
-/// the end.
-fn shortened(text: &str) -> String {
-    let count = text.chars().count();
-    if count <= OPERATION_COLUMNS {
-        return text.to_owned();
+/// Shortens operations so that a row with its picture, for which so many columns are wanted, fits the
+/// terminal, and says how many the picture may take.
+fn fit(rows: &mut [[String; 6]], wanted: usize) -> usize {
+    let widths = widths(rows);
+    let others: usize = widths[..5].iter().map(|width| width + SPACE).sum();
+    let remark = SPACE + "impossible".len();
+    let room = COLUMNS.saturating_sub(SPACE + others + SPACE + remark);
+    let operation = widths[5].min(room.saturating_sub(wanted).max(room * 3 / 5));
+    for row in rows {
+        row[5] = shortened(&row[5], operation).into_owned();
     }
-    let half = OPERATION_COLUMNS / 2;
-    let beginning: String = text.chars().take(half).collect();
-    let end: String = text.chars().skip(count - half + 1).collect();
-    format!("{beginning}…{end}")
+    let lane = room.saturating_sub(operation);
+    lane.clamp(LANE_COLUMNS_MIN, LANE_COLUMNS_MAX)
 }
 
 /// A process as its client: after an unknown outcome a client goes on under a new number.
@@ -286,27 +296,32 @@ fn client(process: u64, run: Option<&RunInfo>) -> String {
 }
 
 /// Columns as wide as their widest cell; numbers to the right.
-fn table(rows: &[[String; 8]]) -> String {
-    let width = |column: usize| {
-        rows.iter()
-            .map(|row| row[column].chars().count())
-            .max()
-            .unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..8).map(width).collect();
+fn table(rows: &[[String; 6]], pictures: &[[String; 2]]) -> String {
+    let widths = [&widths(rows)[..], &widths(pictures)[..]].concat();
     let mut text = String::new();
-    for row in rows {
-        let mut line = String::from("  ");
-        for (column, cell) in row.iter().enumerate() {
-            let pad = " ".repeat(widths[column] - cell.chars().count());
-            let _ = match column {
-                1 | 2 => write!(line, "{pad}{cell}  "),
-                _ => write!(line, "{cell}{pad}  "),
-            };
+    for (row, picture) in rows.iter().zip(pictures) {
+        let mut line = " ".repeat(SPACE);
+        for (column, cell) in row.iter().chain(picture).enumerate() {
+            let pad = " ".repeat(widths[column] - width(cell) + SPACE);
+            match column {
+                1 | 2 => line.extend([&pad[SPACE..], cell, &pad[..SPACE]]),
+                _ => line.extend([cell, &*pad]),
+            }
         }
         let _ = writeln!(text, "{}", line.trim_end());
     }
     text
+}
+
+fn widths<const N: usize>(rows: &[[String; N]]) -> [usize; N] {
+    std::array::from_fn(|column| {
+        let cells = rows.iter().map(|row| width(&row[column]));
+        cells.max().unwrap_or(0)
+    })
+}
+
+fn bullet(sentence: &str) -> String {
+    hanging("  - ", &harmless(sentence))
 }
 
 /// The faults in force from the first of the operations to the end of the culprit, and who led.
@@ -329,7 +344,7 @@ fn around(operations: &[&Operation], culprit: usize, history: &History) -> Strin
     }
     let mut text = String::from("\nMeanwhile:\n");
     for fault in &active {
-        let _ = writeln!(text, "  - fault {}", describe_fault(fault));
+        text.push_str(&bullet(&format!("fault {}", describe_fault(fault))));
     }
     if let (true, Some(last)) = (
         active.is_empty(),
@@ -338,17 +353,15 @@ fn around(operations: &[&Operation], culprit: usize, history: &History) -> Strin
             .rev()
             .find(|fault| fault.inject.is_some_and(|inject| inject.index < from)),
     ) {
-        let _ = writeln!(
-            text,
-            "  - no fault in force; the last before: {}",
-            describe_fault(last)
-        );
+        let last = describe_fault(last);
+        text.push_str(&bullet(&format!(
+            "no fault in force; the last before: {last}"
+        )));
     }
     if let Some((leader, term)) = leader {
-        let _ = writeln!(
-            text,
-            "  - {leader} was the newest known leader, in term {term}"
-        );
+        text.push_str(&bullet(&format!(
+            "{leader} was the newest known leader, in term {term}"
+        )));
     }
     text
 }

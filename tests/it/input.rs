@@ -356,3 +356,97 @@ fn recorded_cases_are_judged_as_expected_even_cut_off() {
     }
     assert!(kinds.len() >= 3, "{kinds:?}");
 }
+
+/// Values, keys, nodes and processes as no terminal has room for, and what it would obey: the picture
+/// stays within 100 columns, and nothing is obeyed.
+#[test]
+fn whatever_a_history_holds_its_counterexample_fits_the_terminal() {
+    let folder = store();
+    let file = folder.path().join("history.jsonl");
+    let wide = "日本".repeat(40);
+    let rows = [
+        ("\"k\"", "\"n1\"", "1", 1),
+        (
+            "\"k\"",
+            "\"a\\u001b[2J\\u009b1m\\u202eb\"",
+            "\"\\u001b]0;x\\u0007\"",
+            1,
+        ),
+        (
+            &*format!("\"{wide}\""),
+            &*format!("\"{wide}\""),
+            &*format!("\"{wide}\""),
+            1,
+        ),
+        (
+            "[1,[2]]",
+            "\"n\"",
+            &*format!("[{}0]", "12345678,".repeat(50)),
+            u64::MAX - 1,
+        ),
+    ];
+    for (key, node, value, process) in rows {
+        let mut time = 9_000_000_000_000_000_000_u64;
+        let mut event = |process: u64, kind: &str, f: &str, value: &str| {
+            time += 1_000_000;
+            format!(
+                "{{\"time\":{time},\"process\":{process},\"type\":\"{kind}\",\"f\":\"{f}\",\"key\":{key},\"value\":{value},\"node\":{node}}}\n"
+            )
+        };
+        let history = [
+            event(process, "invoke", "write", value),
+            event(process, "ok", "write", value),
+            event(0, "invoke", "write", "2"),
+            event(0, "ok", "write", "2"),
+            event(process + 1, "invoke", "read", "null"),
+            event(process + 1, "ok", "read", value),
+        ]
+        .concat();
+        let output = check(&file, history.as_bytes(), &["--model", "register"]).expect(1);
+        assert!(
+            output
+                .stdout
+                .chars()
+                .all(|c| c == '\n' || !c.is_control() && c != '\u{202e}'),
+            "{output}"
+        );
+        let pictures = output.stdout.lines().filter(|line| line.contains('|'));
+        assert_eq!(pictures.clone().count(), 3, "{output}");
+        for line in pictures {
+            // Chinese characters take two columns each.
+            let columns: usize = line
+                .chars()
+                .map(|c| if c > '\u{2fff}' { 2 } else { 1 })
+                .sum();
+            assert!(columns <= 100, "{columns}: {line}");
+        }
+        let json = check(
+            &file,
+            history.as_bytes(),
+            &["--model", "register", "--json"],
+        )
+        .expect(1);
+        assert!(!json.stdout.contains(['\u{9b}', '\u{202e}']), "{json}");
+        serde_json::from_str::<serde_json::Value>(&json.stdout).expect("JSON");
+    }
+}
+
+#[test]
+fn a_map_is_the_same_in_whatever_order_it_is_written() {
+    let folder = store();
+    let file = folder.path().join("history.edn");
+    for (written, found, code) in [
+        ("{:a 1, :b 2}", "{:b 2, :a 1}", 0),
+        ("{:a 1, :b 2}", "{:b 1, :a 2}", 1),
+        ("#{1 2 3}", "#{3 1 2}", 0),
+        ("[1 2 3]", "[3 1 2]", 1),
+    ] {
+        let history = format!(
+            "{{:process 0, :type :invoke, :f :write, :value {written}}}\n\
+             {{:process 0, :type :ok, :f :write, :value {written}}}\n\
+             {{:process 1, :type :invoke, :f :read, :value nil}}\n\
+             {{:process 1, :type :ok, :f :read, :value {found}}}\n"
+        );
+        check(&file, history.as_bytes(), &["--model", "register"]).expect(code);
+    }
+}

@@ -55,12 +55,8 @@ pub(super) fn check(operations: &[Operation], context: &AnalysisContext<'_>) -> 
     if tally.count("acknowledged") == 0 {
         tally.unknown("no transfer was acknowledged");
     }
-    let strange = tally.count("strange");
-    if strange > 0 {
-        tally.unknown(format!(
-            "{strange} operations are not about banks, or not in their form"
-        ));
-    } else if context.linearizable != Some(Verdict::Valid) {
+    tally.unknown_if_strange("banks");
+    if tally.count("strange") == 0 && context.linearizable != Some(Verdict::Valid) {
         judge_order(&sound, context, &mut tally);
     }
     tally.finish()

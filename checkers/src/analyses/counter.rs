@@ -11,6 +11,7 @@ use histories::{Operation, Value};
 use super::tally::Tally;
 use super::{AnalysisContext, by_key, done_at, is_ok, may_have_happened, name_of};
 use crate::Check;
+use crate::words::amount;
 
 /// Sums of amounts of unknown outcome that are kept; where there are more only the bounds count.
 const SUMS_MAX: usize = 1 << 16;
@@ -134,8 +135,9 @@ pub(super) fn check_final(operations: &[Operation], context: &AnalysisContext<'_
                 let (name, found) = (name_of(read.operation), read.found);
                 let text = || {
                     format!(
-                        "{name} found {found}, but {sum} was acknowledged, and {counted} adds of unknown \
-                         outcome cannot make up for it"
+                        "{name} found {found}, but {sum} was acknowledged, and {} of unknown outcome \
+                         cannot make up for it",
+                        amount(counted as u64, "add")
                     )
                 };
                 tally.violation("impossible", &key, text, &[read.operation]);
@@ -153,12 +155,7 @@ fn say_what_is_unknown(tally: &mut Tally) {
     if tally.count("acknowledged") == 0 {
         tally.unknown("no add was acknowledged");
     }
-    let strange = tally.count("strange");
-    if strange > 0 {
-        tally.unknown(format!(
-            "{strange} operations are not about counters, or not in their form"
-        ));
-    }
+    tally.unknown_if_strange("counters");
 }
 
 impl<'a> Changes<'a> {

@@ -16,6 +16,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::tally::Tally;
 use super::{done_at, is_ok, may_have_happened, name_of};
+use crate::words::amount;
 
 pub(super) const COUNTS: [&str; 10] = [
     "attempts",
@@ -322,18 +323,13 @@ impl<'a> Elements<'a> {
 /// Says what was not looked at, after every key.
 pub(super) fn say_what_is_unknown(tally: &mut Tally) {
     let (acknowledged, unread) = (tally.count("acknowledged"), tally.count("never read"));
-    let strange = tally.count("strange");
     if acknowledged == 0 {
         tally.unknown("no add was acknowledged");
     } else if unread > 0 {
         tally.unknown(format!(
-            "{unread} of {acknowledged} acknowledged elements were never looked for again: no read \
-             began after their add"
+            "never looked for again, for no read began after their add: {unread} of {}",
+            amount(acknowledged, "acknowledged element")
         ));
     }
-    if strange > 0 {
-        tally.unknown(format!(
-            "{strange} operations are not about elements, or not in their form"
-        ));
-    }
+    tally.unknown_if_strange("elements");
 }

@@ -36,12 +36,7 @@ pub(super) fn check(operations: &[Operation], settled_index: Option<u64>) -> Che
     if tally.count("acknowledged") == 0 {
         tally.unknown("no add was acknowledged");
     }
-    let strange = tally.count("strange");
-    if strange > 0 {
-        tally.unknown(format!(
-            "{strange} operations are not about sets, or not in their form"
-        ));
-    }
+    tally.unknown_if_strange("sets");
     tally.finish()
 }
 
@@ -277,13 +272,13 @@ mod tests {
                 "a 0-1 add 1; a 8-9 read 1; b 8-10 read",
                 Some(8),
                 Invalid,
-                "1 missing",
+                "missing (1)",
             ),
             (
                 "a 0-1 add 1; a 8-9 read; b 8-10 read",
                 Some(8),
                 Invalid,
-                "1 lost",
+                "lost (1)",
             ),
             // Of unknown outcome: known to one, known to all.
             (

@@ -72,12 +72,7 @@ pub(super) fn check(operations: &[Operation], settled_index: Option<u64>) -> Che
     if tally.count("last polls") == 0 {
         tally.unknown("nothing was polled from the beginning after the last send");
     }
-    let strange = tally.count("strange");
-    if strange > 0 {
-        tally.unknown(format!(
-            "{strange} operations are not about logs, or not in their form"
-        ));
-    }
+    tally.unknown_if_strange("logs");
     tally.finish()
 }
 
@@ -394,25 +389,25 @@ mod tests {
                 "0-1 send 7@0; 2-3 send 8@1",
                 "; 80-81 poll 0: 7@0; 82-83 poll 1:",
                 Invalid,
-                "1 lost",
+                "lost (1)",
             ),
             (
                 "0-1 send 7@0; 2-3 send 8@1",
                 "; 80-81 poll 0: 8@1; 82-83 poll 2:",
                 Invalid,
-                "1 gaps",
+                "gaps (1)",
             ),
             (
                 "0-1 send 7@0; 2-3 send 8@1; 4-5 poll 0: 8@1 7@0",
                 end,
                 Invalid,
-                "1 reordered",
+                "reordered (1)",
             ),
             (
                 "0-1 send 7@0; 2-3 send 8@1; 4-5 poll 1: 7@0",
                 end,
                 Invalid,
-                "1 reordered",
+                "reordered (1)",
             ),
             (
                 "0-1 send 7@0; 2-3 send 8@0",

@@ -41,12 +41,7 @@ pub(super) fn check(operations: &[Operation]) -> Check {
     if tally.count("answers") == 0 {
         tally.unknown("nobody named a leader");
     }
-    let strange = tally.count("strange");
-    if strange > 0 {
-        tally.unknown(format!(
-            "{strange} operations are not about elections, or not in their form"
-        ));
-    }
+    tally.unknown_if_strange("elections");
     tally.finish()
 }
 

@@ -45,12 +45,7 @@ pub(super) fn check(operations: &[Operation]) -> Check {
     if tally.count("granted") == 0 {
         tally.unknown("no acquire was granted");
     }
-    let strange = tally.count("strange");
-    if strange > 0 {
-        tally.unknown(format!(
-            "{strange} operations are not about locks, or not in their form"
-        ));
-    }
+    tally.unknown_if_strange("locks");
     tally.finish()
 }
 

@@ -16,6 +16,7 @@ use rustc_hash::FxHashMap;
 use super::tally::Tally;
 use super::{by_key, done_at, is_ok, may_have_happened, name_of};
 use crate::Check;
+use crate::words::amount;
 
 const COUNTS: [&str; 11] = [
     "attempts",
@@ -42,21 +43,16 @@ pub(super) fn check(operations: &[Operation], in_order: bool) -> Check {
         queue.judge_order(&key, in_order, &mut tally);
         tally.add("strange", queue.strange);
     }
-    let [acknowledged, unseen, strange] =
-        ["acknowledged", "not looked for", "strange"].map(|name| tally.count(name));
+    let [acknowledged, unseen] = ["acknowledged", "not looked for"].map(|name| tally.count(name));
     if acknowledged == 0 {
         tally.unknown("no enqueue was acknowledged");
     } else if unseen > 0 {
         tally.unknown(format!(
-            "{unseen} acknowledged values were not delivered, and no dequeue that began later found \
-             the queue empty"
+            "not delivered: {}; and no dequeue that began later found the queue empty",
+            amount(unseen, "acknowledged value")
         ));
     }
-    if strange > 0 {
-        tally.unknown(format!(
-            "{strange} operations are not about queues, or not in their form"
-        ));
-    }
+    tally.unknown_if_strange("queues");
     tally.finish()
 }
 

@@ -108,6 +108,19 @@ impl Tally {
         self.unknown.push(reason.into());
     }
 
+    /// Operations that are not about what is judged are left out, and then nothing is valid.
+    pub fn unknown_if_strange(&mut self, about: &str) {
+        match self.count("strange") {
+            0 => {}
+            1 => self.unknown(format!(
+                "1 operation is not about {about}, or not in its form"
+            )),
+            strange => self.unknown(format!(
+                "{strange} operations are not about {about}, or not in their form"
+            )),
+        }
+    }
+
     /// The verdict: what is certain before what is not known.
     pub fn finish(mut self) -> Check {
         // Violations first.
@@ -123,7 +136,7 @@ impl Tally {
                     .iter()
                     .filter(|(kind, _)| self.violations.contains(kind));
                 let kinds: Vec<String> = kinds
-                    .map(|(kind, count)| format!("{count} {kind}"))
+                    .map(|(kind, count)| format!("{kind} ({count})"))
                     .collect();
                 Check::invalid(self.name, format!("{}: {}", kinds.join(", "), first.text))
             }
@@ -145,7 +158,7 @@ impl Tally {
     fn details(&self, latencies: &[Latency], verdict: Verdict) -> Vec<String> {
         let counts = self.counts.iter();
         let counts: Vec<String> = counts
-            .map(|(name, count)| format!("{count} {name}"))
+            .map(|(name, count)| format!("{name} {count}"))
             .collect();
         let mut lines = vec![counts.join(", ")];
         lines.extend(latencies.iter().map(|latency| {

@@ -6,6 +6,7 @@ use rustc_hash::FxHashMap;
 use super::tally::Tally;
 use super::{is_ok, name_of};
 use crate::Check;
+use crate::words::amount;
 
 /// Judges `generate`, whatever key it has: an id is unique among all.
 pub(super) fn check(operations: &[Operation]) -> Check {
@@ -49,10 +50,11 @@ pub(super) fn check(operations: &[Operation]) -> Check {
     }
     let (without, strange) = (tally.count("without an id"), tally.count("strange"));
     if without > 0 {
-        tally.unknown(format!("{without} answers have no id"));
+        tally.unknown(format!("without an id: {}", amount(without, "answer")));
     }
     if strange > 0 {
-        tally.unknown(format!("{strange} operations are not generate"));
+        let strange = amount(strange, "operation");
+        tally.unknown(format!("not generate: {strange}"));
     }
     tally.finish()
 }

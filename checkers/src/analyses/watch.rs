@@ -21,6 +21,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::tally::Tally;
 use super::{by_key, done_at, is_before, may_have_happened, name_of};
 use crate::Check;
+use crate::words::amount;
 
 const COUNTS: [&str; 11] = [
     "puts",
@@ -43,8 +44,8 @@ pub(super) fn check(operations: &[Operation]) -> Check {
         let stream = Stream::of(&operations, &mut tally);
         stream.judge(&key, &mut tally);
     }
-    let [acknowledged, events, unwatched, strange] =
-        ["acknowledged", "events", "never watched", "strange"].map(|name| tally.count(name));
+    let [acknowledged, events, unwatched] =
+        ["acknowledged", "events", "never watched"].map(|name| tally.count(name));
     if acknowledged == 0 {
         tally.unknown("no put was acknowledged with its revision");
     }
@@ -52,14 +53,11 @@ pub(super) fn check(operations: &[Operation]) -> Check {
         tally.unknown("no watch was told of any event");
     } else if unwatched > 0 {
         tally.unknown(format!(
-            "{unwatched} acknowledged puts are in no watch's answer"
+            "in no watch's answer: {}",
+            amount(unwatched, "acknowledged put")
         ));
     }
-    if strange > 0 {
-        tally.unknown(format!(
-            "{strange} operations are not about watches, or not in their form"
-        ));
-    }
+    tally.unknown_if_strange("watches");
     tally.finish()
 }
 

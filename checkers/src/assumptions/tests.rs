@@ -71,19 +71,19 @@ fn our_runs_need_an_acknowledged_update_and_contention() {
         "0 r 0 0 5; 1 r 0 2 8",
         &[],
         Some(&run),
-        Some("none was an update"),
+        Some("no update among"),
     );
     check(
         "0 w 1 0 ?; 1 r 0 2 8",
         &[],
         Some(&run),
-        Some("none was an update"),
+        Some("no update among"),
     );
     check(
         "0 m 1:2 0 5; 1 r 0 2 8",
         &[],
         Some(&run),
-        Some("none was an update"),
+        Some("no update among"),
     );
     check(
         "0 w 1 0 1; 1 r 1 2 3",

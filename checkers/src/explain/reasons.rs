@@ -4,9 +4,11 @@ use histories::{Operation, Operations, Outcome, Point, Value};
 use rustc_hash::FxHashSet;
 
 use super::intervals;
+use crate::model::brief;
 use crate::normalise;
 use crate::oracle::{self, Interval};
 use crate::search::Problem;
+use crate::words::amount;
 use crate::{Model, Moves};
 
 /// How many sentences are given at most.
@@ -121,6 +123,7 @@ impl<M: Model> Story<'_, '_, M> {
             .model
             .observed(op)
             .filter(|_| self.knows_all_writers)?;
+        let shown = brief(&value.to_string());
         let is_initial = self.core.model.step(&self.core.initial, op).is_some();
         let (failed, possible): (Vec<&Writer>, Vec<_>) = self
             .writers
@@ -139,7 +142,7 @@ impl<M: Model> Story<'_, '_, M> {
         if let Some(first) = possible.iter().min_by_key(|w| w.operation.invoked.index) {
             let gap = self.gap(reader.ended?, first.operation.invoked);
             return Some(format!(
-                "{subject} ended {gap} before the first write of {value}, by {}, began",
+                "{subject} ended {gap} before the first write of {shown}, by {}, began",
                 who(&first.operation)
             ));
         }
@@ -215,19 +218,20 @@ impl<M: Model> Story<'_, '_, M> {
             self.core.model.describe(self.op(last.call as usize)),
             who(taker)
         );
+        let shown = brief(&value.to_string());
         match (takes.count(), held + early.len()) {
             (taken, put) if taken <= put => None,
             (_, 0) => Some(match late.iter().min_by_key(|put| put.invoked.index) {
                 None => format!("{subject} is of a value that nothing put in"),
                 Some(first) => format!(
-                    "{subject} ended {} before the first {} of {value}, by {}, began",
+                    "{subject} ended {} before the first {} of {shown}, by {}, began",
                     self.gap(taker.ended?, first.invoked),
                     first.f,
                     who(first)
                 ),
             }),
             (taken, put) => Some(format!(
-                "{value} was taken {taken} times when {subject} ended, and had been put in only {}",
+                "{shown} was taken {taken} times when {subject} ended, and had been put in only {}",
                 match put {
                     1 => "once".to_owned(),
                     put => format!("{put} times"),
@@ -259,14 +263,15 @@ impl<M: Model> Story<'_, '_, M> {
             .max_by_key(|other| other.operation.invoked.index)?;
         let ended = overwriter.operation.ended?;
         let ago = self.gap(ended, reader.invoked);
+        let shown = brief(&value.to_string());
         let before = match last_end {
-            Some(_) => format!("began after every write of {value} had ended and"),
-            None => format!("(nothing writes {value}, the initial value)"),
+            Some(_) => format!("began after every write of {shown} had ended and"),
+            None => format!("(nothing writes {shown}, the initial value)"),
         };
         Some(format!(
             "{subject} is of a value already overwritten: the write of {} by {} {before} ended \
              {ago} before it began",
-            overwriter.value,
+            brief(&overwriter.value.to_string()),
             who(&overwriter.operation)
         ))
     }
@@ -393,7 +398,7 @@ impl<M: Model> Story<'_, '_, M> {
     /// The time between two moments, as a person says it.
     fn gap(&self, from: Point, to: Point) -> String {
         if !self.has_times {
-            return format!("{} events", to.index.saturating_sub(from.index));
+            return amount(to.index.saturating_sub(from.index), "event");
         }
         let gap_ns = to.time_ns.saturating_sub(from.time_ns);
         match gap_ns {

@@ -429,5 +429,5 @@ fn a_lost_element_is_explained_without_all_the_others() {
     assert_eq!(indexes(&shown)[1], 200);
     assert_eq!(shown.prefix_events, 90);
     let why = shown.explanation.join("\n");
-    assert!(why.contains("look that found 17 not in"), "{why}");
+    assert!(why.contains("read of 17 as missing"), "{why}");
 }

@@ -5,7 +5,7 @@ use rustc_hash::FxHashSet;
 
 use crate::model::is_known;
 use crate::models::InitialError;
-use crate::models::owner::{Owner, answered};
+use crate::models::owner::{self, Owner, answered};
 use crate::{Model, ModelError};
 
 /// Names under which a map may hold a token.
@@ -229,21 +229,23 @@ impl Model for FencedLock {
     fn describe(&self, op: &FencedLockOp) -> String {
         match op {
             FencedLockOp::Acquire(owner, Some(token)) => {
-                format!("acquire for {owner} with the token {token}")
+                format!(
+                    "{} with the token {token}",
+                    owner::describe("acquire", owner)
+                )
             }
             FencedLockOp::Acquire(owner, None) => {
-                format!("acquire for {owner} with an unknown token")
+                format!(
+                    "{} with an unknown token",
+                    owner::describe("acquire", owner)
+                )
             }
             FencedLockOp::Release(owner, Some(token)) => {
-                format!("release for {owner} of the token {token}")
+                format!("{} of the token {token}", owner::describe("release", owner))
             }
-            FencedLockOp::Release(owner, None) => format!("release for {owner}"),
-            FencedLockOp::AcquireRefused(owner) => {
-                format!("acquire for {owner} that found the lock held")
-            }
-            FencedLockOp::ReleaseRefused(owner) => {
-                format!("release for {owner} that found it not holding the lock")
-            }
+            FencedLockOp::Release(owner, None) => owner::describe("release", owner),
+            FencedLockOp::AcquireRefused(owner) => owner::describe("refused acquire", owner),
+            FencedLockOp::ReleaseRefused(owner) => owner::describe("refused release", owner),
         }
     }
 

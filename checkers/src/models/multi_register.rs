@@ -6,7 +6,7 @@ use std::sync::Arc;
 use histories::{Operation, Value};
 use rustc_hash::FxHashMap;
 
-use crate::model::is_known;
+use crate::model::{brief, is_known};
 use crate::models::InitialError;
 use crate::{Model, ModelError, NilReads, Touches};
 
@@ -291,12 +291,13 @@ impl Model for MultiRegister {
     }
 
     fn describe(&self, op: &Transaction) -> String {
+        let short = |value: &Value| brief(&value.to_string());
         let steps: Vec<String> = op
             .steps
             .iter()
             .map(|step| match step {
-                Step::Read(register, value) => format!("read {register} = {value}"),
-                Step::Write(register, value) => format!("write {register} = {value}"),
+                Step::Read(register, value) => format!("read {register} = {}", short(value)),
+                Step::Write(register, value) => format!("write {register} = {}", short(value)),
             })
             .collect();
         format!("transaction ({})", steps.join(", "))

@@ -4,7 +4,7 @@ use histories::{Operation, Value};
 use rustc_hash::FxHashSet;
 
 use crate::model::is_known;
-use crate::models::owner::{Owner, answered};
+use crate::models::owner::{self, Owner, answered};
 use crate::models::{InitialError, starts_free};
 use crate::monitors::mutex::{self, Conditions};
 use crate::oracle::Interval;
@@ -156,12 +156,10 @@ impl Model for Mutex {
 
     fn describe(&self, op: &MutexOp) -> String {
         match op {
-            MutexOp::Acquire(owner) => format!("acquire for {owner}"),
-            MutexOp::Release(owner) => format!("release for {owner}"),
-            MutexOp::AcquireRefused => "acquire that found the lock held".to_owned(),
-            MutexOp::ReleaseRefused(owner) => {
-                format!("release for {owner} that found it not holding the lock")
-            }
+            MutexOp::Acquire(owner) => owner::describe("acquire", owner),
+            MutexOp::Release(owner) => owner::describe("release", owner),
+            MutexOp::AcquireRefused => "refused acquire".to_owned(),
+            MutexOp::ReleaseRefused(owner) => owner::describe("refused release", owner),
         }
     }
 

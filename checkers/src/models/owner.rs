@@ -65,6 +65,15 @@ impl Owner {
     }
 }
 
+/// What was asked of a lock: of whom it is for nothing is said where that is the process, which is
+/// named besides.
+pub(crate) fn describe(what: &str, owner: &Owner) -> String {
+    match owner {
+        Owner::Process(_) => what.to_owned(),
+        Owner::Client(_) => format!("{what} for {owner}"),
+    }
+}
+
 /// The client that a map names.
 fn named(map: &Value) -> Option<&Value> {
     let name = NAMES.into_iter().find_map(|name| map.get(name))?;

@@ -4,7 +4,7 @@ use histories::{Operation, Value};
 use rustc_hash::FxHashSet;
 
 use crate::model::is_known;
-use crate::models::owner::{Owner, answered};
+use crate::models::owner::{self, Owner, answered};
 use crate::models::{InitialError, starts_free};
 use crate::{Model, ModelError};
 
@@ -173,14 +173,10 @@ impl Model for ReentrantMutex {
 
     fn describe(&self, op: &ReentrantMutexOp) -> String {
         match op {
-            ReentrantMutexOp::Acquire(owner) => format!("acquire for {owner}"),
-            ReentrantMutexOp::Release(owner) => format!("release for {owner}"),
-            ReentrantMutexOp::AcquireRefused(owner) => {
-                format!("acquire for {owner} that found another holding the lock")
-            }
-            ReentrantMutexOp::ReleaseRefused(owner) => {
-                format!("release for {owner} that found it not holding the lock")
-            }
+            ReentrantMutexOp::Acquire(owner) => owner::describe("acquire", owner),
+            ReentrantMutexOp::Release(owner) => owner::describe("release", owner),
+            ReentrantMutexOp::AcquireRefused(owner) => owner::describe("refused acquire", owner),
+            ReentrantMutexOp::ReleaseRefused(owner) => owner::describe("refused release", owner),
         }
     }
 

@@ -501,8 +501,8 @@ impl Model for Set {
             SetOp::AddNew(element) => format!("addition of {}, which was not in,", show(element)),
             SetOp::Remove(element) => format!("removal of {}", show(element)),
             SetOp::RemoveFound(element) => format!("removal of {}, which was in,", show(element)),
-            SetOp::Contains(element, true) => format!("look that found {} in", show(element)),
-            SetOp::Contains(element, false) => format!("look that found {} not in", show(element)),
+            SetOp::Contains(element, true) => format!("read of {} as present", show(element)),
+            SetOp::Contains(element, false) => format!("read of {} as missing", show(element)),
             SetOp::ReadAll(_, elements) => {
                 let elements: Vec<String> = elements.iter().map(Value::to_string).collect();
                 format!("read of {{{}}}", brief(&elements.join(" ")))

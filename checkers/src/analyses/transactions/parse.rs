@@ -4,6 +4,7 @@ use histories::{Operation, Outcome, Value};
 
 use super::Objects;
 use crate::analyses::tally::Tally;
+use crate::words::amount;
 
 /// A transaction.
 #[derive(Debug)]
@@ -71,13 +72,13 @@ pub(super) fn txns<'a>(
         txns.push(Txn { operation, steps });
     }
     if tally.count("strange") > 0 {
-        let strange = tally.count("strange");
+        let update = match objects {
+            Objects::Lists => "append",
+            Objects::Registers => "w",
+        };
         tally.unknown(format!(
-            "{strange} operations are no transactions of [f key value] with the f r and {}",
-            match objects {
-                Objects::Lists => "append",
-                Objects::Registers => "w",
-            }
+            "no transactions of [f key value] with the f r and {update}: {}",
+            amount(tally.count("strange"), "operation")
         ));
     }
     txns

@@ -276,7 +276,7 @@ fn a_circle_is_told_step_by_step() {
     let check = judge(row, Objects::Lists, &[]);
     let reason = check.reason.expect("invalid");
     for part in [
-        "1 G2-item",
+        "G2-item (1)",
         "operation 0 read key 1 before operation 1 wrote 1 there",
         "operation 1 read key 2 before operation 0 wrote 1 there",
     ] {

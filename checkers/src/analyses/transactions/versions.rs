@@ -8,6 +8,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::Report;
 use super::parse::{Step, Txn};
 use crate::analyses::name_of;
+use crate::words::amount;
 
 /// What is known of one key.
 #[derive(Debug, Default)]
@@ -63,8 +64,9 @@ impl<'a> Writes<'a> {
         let count = writes.ambiguous.len();
         if count > 0 {
             report.tally.unknown(format!(
-                "{count} values were written to one key more than once, and nothing can follow from \
-                 them (hint: write every value once)"
+                "written to one key more than once, so that nothing can follow from it: {} (hint: \
+                 write every value once)",
+                amount(count as u64, "value")
             ));
         }
         writes
