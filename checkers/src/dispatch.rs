@@ -7,13 +7,15 @@
 use histories::Operations;
 
 use crate::limits::{Budget, Exhausted};
+use crate::mend;
 use crate::monitors::{self, Replayed};
 use crate::moves;
 use crate::normalise::Part;
 use crate::oracle::Interval;
 use crate::registers::{self, Opinion, overwrite, zones};
 use crate::search::{self, Decision, Engines, Moment, Problem, Reductions};
-use crate::subject::Subject;
+
+use crate::subject::{InRegisters, Subject};
 use crate::{Model, Monitored};
 
 /// What the general search may do to cross-check a monitor: all of a small history, the beginning
@@ -157,7 +159,11 @@ fn by_registers<M: Model>(
     budget: &Budget,
     side_by_side: bool,
 ) -> Option<Finding> {
-    let (history, looks_ahead) = subject.registers(model)?;
+    let InRegisters {
+        history,
+        looks_ahead,
+        allows_more,
+    } = subject.registers(model)?;
     let (opinion, nodes) = registers::decide(&history, budget, side_by_side);
     let violated = |mut hint: Option<Vec<u32>>| {
         if let (true, Some(calls)) = (looks_ahead, &mut hint) {
@@ -171,8 +177,16 @@ fn by_registers<M: Model>(
         })
     };
     Some(match opinion {
-        Opinion::Linearizable => Finding::Linearizable,
         Opinion::Violated(hint) => violated(hint),
+        Opinion::Linearizable | Opinion::Undecided(..) if allows_more => {
+            let Subject::Part(part) = subject else {
+                return None;
+            };
+            let initial = model.initial(part.key.as_ref());
+            let is_so = mend::has_order(model, &initial, &part.intervals(), &history, budget);
+            return is_so.then_some(Finding::Linearizable);
+        }
+        Opinion::Linearizable => Finding::Linearizable,
         Opinion::Disagreement => Finding::Disagreement("the zones and the set of configurations"),
         Opinion::Undecided(Exhausted::Nodes, _) if nodes < budget.nodes => {
             // A hard one: both kinds of search in turns, the set with ever wider beams.

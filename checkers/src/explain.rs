@@ -85,8 +85,8 @@ fn core_of<'m, M: Model>(
 ) -> (Shrunk<Problem<'m, M>>, Option<usize>) {
     let registers = subject.registers(model).filter(|_| violation.in_registers);
     match registers {
-        Some((history, _)) => {
-            let whole = Excerpt::whole(history.into_owned(), subject.names_states(model));
+        Some(seen) => {
+            let whole = Excerpt::whole(seen.history.into_owned(), subject.names_states(model));
             let likely = || dispatch::likely_event(model, &subject.part(model, operations), budget);
             let (core, event) = of_registers(whole, violation, likely, budget);
             let problem = subject.excerpt(model, operations, &core);

@@ -77,7 +77,8 @@ pub enum Law {
     Aspect,
     /// [`Model::unobserved`]: what is left out changes no verdict.
     Unobserved,
-    /// [`Model::register_view`] has an order exactly when the history has one.
+    /// [`Model::register_view`] has an order exactly when the history has one; or always then, if it says that it
+    /// allows more.
     RegisterView,
     /// [`Model::monitor`] decides as the oracle does, and blames operations that contradict each
     /// other.

@@ -40,6 +40,7 @@ mod findings;
 pub mod laws;
 mod limits;
 mod linearizability;
+mod mend;
 mod model;
 mod models;
 mod monitors;

@@ -218,7 +218,8 @@ pub trait Model: Send + Sync {
     }
 
     /// The history of one part as a history of a single register, where it is one in disguise: it
-    /// must have an order exactly when the view has one, also for any of its prefixes and with any
+    /// must have an order exactly when the view has one (or only then, if the view says that it
+    /// [allows more](RegisterView::allows_more)), also for any of its prefixes and with any
     /// operations made of unknown outcome, unless the view says that it
     /// [looks ahead](RegisterView::looks_ahead). `None` where it is not, or not this history.
     ///

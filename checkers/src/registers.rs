@@ -13,7 +13,9 @@ mod unwritten;
 mod weaken;
 pub(crate) mod zones;
 
-pub(crate) use decide::{Opinion, decide, decide_excerpt, has_open_cas, shortest_bad_prefix};
+pub(crate) use decide::{
+    Opinion, decide, decide_excerpt, has_open_cas, order, shortest_bad_prefix,
+};
 
 pub(crate) use reveal::{Step, view as revealed};
 pub(crate) use stale::stale;
@@ -47,6 +49,10 @@ pub struct RegisterView {
     /// unknown outcome, has another view, for which the model has to be asked anew. Otherwise it
     /// has the same view, cut off or made open likewise.
     pub looks_ahead: bool,
+    /// Whether the view may have an order where the history has none: it leaves out what a register does
+    /// not know of. (Where the history has an order, the view always has that one.) An order of the view is then
+    /// tried on the model.
+    pub allows_more: bool,
 }
 
 impl RegisterView {
@@ -79,6 +85,7 @@ impl RegisterView {
             accesses,
             values: numbers.len() as u32,
             looks_ahead: false,
+            allows_more: false,
         })
     }
 }

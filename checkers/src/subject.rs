@@ -10,6 +10,16 @@ use crate::normalise::{Member, Part};
 use crate::registers::{Excerpt, OPEN, RegisterHistory};
 use crate::search::Problem;
 
+/// A part as a history of one register.
+#[derive(Debug)]
+pub(crate) struct InRegisters<'a> {
+    pub history: Cow<'a, RegisterHistory>,
+    /// As [`RegisterView::looks_ahead`](crate::RegisterView::looks_ahead).
+    pub looks_ahead: bool,
+    /// As [`RegisterView::allows_more`](crate::RegisterView::allows_more).
+    pub allows_more: bool,
+}
+
 /// What is judged on its own.
 #[derive(Debug)]
 pub(crate) enum Subject<Op> {
@@ -71,19 +81,23 @@ impl<Op: Clone + Eq + std::hash::Hash> Subject<Op> {
         }
     }
 
-    /// The part as a history of one register, if it is one, and whether the view looked ahead
-    /// ([`RegisterView::looks_ahead`](crate::RegisterView::looks_ahead)).
-    pub(crate) fn registers<M: Model<Op = Op>>(
-        &self,
-        model: &M,
-    ) -> Option<(Cow<'_, RegisterHistory>, bool)> {
+    /// The part as a history of one register, if it is one.
+    pub(crate) fn registers<M: Model<Op = Op>>(&self, model: &M) -> Option<InRegisters<'_>> {
         match self {
             Subject::Part(part) => {
                 let initial = model.initial(part.key.as_ref());
                 let view = model.register_view(&initial, &part.intervals())?;
-                Some((Cow::Owned(part.registers(&view)), view.looks_ahead))
+                Some(InRegisters {
+                    history: Cow::Owned(part.registers(&view)),
+                    looks_ahead: view.looks_ahead,
+                    allows_more: view.allows_more,
+                })
             }
-            Subject::Register(part) => Some((Cow::Borrowed(&part.history), false)),
+            Subject::Register(part) => Some(InRegisters {
+                history: Cow::Borrowed(&part.history),
+                looks_ahead: false,
+                allows_more: false,
+            }),
         }
     }
 

@@ -44,7 +44,7 @@ use histories::Operations;
 use serde::{Serialize, Serializer};
 
 use crate::limits::{Budget, Limits};
-use crate::subject::Subject;
+use crate::subject::{InRegisters, Subject};
 use crate::words::amount;
 use crate::{Cancel, Model};
 use facts::Facts;
@@ -247,8 +247,8 @@ pub(crate) fn guarantees<M: Model>(
         }
         Subject::Register(_) => true,
     };
-    let registers = registers.filter(|(_, looks_ahead)| !looks_ahead && is_read);
-    let Some((history, _)) = registers else {
+    let tells = |seen: &InRegisters<'_>| !seen.looks_ahead && !seen.allows_more && is_read;
+    let Some(InRegisters { history, .. }) = registers.filter(tells) else {
         return teller.of_marks(&budget);
     };
     // What a compare-and-set of the view finds is a read only where its caller has seen it.

@@ -47,7 +47,10 @@ fn main() {
         if wanted.is_some_and(|name| name != object.name() && name != object.model()) {
             continue;
         }
-        for unknown_permille in [0, 10] {
+        for unknown_permille in [0, 10, 50] {
+            if unknown_permille > 10 && !matches!(object, Object::KvMixed { .. }) {
+                continue;
+            }
             if unknown_permille > 0 && object.is_lock() {
                 // Clients of a lock give up nothing.
                 continue;

@@ -25,6 +25,9 @@ pub enum Object {
     MultiRegisterFew,
     /// Strings under ten keys.
     Kv,
+    /// One string that is put, appended to, swapped and deleted, the workload `kv` on one key; whether
+    /// deletes say that they found something.
+    KvMixed { deletes_tell: bool },
     /// A stack of about fifty values that are all different.
     Stack,
     /// A stack of few values, about five at a time.
@@ -65,12 +68,16 @@ use Object::*;
 
 impl Object {
     /// All of them.
-    pub const ALL: [Object; 22] = [
+    pub const ALL: [Object; 24] = [
         Register,
         CasRegister(5),
         MultiRegister,
         MultiRegisterFew,
         Kv,
+        KvMixed {
+            deletes_tell: false,
+        },
+        KvMixed { deletes_tell: true },
         Stack,
         StackFew,
         PriorityQueue,
@@ -96,7 +103,7 @@ impl Object {
             Register => "register",
             CasRegister(_) => "cas-register",
             MultiRegister | MultiRegisterFew => "multi-register",
-            Kv => "kv",
+            Kv | KvMixed { .. } => "kv",
             Stack | StackFew => "stack",
             PriorityQueue | PriorityQueueFew => "priority-queue",
             ReentrantMutex => "reentrant-mutex",
@@ -115,6 +122,10 @@ impl Object {
     pub fn name(self) -> &'static str {
         match self {
             MultiRegisterFew => "multi-register-few",
+            KvMixed {
+                deletes_tell: false,
+            } => "kv-mixed",
+            KvMixed { deletes_tell: true } => "kv-mixed-telling",
             StackFew => "stack-few",
             PriorityQueueFew => "priority-queue-few",
             FifoQueueFew => "fifo-queue-few",
@@ -162,6 +173,8 @@ pub struct State {
     /// Balances, registers, strings by key.
     map: BTreeMap<i64, i64>,
     lists: BTreeMap<i64, Vec<i64>>,
+    /// One string; nil when there is none.
+    text: Value,
     count: i64,
     /// Which client holds the lock, how often, and whether it has begun to give it back.
     holder: Option<(usize, u64, bool)>,
@@ -184,6 +197,7 @@ impl State {
                 BTreeMap::new()
             },
             lists: BTreeMap::new(),
+            text: Value::Nil,
             count: 0,
             holder: None,
             next: 0,
@@ -222,6 +236,7 @@ impl State {
                 };
                 Request { f, key, input }
             }
+            KvMixed { .. } => self.text_request(chance),
             Stack | PriorityQueue | FifoQueue | StackFew | PriorityQueueFew | FifoQueueFew => {
                 let (size, values) = match self.object {
                     FifoQueue => (200, 0),
@@ -301,6 +316,31 @@ impl State {
         }
     }
 
+    fn text_request(&mut self, chance: &mut Stream) -> Request {
+        let mut new = || {
+            self.next += 1;
+            Value::Text(format!("{} ", self.next).into())
+        };
+        let (f, input) = match chance.below(100) {
+            0..45 => ("get", Value::Nil),
+            45..59 => ("put", new()),
+            59..81 => ("append", new()),
+            81..95 => {
+                // What somebody saw lately.
+                let back = chance.below(self.past.len().clamp(1, self.clients) as u64) as usize;
+                let seen = self.past.iter().rev().nth(back);
+                let seen = seen.cloned().unwrap_or(Value::Nil);
+                ("cas", Value::List(vec![seen, new()]))
+            }
+            _ => ("delete", Value::Nil),
+        };
+        Request {
+            f,
+            key: None,
+            input,
+        }
+    }
+
     fn lock_request(&mut self, client: usize, again: bool) -> Request {
         let f = match &mut self.holder {
             Some((holder, depth, _))
@@ -329,6 +369,7 @@ impl State {
         request: &mut Request,
         goes_wrong: bool,
     ) -> (Answer, bool) {
+        let is_seen = client < self.clients && matches!(request.f, "read" | "get");
         let (answer, went_wrong) = match self.object {
             Mutex | ReentrantMutex | FencedLock => {
                 return self.lock(client, request.f, goes_wrong);
@@ -352,6 +393,7 @@ impl State {
                     .front()
                     .filter(|_| self.past.len() > STALE_PER_CLIENT * self.clients)
                     .filter(|stale| looks && goes_wrong && self.past.back() != Some(stale))
+                    .filter(|stale| !matches!((self.object, stale), (KvMixed { .. }, Value::Nil)))
                     .cloned();
                 // Where values come back an old one may be right: one that was never written.
                 let never = Value::Int(99);
@@ -380,7 +422,10 @@ impl State {
         if matches!(self.object, GrowingSet | Set) {
             return (Answer::Done(answer), went_wrong);
         }
-        self.past.push_back(self.whole(request.key.as_ref()));
+        // A text that nobody saw may have been there later.
+        if !matches!(self.object, KvMixed { .. }) || is_seen {
+            self.past.push_back(self.whole(request.key.as_ref()));
+        }
         while self.past.len() > STALE_PER_CLIENT * self.clients + 1 {
             self.past.pop_front();
         }
@@ -410,6 +455,7 @@ impl State {
                 let key = key.and_then(Value::as_int).unwrap_or(0);
                 ints(self.lists.get(&key).into_iter().flatten().copied())
             }
+            KvMixed { .. } => self.text.clone(),
             Counter | CounterAmounts => Value::Int(self.count),
             WholeSet | GrowingSet => ints(self.members.iter().copied()),
             _ => Value::Nil,
@@ -435,6 +481,7 @@ impl State {
         let input = &request.input;
         match (request.f, input) {
             ("read" | "get", _) => return Value::Nil,
+            (f, _) if matches!(self.object, KvMixed { .. }) => return self.change_text(f, input),
             ("write", Value::Map(entries)) => {
                 for (register, value) in entries {
                     self.map.insert(number(register), number(value));
@@ -481,6 +528,37 @@ impl State {
             (other, _) => unreachable!("{other}"),
         }
         Value::Nil
+    }
+
+    fn change_text(&mut self, f: &str, input: &Value) -> Value {
+        match (f, input) {
+            ("cas", Value::List(pair)) => {
+                let swaps = self.text == pair[0];
+                if swaps {
+                    self.text = pair[1].clone();
+                }
+                Value::Bool(swaps)
+            }
+            ("delete", _) => {
+                let found = self.text != Value::Nil;
+                self.text = Value::Nil;
+                match self.object {
+                    KvMixed { deletes_tell: true } => Value::Bool(found),
+                    _ => Value::Nil,
+                }
+            }
+            ("append", Value::Text(more)) => {
+                self.text = match &self.text {
+                    Value::Text(before) => Value::Text(format!("{before}{more}").into()),
+                    _ => input.clone(),
+                };
+                Value::Nil
+            }
+            _ => {
+                self.text = input.clone();
+                Value::Nil
+            }
+        }
     }
 
     /// Puts in, or takes out: what is wrong is far from what should be taken.

@@ -187,12 +187,13 @@ impl Simulation<'_> {
 
 /// The name of an operation, as [`Request`] has it.
 fn name_of(f: &str) -> &'static str {
-    const NAMES: [&str; 18] = [
+    const NAMES: [&str; 19] = [
         "read",
         "write",
         "cas",
         "get",
         "put",
+        "delete",
         "push",
         "pop",
         "enqueue",

@@ -6,14 +6,10 @@ use rayon::prelude::*;
 use super::{CertifyError, PartOrder};
 use crate::limits::{Budget, Exhausted};
 use crate::linearizability::name_of;
+use crate::mend::mend;
 use crate::monitors::{self, Replayed};
 use crate::normalise::{self, Part};
 use crate::{Cancel, Limits, Model, Monitored, registers, search};
-
-/// What the set of configurations may do to find an order, per moment: it must leave the general
-/// search time to try.
-const REGISTER_NODES_PER_MOMENT: u64 = 1_000;
-const REGISTER_NODES_MIN: u64 = 1_000_000;
 
 /// [`certify`](super::certify) for any model: the orders alone.
 ///
@@ -88,22 +84,19 @@ fn order_of_part<M: Model>(
 ) -> Result<Option<Vec<u32>>, Exhausted> {
     budget.check()?;
     let initial = model.initial(part.key.as_ref());
-    let view = model.register_view(&initial, &part.intervals());
-    let registers = view.map(|view| part.registers(&view));
-    let order = registers.and_then(|history| {
-        let by_zones = registers::zones::order(&history);
-        by_zones.or_else(|| {
-            let nodes = REGISTER_NODES_PER_MOMENT.saturating_mul(history.moments.len() as u64);
-            let budget = budget.with_nodes(nodes.max(REGISTER_NODES_MIN));
-            registers::overwrite::order(&history, &budget)
-        })
+    let history = part.intervals();
+    let order = model.register_view(&initial, &history).and_then(|view| {
+        let registers = part.registers(&view);
+        match view.allows_more {
+            true => mend(model, &initial, &history, &registers, budget),
+            false => registers::order(&registers, budget),
+        }
     });
     if let Some(order) = order {
         let source = |call: u32| part.members[call as usize].source;
         return Ok(Some(order.into_iter().map(source).collect()));
     }
     // Where the model's own algorithm finds an order, and it is one.
-    let history = part.intervals();
     if let Some(Monitored::Ordered(order)) = model.monitor(&initial, &history)
         && monitors::replay(model, &initial, &history, &order) == Replayed::Explains
     {

@@ -4,6 +4,7 @@ use super::shrink::{Only, Weaken};
 use crate::Model;
 use crate::Monitored;
 use crate::limits::Budget;
+use crate::mend;
 use crate::monitors::{self, Replayed};
 use crate::oracle;
 use crate::registers::{self, Excerpt, Opinion, RegisterHistory};
@@ -137,7 +138,12 @@ pub(super) fn by_view<M: Model>(problem: &Problem<'_, M>, budget: &Budget) -> Op
     }
     let history = RegisterHistory::from_view(&view, &intervals);
     match registers::decide(&history, budget, false).0 {
-        Opinion::Linearizable => Some(Decision::Linearizable),
+        Opinion::Linearizable if !view.allows_more => Some(Decision::Linearizable),
+        Opinion::Linearizable => {
+            let (model, initial) = (problem.model, &problem.initial);
+            let is_so = mend::has_order(model, initial, &intervals, &history, budget);
+            is_so.then_some(Decision::Linearizable)
+        }
         Opinion::Violated(_) => Some(Decision::NotLinearizable {
             event: problem.moments.len().saturating_sub(1),
         }),

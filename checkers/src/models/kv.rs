@@ -248,6 +248,15 @@ impl Model for Kv {
         Some(states)
     }
 
+    fn leaves(&self, op: &KvOp, _among: &[&KvOp]) -> Option<Held> {
+        match op {
+            KvOp::Get(held) => Some(held.clone()),
+            KvOp::Put(text) | KvOp::Cas(_, text) => Some(Some(Arc::clone(text))),
+            KvOp::Delete | KvOp::DeleteFound | KvOp::DeleteMissing => Some(None),
+            KvOp::Append(_) | KvOp::Mismatch(_) => None,
+        }
+    }
+
     fn state_bytes(&self, state: &Held) -> usize {
         size_of::<Held>() + state.as_ref().map_or(0, |text| text.len())
     }
@@ -257,18 +266,23 @@ impl Model for Kv {
         let deletes = history.iter().filter(|interval| is_delete(&interval.op));
         // The only delete of a key that was there at the start finds it there.
         let finds = initial.is_some() && deletes.take(2).count() == 1;
-        let vague = |op: &KvOp| matches!(op, KvOp::DeleteFound) && !finds;
-        if history.iter().any(|interval| vague(&interval.op)) {
-            return None;
-        }
+        // One of unknown outcome does nothing where nothing is.
+        let vague = |interval: &Interval<KvOp>| {
+            interval.op == KvOp::DeleteFound && interval.ends.is_some() && !finds
+        };
+        let allows_more = history.iter().any(vague);
         let appends = |op: &KvOp| matches!(op, KvOp::Append(_));
         if history.iter().any(|interval| appends(&interval.op)) {
             let steps = history
                 .iter()
                 .map(|interval| (step_of(&interval.op), interval.ends.is_none()));
-            return registers::revealed(bytes(initial), steps);
+            let view = registers::revealed(bytes(initial), steps)?;
+            return Some(RegisterView {
+                allows_more: view.allows_more || allows_more,
+                ..view
+            });
         }
-        RegisterView::of(initial.as_deref(), history, |interval| {
+        let view = RegisterView::of(initial.as_deref(), history, |interval| {
             Some(match &interval.op {
                 KvOp::Get(held) => Access::Read(held.as_deref()),
                 KvOp::Put(text) => Access::Write(Some(text)),
@@ -278,6 +292,10 @@ impl Model for Kv {
                 KvOp::DeleteMissing => Access::Read(None),
                 KvOp::Append(_) => return None,
             })
+        })?;
+        Some(RegisterView {
+            allows_more,
+            ..view
         })
     }
 

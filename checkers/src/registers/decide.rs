@@ -22,6 +22,11 @@ const EXACT_MOMENTS_MAX: usize = 4_096;
 /// What may be done to find out where a history goes wrong, per moment.
 const PREFIX_NODES_PER_MOMENT: u64 = 32;
 
+/// What the set of configurations may do to find an order, per moment: it must leave a general
+/// search time to try.
+const ORDER_NODES_PER_MOMENT: u64 = 1_000;
+const ORDER_NODES_MIN: u64 = 1_000_000;
+
 /// What is known of a register history.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Opinion {
@@ -68,6 +73,15 @@ pub(crate) fn decide(
         | (Some(Zones::Violated { .. }), Decision::Linearizable) => Opinion::Disagreement,
     };
     (opinion, set.nodes)
+}
+
+/// An order of a history, by the numbers of the calls, if one is found in time.
+pub(crate) fn order(history: &RegisterHistory, budget: &Budget) -> Option<Vec<u32>> {
+    zones::order(history).or_else(|| {
+        let nodes = ORDER_NODES_PER_MOMENT.saturating_mul(history.moments.len() as u64);
+        let nodes = nodes.max(ORDER_NODES_MIN).min(budget.nodes);
+        overwrite::order(history, &budget.with_nodes(nodes))
+    })
 }
 
 /// What is plain to see where the zones do not apply: a value that nobody can have written.

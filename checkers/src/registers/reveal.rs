@@ -5,7 +5,7 @@
 //! certainly found `ab` as well. [`view`] follows this back from everything that was found, and
 //! says what each operation does to a register whose values are the states, as numbers.
 //!
-//! It is exact or nothing. A state is *required* if a completed operation found it, or an append
+//! It is exact, or says that it is not. A state is *required* if a completed operation found it, or an append
 //! or an open swap that has to have happened because of what is required. In every order of the
 //! history, then, every required state is there at some time, so one of its *sources* left it: the
 //! start, an operation that left exactly it, or an append of its last symbols that found the rest.
@@ -16,9 +16,8 @@
 //! - such an append found the rest in every order: a compare-and-set. If it is the source of two
 //!   required states there is no order, and the register has none, since nothing leaves the second;
 //! - every other append leaves, whatever it found, a state that is not required. Neither is it one
-//!   that an operation may have found or says it did not find: where an open swap or a mismatch
-//!   names a state that is not required and that an append may have left, there is no view. So it
-//!   is a write of a value of its own. What follows it up to the next operation that overwrites
+//!   that an operation may have found or says it did not find (but see below). So it is a write of a
+//!   value of its own. What follows it up to the next operation that overwrites
 //!   can only be more of such appends and mismatches, which it does not hinder in either history;
 //! - writes of states that nobody names are writes of values of their own too, for the same reason;
 //! - all other operations do to the state what they do to its number.
@@ -26,6 +25,11 @@
 //! By induction along an order of either history, the same order is one of the other: the register
 //! holds the number of the state, or a value of its own where the state was left by an append (or
 //! a write) that nobody needs.
+//!
+//! Where an open swap or a mismatch names a state that is not required and that an append may have
+//! left, the swap is a write in the view, and the mismatch finds another value than one that never is
+//! there. Either can only happen more often than before: an order of the history is still one of the
+//! view, but the view may have others ([`RegisterView::allows_more`]).
 //!
 //! The view looks ahead. In a prefix of the history, and where calls were made open, less is
 //! required: there it has to be made anew, and is again exact (or is not there: a state that an open
@@ -98,17 +102,18 @@ fn view_without<'a, T: Symbol>(
 ) -> Option<RegisterView> {
     let mut sources = Sources::of(start, steps.clone())?;
     sources.require_all(steps.clone(), without)?;
-    for (step, is_open) in steps.clone() {
+    let mut vague = FxHashSet::default();
+    for (place, (step, is_open)) in (0_u32..).zip(steps.clone()) {
         let named = match step {
             Step::Miss(state) if !is_open => state,
             Step::Swap(state, _) if is_open => state,
             _ => continue,
         };
         if !sources.is_clear(named)? && without != Some(Condition::NamedIsClear) {
-            return None;
+            vague.insert(place);
         }
     }
-    Some(sources.accesses(steps))
+    Some(sources.accesses(steps, &vague))
 }
 
 /// A sequence with its hash, a polynomial in [`BASE`]: what is left when symbols are taken off its
@@ -503,7 +508,11 @@ impl<'a, T: Symbol> Sources<'a, T> {
     }
 
     /// What each step does to the register.
-    fn accesses(&self, steps: impl Iterator<Item = (Step<'a, T>, bool)>) -> RegisterView {
+    fn accesses(
+        &self,
+        steps: impl Iterator<Item = (Step<'a, T>, bool)>,
+        vague: &FxHashSet<u32>,
+    ) -> RegisterView {
         // The start is value 0, and every state keeps its number: the start was numbered first.
         let mut values = self.names.len() as u32;
         let mut own = || {
@@ -523,8 +532,13 @@ impl<'a, T: Symbol> Sources<'a, T> {
                 Step::Swap(old, new) if old == new => Access::Read(first),
                 Step::Swap(_, new) => {
                     let new = self.numbers.get(&Name::of(new));
-                    Access::Cas(first, left(new.copied().unwrap_or(first)))
+                    let new = left(new.copied().unwrap_or(first));
+                    match vague.contains(&place) {
+                        true => Access::Write(new),
+                        false => Access::Cas(first, new),
+                    }
                 }
+                Step::Miss(_) if vague.contains(&place) => Access::Not(own()),
                 Step::Miss(_) => Access::Not(first),
                 Step::Append(_) => match self.needed.get(&place) {
                     Some(&(old, new)) => Access::Cas(old, new),
@@ -536,6 +550,7 @@ impl<'a, T: Symbol> Sources<'a, T> {
             accesses,
             values,
             looks_ahead: true,
+            allows_more: !vague.is_empty(),
         }
     }
 }
