@@ -507,18 +507,40 @@ pub(crate) fn cas_input<'a>(
     }
 }
 
-/// Makes sure that a change that completed was made: its result is not `false` (as it may be where
-/// `false` was the argument, which some histories repeat).
+/// Makes sure that a change that completed was made, and that its result says no more: some histories
+/// repeat the argument there.
 pub(crate) fn took_effect(model: &'static str, operation: &Operation) -> Result<(), ModelError> {
-    if operation.output != Value::Bool(false) || operation.input == operation.output {
+    let (input, output) = (&operation.input, &operation.output);
+    if matches!(output, Value::Nil | Value::Bool(true)) || input == output {
         return Ok(());
     }
-    let expected = format!(
-        "a {} that took effect (fail is for one that did not)",
-        operation.f
-    );
-    let found = format!("a {} with the result false", operation.f);
+    let shown = |value: &Value| brief(&value.to_string());
+    let (f, input, output) = (&operation.f, shown(input), shown(output));
+    let found = format!("{f} with the argument {input} and the result {output}");
+    let expected = "nil, true or the argument (fail is for what did not take effect)";
     Err(ModelError::new(model, operation, found, expected))
+}
+
+/// Makes sure that an observation has no argument: one that is passed over might mean something.
+/// Some histories have the result in its place, or lists of nil to be filled.
+pub(crate) fn asks_nothing(model: &'static str, operation: &Operation) -> Result<(), ModelError> {
+    let (input, output) = (&operation.input, &operation.output);
+    if !is_known(operation) || is_blank(input) || input == output {
+        return Ok(());
+    }
+    let shown = |value: &Value| brief(&value.to_string());
+    let (f, input, output) = (&operation.f, shown(input), shown(output));
+    let found = format!("{f} with the argument {input} and the result {output}");
+    Err(ModelError::new(model, operation, found, "no argument"))
+}
+
+/// Nil, and lists of it.
+pub(crate) fn is_blank(value: &Value) -> bool {
+    match value {
+        Value::Nil => true,
+        Value::List(values) => values.iter().all(is_blank),
+        _ => false,
+    }
 }
 
 /// Whether the result of the operation is known.

@@ -257,6 +257,7 @@ pub(crate) fn starts_free(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Cancel, Limits, Verdict, linearizability};
 
     #[test]
     fn every_name_is_its_own_model() {
@@ -277,5 +278,155 @@ mod tests {
             known.contains("cas-register, multi-register, kv"),
             "{known}"
         );
+    }
+
+    /// What a model would pass over may mean something, and the verdict then be wrong: so an argument
+    /// where there is none, and a result that says more than that a change was made, are refused.
+    #[test]
+    fn nothing_said_is_passed_over() {
+        let rows: &[(&str, &[&str], &[&str])] = &[
+            (
+                "cas-register",
+                &[
+                    "write 1 -> 2",
+                    "write 1 -> false",
+                    "write 1 -> \"x\"",
+                    "read 5 -> 1",
+                    "cas [1 2] -> 0",
+                    "cas [1 2] -> \"false\"",
+                    "cas [1 2] -> [1 3]",
+                    "cas [1 2 3] -> true",
+                ],
+                &[
+                    "write 1 -> 1",
+                    "write 1 -> true",
+                    "write false -> false",
+                    "read 1 -> 1",
+                    "read nil -> 1",
+                    "read [nil nil] -> 1",
+                    "cas [1 2] -> [1 2]",
+                ],
+            ),
+            (
+                "register",
+                &["put 1 -> 2", "get 5 -> 1"],
+                &["put 1 -> 1", "get nil -> 1"],
+            ),
+            (
+                "kv",
+                &[
+                    "put 1 -> 2",
+                    "append 1 -> false",
+                    "get \"k\" -> 1",
+                    "cas [1 2] -> 0",
+                ],
+                &[
+                    "put 1 -> true",
+                    "append 1 -> 1",
+                    "get 1 -> 1",
+                    "get nil -> 1",
+                ],
+            ),
+            (
+                "versioned-register",
+                &[
+                    "read 5 -> [1 2]",
+                    "cas [5 1] -> [7 2]",
+                    "cas [5 1] -> \"x\"",
+                    "write 1 -> nil",
+                ],
+                &[
+                    "read [nil nil] -> [1 2]",
+                    "cas [5 1] -> [7 1]",
+                    "cas [5 1] -> 7",
+                ],
+            ),
+            (
+                "multi-register",
+                &[
+                    "txn [[w x 1]] -> [[w x 2]]",
+                    "txn [[w x 1]] -> [[w y 1]]",
+                    "txn [[w x 1] [w y 1]] -> [[w x 1]]",
+                    "txn [[r x nil]] -> nil",
+                    "txn [[r x 5]] -> [[r x 1]]",
+                    "txn [[r x nil]] -> [[w x 1]]",
+                    "write {x 1} -> {x 2}",
+                ],
+                &[
+                    "txn [[w x 1]] -> nil",
+                    "txn [[w x 1] [r y nil]] -> [[w x 1] [r y 5]]",
+                    "txn [[r x]] -> [[r x 5]]",
+                    "txn [[r x]] -> ?",
+                    "write {x 1} -> true",
+                    "read nil -> {x 1}",
+                ],
+            ),
+            ("append-list", &["read 1 -> [1]"], &["read nil -> [1]"]),
+            ("fifo-queue", &["dequeue 1 -> 2"], &["dequeue nil -> 2"]),
+            (
+                "stack",
+                &["pop 1 -> 2", "push 1 -> 2"],
+                &["pop nil -> 2", "push 1 -> 1"],
+            ),
+            (
+                "priority-queue",
+                &["pop 1 -> 2", "push 1 -> 2"],
+                &["pop nil -> 2"],
+            ),
+            ("counter", &["read 1 -> 2"], &["read nil -> 2"]),
+            (
+                "mutex",
+                &["acquire {lock 1} -> true"],
+                &["acquire {client 1, lock 1} -> true"],
+            ),
+            (
+                "fenced-lock",
+                &["release {lock 1} -> true"],
+                &["release {token 1} -> true"],
+            ),
+        ];
+        for (model, refused, accepted) in rows {
+            let options = ModelOptions::new(model.parse().unwrap());
+            let judged = |row: &str| {
+                let history = crate::testing::history_of(row);
+                let operations = history.operations();
+                linearizability(&operations, &options, &Limits::default(), &Cancel::new())
+            };
+            for row in *refused {
+                let error = judged(row)
+                    .map(|judged| judged.check)
+                    .unwrap_err()
+                    .to_string();
+                assert!(
+                    error.contains(&format!("the model {model} expects")),
+                    "{row}: {error}"
+                );
+            }
+            for row in *accepted {
+                assert!(judged(row).is_ok(), "{model}: {row}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_version_that_a_cas_answers_counts() {
+        for (row, verdict) in [
+            (
+                "write x -> 5; cas [5 y] -> 7; read nil -> [7 y]",
+                Verdict::Valid,
+            ),
+            (
+                "write x -> 5; cas [5 y] -> 7; read nil -> [6 y]",
+                Verdict::Invalid,
+            ),
+            ("write x -> 5; cas [5 y] -> 3", Verdict::Invalid),
+            (
+                "write x -> 5; cas [5 y] -> true; read nil -> [6 y]",
+                Verdict::Valid,
+            ),
+        ] {
+            let options = ModelOptions::new(ModelKind::VersionedRegister);
+            crate::testing::judge_rows(&options, &[(row, verdict)]);
+        }
     }
 }

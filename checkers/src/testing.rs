@@ -152,13 +152,18 @@ fn sample(number: u64, entry: &str) -> Operation {
     }
 }
 
+/// The history of a row as for [`samples`].
+pub(crate) fn history_of(row: &str) -> History {
+    let mut operations = samples(row);
+    operations.sort_by_key(|operation| operation.invoked.index);
+    History::from_operations(&operations)
+}
+
 /// Judges histories given as for [`samples`]: every verdict is the one expected, and every
 /// violation is confirmed, minimal and explained.
 pub(crate) fn judge_rows(options: &ModelOptions, rows: &[(&str, Verdict)]) {
     for (row, expected) in rows {
-        let mut operations = samples(row);
-        operations.sort_by_key(|operation| operation.invoked.index);
-        let history = History::from_operations(&operations);
+        let history = history_of(row);
         let judged = linearizability(
             &history.operations(),
             options,

@@ -28,8 +28,8 @@ const NONE: u32 = u32::MAX;
 /// one. Made by [`History::operations`]; can be read by several threads at once.
 ///
 /// An operation with no completion, or with one of type `info`, is of unknown outcome
-/// ([`Outcome::Info`]). The output of a `cas` that is `ok` is always a `Bool`: formats that repeat
-/// the argument there mean `true`.
+/// ([`Outcome::Info`]). The output of a `cas` that is `ok` and says nothing, or repeats the argument, is
+/// `true`: some formats mean that.
 #[derive(Debug, Clone)]
 pub struct Operations<'a> {
     events: &'a Events,
@@ -251,7 +251,7 @@ impl<'a> Operations<'a> {
     pub fn outcome(&self, number: usize) -> (Outcome, Packed) {
         let (invoked, ended) = self.positions(number);
         match ended {
-            Some(ended) => self.result(self.events.fs[invoked], ended),
+            Some(ended) => self.result(invoked, ended),
             None => (Outcome::Info, Packed::NIL),
         }
     }
@@ -362,11 +362,12 @@ impl<'a> Operations<'a> {
 
     /// Outcome and result, as the completion at a position says.
     #[inline]
-    fn result(&self, f: Symbol, ended: usize) -> (Outcome, Packed) {
+    fn result(&self, invoked: usize, ended: usize) -> (Outcome, Packed) {
         let value = self.events.values[ended];
-        let cas = Some(f) == self.cas;
+        let cas = Some(self.events.fs[invoked]) == self.cas;
+        let says_nothing = || value.is_nil() || value == self.events.values[invoked];
         match self.events.kinds[ended] {
-            EventType::Ok if cas && value.as_bool().is_none() => (Outcome::Ok, Packed::TRUE),
+            EventType::Ok if cas && says_nothing() => (Outcome::Ok, Packed::TRUE),
             EventType::Ok => (Outcome::Ok, value),
             EventType::Fail
                 if cas

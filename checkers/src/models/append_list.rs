@@ -5,7 +5,7 @@ use std::sync::Arc;
 use histories::{Operation, Value};
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::model::{brief, is_known};
+use crate::model::{asks_nothing, brief, is_known};
 use crate::models::InitialError;
 use crate::oracle::Interval;
 use crate::registers::{self, Step};
@@ -66,6 +66,7 @@ impl AppendList {
     }
 
     fn parse_read(&self, operation: &Operation) -> Result<Option<AppendListOp>, ModelError> {
+        asks_nothing(self.name(), operation)?;
         match &operation.output {
             _ if !is_known(operation) => Ok(None),
             Value::Nil if self.nil_reads == NilReads::Any => Ok(None),

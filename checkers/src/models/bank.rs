@@ -7,7 +7,7 @@ use std::sync::Arc;
 use histories::{Operation, Value};
 use rustc_hash::FxBuildHasher;
 
-use crate::model::{brief, is_known};
+use crate::model::{asks_nothing, brief, is_known};
 use crate::models::InitialError;
 use crate::monitors::sums::{self, Sum};
 use crate::oracle::Interval;
@@ -114,10 +114,13 @@ impl Model for Bank {
             "transfer" => self.parse_transfer(operation).map(Some),
             "read" if !is_known(operation) => Ok(None),
             "read" if operation.output.is_nil() && self.nil_reads == NilReads::Any => Ok(None),
-            "read" => match balances(&operation.output) {
-                Ok(balances) => Ok(Some(BankOp::Read(balances))),
-                Err(found) => Err(ModelError::new(self.name(), operation, found, READ)),
-            },
+            "read" => {
+                asks_nothing(self.name(), operation)?;
+                match balances(&operation.output) {
+                    Ok(balances) => Ok(Some(BankOp::Read(balances))),
+                    Err(found) => Err(ModelError::new(self.name(), operation, found, READ)),
+                }
+            }
             _ => Err(ModelError::unknown_f(
                 self.name(),
                 operation,

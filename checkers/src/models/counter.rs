@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use histories::{Operation, Value};
 
-use crate::model::is_known;
+use crate::model::{asks_nothing, is_known};
 use crate::models::InitialError;
 use crate::monitors::counter::{self, Conditions};
 use crate::monitors::sums::{self, Sum};
@@ -100,6 +100,7 @@ impl Counter {
     }
 
     fn read(&self, operation: &Operation) -> Result<Option<CounterOp>, ModelError> {
+        asks_nothing(self.name(), operation)?;
         match &operation.output {
             _ if !is_known(operation) => Ok(None),
             Value::Nil if self.nil_reads == NilReads::Any => Ok(None),

@@ -5,11 +5,8 @@ use rustc_hash::FxHashSet;
 
 use crate::model::is_known;
 use crate::models::InitialError;
-use crate::models::owner::{self, Owner, answered};
+use crate::models::owner::{self, Owner, TOKENS, answered};
 use crate::{Model, ModelError};
-
-/// Names under which a map may hold a token.
-const NAMES: [&str; 2] = ["token", "fence"];
 
 /// The model `fenced-lock`: each key is a lock for one at a time; taking it answers a fencing
 /// token, a whole number larger than every one answered before. A `write` of what the lock protects
@@ -63,7 +60,7 @@ impl FencedLock {
     /// The token in an argument or result.
     fn token(&self, operation: &Operation, value: &Value) -> Result<Option<i64>, ModelError> {
         let token = match value {
-            Value::Map(_) => NAMES.into_iter().find_map(|name| value.get(name)),
+            Value::Map(_) => TOKENS.into_iter().find_map(|name| value.get(name)),
             other => Some(other),
         };
         match token {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use histories::{Operation, Value};
 use rustc_hash::FxHashSet;
 
-use crate::model::{brief, cas_input, cas_swapped, is_known};
+use crate::model::{asks_nothing, brief, cas_input, cas_swapped, is_known, took_effect};
 use crate::models::InitialError;
 use crate::oracle::Interval;
 use crate::registers::{self, Step};
@@ -113,14 +113,21 @@ impl Model for Kv {
         let known = is_known(operation);
         match &*operation.f {
             "get" | "read" => {
+                asks_nothing(self.name(), operation)?;
                 let output = &operation.output;
                 if !known || (output.is_nil() && self.nil_reads == NilReads::Any) {
                     return Ok(None);
                 }
                 Ok(Some(KvOp::Get(self.held(operation, output)?)))
             }
-            "put" | "write" => Ok(Some(KvOp::Put(self.text(operation, &operation.input)?))),
-            "append" => Ok(Some(KvOp::Append(self.text(operation, &operation.input)?))),
+            "put" | "write" => {
+                took_effect(self.name(), operation)?;
+                Ok(Some(KvOp::Put(self.text(operation, &operation.input)?)))
+            }
+            "append" => {
+                took_effect(self.name(), operation)?;
+                Ok(Some(KvOp::Append(self.text(operation, &operation.input)?)))
+            }
             "cas" => {
                 let (old, new) = cas_input(self.name(), operation)?;
                 let old = self.held(operation, old)?;

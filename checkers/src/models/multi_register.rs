@@ -6,7 +6,7 @@ use std::sync::Arc;
 use histories::{Operation, Value};
 use rustc_hash::FxHashMap;
 
-use crate::model::{brief, is_known};
+use crate::model::{brief, is_blank, is_known, took_effect};
 use crate::models::InitialError;
 use crate::{Model, ModelError, NilReads, Touches};
 
@@ -62,12 +62,63 @@ impl MultiRegister {
 
     fn parse_step(&self, operation: &Operation, step: &Value) -> Result<Option<Step>, ModelError> {
         match step.as_list() {
+            Some([f, _]) if !is_known(operation) && matches!(f.as_text(), Some("read" | "r")) => {
+                Ok(None)
+            }
             Some([f, register, value]) => match f.as_text() {
                 Some("read" | "r") => Ok(self.read(operation, register, value)),
                 Some("write" | "w") => Ok(Some(Step::Write(register.clone(), value.clone()))),
                 _ => Err(self.error(operation, step)),
             },
             _ => Err(self.error(operation, step)),
+        }
+    }
+
+    /// The steps of a transaction with what its reads found. The result repeats the argument but for
+    /// that; where nothing was read it may say nothing.
+    fn answered<'a>(
+        &self,
+        operation: &'a Operation,
+        asked: &'a [Value],
+    ) -> Result<&'a [Value], ModelError> {
+        let reads = |step: &Value| match step.as_list() {
+            Some([f, ..]) => matches!(f.as_text(), Some("read" | "r")),
+            _ => false,
+        };
+        let repeats = |asked: &Value, said: &Value| match (asked.as_list(), said.as_list()) {
+            (Some([f, register, value]), Some([same_f, same_register, found])) => {
+                let is_said = value == found || is_blank(value) && reads(asked);
+                f == same_f && register == same_register && is_said
+            }
+            // Without a place for what it is to find.
+            (Some([f, register]), Some([same_f, same_register, _])) => {
+                reads(asked) && f == same_f && register == same_register
+            }
+            _ => false,
+        };
+        match &operation.output {
+            _ if !is_known(operation) => Ok(asked),
+            Value::Nil | Value::Bool(true)
+                if self.nil_reads == NilReads::Any || !asked.iter().any(reads) =>
+            {
+                Ok(asked)
+            }
+            Value::List(said)
+                if said.len() == asked.len()
+                    && asked
+                        .iter()
+                        .zip(said)
+                        .all(|(asked, said)| repeats(asked, said)) =>
+            {
+                Ok(said)
+            }
+            output => {
+                let shown = |value: &Value| brief(&value.to_string());
+                let (input, output) = (shown(&operation.input), shown(output));
+                let found = format!("txn with the argument {input} and the result {output}");
+                let expected = "the argument again, with what its reads found";
+                Err(ModelError::new(self.name(), operation, found, expected))
+            }
         }
     }
 
@@ -90,35 +141,27 @@ impl Model for MultiRegister {
     }
 
     fn parse(&self, operation: &Operation) -> Result<Option<Transaction>, ModelError> {
-        // The result repeats the argument with what the reads found.
-        let said = if is_known(operation) && !operation.output.is_nil() {
-            &operation.output
-        } else {
-            &operation.input
-        };
+        let (input, output) = (&operation.input, &operation.output);
         let mut steps = Vec::new();
-        match (&*operation.f, said) {
-            ("txn", Value::List(list)) => {
-                for step in list {
+        match (&*operation.f, input, output) {
+            ("txn", Value::List(asked), _) => {
+                for step in self.answered(operation, asked)? {
                     steps.extend(self.parse_step(operation, step)?);
                 }
             }
-            ("read", Value::Map(entries)) => {
-                steps.extend(
-                    entries
-                        .iter()
-                        .filter_map(|(r, v)| self.read(operation, r, v)),
-                );
+            ("read", _, Value::Map(entries)) => {
+                let found = entries.iter();
+                steps.extend(found.filter_map(|(r, v)| self.read(operation, r, v)));
             }
-            ("write", Value::Map(entries)) => {
-                steps.extend(
-                    entries
-                        .iter()
-                        .map(|(r, v)| Step::Write(r.clone(), v.clone())),
-                );
+            ("write", Value::Map(entries), _) => {
+                took_effect(self.name(), operation)?;
+                let written = entries.iter();
+                steps.extend(written.map(|(r, v)| Step::Write(r.clone(), v.clone())));
             }
-            ("read", Value::Nil) => {}
-            ("txn" | "read" | "write", found) => return Err(self.error(operation, found)),
+            ("read", _, Value::Nil) => {}
+            ("read", _, found) | ("txn" | "write", found, _) => {
+                return Err(self.error(operation, found));
+            }
             _ => return Err(ModelError::unknown_f(self.name(), operation, EXPECTED)),
         }
         Ok((!steps.is_empty()).then_some(Transaction { steps }))

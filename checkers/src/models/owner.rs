@@ -10,6 +10,9 @@ use crate::model::is_known;
 /// Names under which the argument of an operation on a lock may name who it is for.
 const NAMES: [&str; 2] = ["client", "owner"];
 
+/// Names under which it may name the token of a fenced lock instead.
+pub(super) const TOKENS: [&str; 2] = ["token", "fence"];
+
 /// Who takes and gives back a lock.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Owner {
@@ -41,7 +44,16 @@ impl Owner {
         let owner = match &operation.input {
             Value::Nil => None,
             name @ (Value::Text(_) | Value::Int(_)) => Some(name),
-            map @ Value::Map(_) => named(map),
+            map @ Value::Map(_) => {
+                let name = named(map);
+                if name.is_none() && TOKENS.into_iter().all(|token| map.get(token).is_none()) {
+                    return error(
+                        format!("{} with the argument {map}", operation.f),
+                        "a map with the client's name under client",
+                    );
+                }
+                name
+            }
             Value::Bool(_) | Value::List(_) => {
                 return error(
                     format!("{} with the argument {}", operation.f, operation.input),

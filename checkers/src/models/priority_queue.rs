@@ -5,7 +5,7 @@ use std::sync::Arc;
 use histories::{Operation, Value};
 use rustc_hash::FxHashSet;
 
-use crate::model::{brief, is_known, took_effect};
+use crate::model::{asks_nothing, brief, is_known, took_effect};
 use crate::models::InitialError;
 use crate::monitors::priority_queue::{self, Conditions};
 use crate::oracle::Interval;
@@ -84,12 +84,12 @@ impl Model for PriorityQueue {
                 Ok(Some(PriorityQueueOp::Push(number)))
             }
             "pop" | "remove-min" if !is_known(operation) => Ok(Some(PriorityQueueOp::PopAny)),
-            "pop" | "remove-min" if operation.output.is_nil() => {
-                Ok(Some(PriorityQueueOp::PopEmpty))
-            }
             "pop" | "remove-min" => {
-                let number = self.number(operation, &operation.output)?;
-                Ok(Some(PriorityQueueOp::Pop(number)))
+                asks_nothing(self.name(), operation)?;
+                Ok(Some(match &operation.output {
+                    Value::Nil => PriorityQueueOp::PopEmpty,
+                    least => PriorityQueueOp::Pop(self.number(operation, least)?),
+                }))
             }
             _ => Err(ModelError::unknown_f(
                 self.name(),

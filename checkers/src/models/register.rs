@@ -3,7 +3,7 @@
 use histories::{Operation, Value};
 use rustc_hash::FxHashMap;
 
-use crate::model::{brief, cas_input, cas_swapped, is_known};
+use crate::model::{asks_nothing, brief, cas_input, cas_swapped, is_known, took_effect};
 use crate::oracle::Interval;
 use crate::{Access, Model, ModelError, NilReads, RegisterView};
 
@@ -63,11 +63,15 @@ impl Model for Register {
     fn parse(&self, operation: &Operation) -> Result<Option<RegisterOp>, ModelError> {
         match &*operation.f {
             "read" | "get" => {
+                asks_nothing(self.name(), operation)?;
                 let says_nothing = !is_known(operation)
                     || (operation.output.is_nil() && self.nil_reads == NilReads::Any);
                 Ok((!says_nothing).then(|| RegisterOp::Read(operation.output.clone())))
             }
-            "write" | "put" => Ok(Some(RegisterOp::Write(operation.input.clone()))),
+            "write" | "put" => {
+                took_effect(self.name(), operation)?;
+                Ok(Some(RegisterOp::Write(operation.input.clone())))
+            }
             "cas" if self.with_cas => {
                 let (old, new) = cas_input(self.name(), operation)?;
                 if is_known(operation) && !cas_swapped(self.name(), operation)? {

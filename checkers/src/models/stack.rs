@@ -7,7 +7,7 @@ use std::sync::Arc;
 use histories::{Operation, Value};
 use rustc_hash::{FxHashSet, FxHasher};
 
-use crate::model::{brief, is_known, took_effect};
+use crate::model::{asks_nothing, brief, is_known, took_effect};
 use crate::models::InitialError;
 use crate::monitors::stack::{self, Conditions};
 use crate::oracle::Interval;
@@ -90,8 +90,13 @@ impl Model for Stack {
                 Ok(Some(StackOp::Push(operation.input.clone())))
             }
             "pop" if !is_known(operation) => Ok(Some(StackOp::PopAny)),
-            "pop" if operation.output.is_nil() => Ok(Some(StackOp::PopEmpty)),
-            "pop" => Ok(Some(StackOp::Pop(operation.output.clone()))),
+            "pop" => {
+                asks_nothing(self.name(), operation)?;
+                Ok(Some(match &operation.output {
+                    Value::Nil => StackOp::PopEmpty,
+                    top => StackOp::Pop(top.clone()),
+                }))
+            }
             _ => Err(ModelError::unknown_f(self.name(), operation, "push or pop")),
         }
     }
@@ -391,8 +396,8 @@ mod tests {
             ),
             (
                 "push 1 -> false",
-                "operation 0 has a push with the result false, but the model stack expects a push \
-                 that took effect (fail is for one that did not)",
+                "operation 0 has push with the argument 1 and the result false, but the model stack \
+                 expects nil, true or the argument (fail is for what did not take effect)",
             ),
         ];
         for (row, expected) in rows {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use histories::{Operation, Value};
 use rustc_hash::FxHashSet;
 
-use crate::model::{brief, cas_input, is_known};
+use crate::model::{asks_nothing, brief, cas_input, is_known};
 use crate::models::InitialError;
 use crate::oracle::Interval;
 use crate::{Marks, Model, ModelError, Monitored, NilReads};
@@ -92,6 +92,7 @@ impl VersionedRegister {
     }
 
     fn parse_read(&self, operation: &Operation) -> Result<Option<VersionedOp>, ModelError> {
+        asks_nothing(self.name(), operation)?;
         match &operation.output {
             _ if !is_known(operation) => Ok(None),
             Value::Nil if self.nil_reads == NilReads::Any => Ok(None),
