@@ -195,9 +195,10 @@ pub trait Model: Send + Sync {
         None
     }
 
-    /// Things that the state is made of (elements of a set) on which it may show that these operations
-    /// contradict each other, by names that [`Model::aspect`] knows. Any, and none, is right.
-    fn things(&self, _ops: &[&Self::Op]) -> Vec<Value> {
+    /// Things that the state is made of (elements of a set or of a list) on which it may show that these
+    /// operations contradict each other, or others of those that are there, `among`; by names that
+    /// [`Model::aspect`] knows, the likely ones first. Any, and none, is right.
+    fn things(&self, _ops: &[&Self::Op], _among: &[&Self::Op]) -> Vec<Value> {
         Vec::new()
     }
 

@@ -27,7 +27,8 @@ pub(super) fn of_one_thing<M: Model>(
         .iter()
         .filter_map(|call| Some(&part.members.get(*call as usize)?.op))
         .collect();
-    let mut things = model.things(&ops);
+    let among: Vec<&M::Op> = part.members.iter().map(|member| &member.op).collect();
+    let mut things = model.things(&ops, &among);
     things.dedup();
     things.into_iter().take(THINGS_MAX).find_map(|thing| {
         let is_whole = |op: &M::Op| model.aspect(op, &thing).as_ref() == Some(op);

@@ -431,3 +431,61 @@ fn a_lost_element_is_explained_without_all_the_others() {
     let why = shown.explanation.join("\n");
     assert!(why.contains("read of 17 as missing"), "{why}");
 }
+
+/// Goal: of a list that cannot be, it is shown which elements it cannot have, not who appended all that is
+/// there besides. Method: many elements, and a last read that is wrong in one of the ways there are.
+#[test]
+fn what_is_wrong_about_a_list_is_explained_without_all_its_other_elements() {
+    let right: Vec<i64> = (0..40).collect();
+    let changed = |change: fn(&mut Vec<i64>)| {
+        let mut list = right.clone();
+        change(&mut list);
+        list
+    };
+    let rows = [
+        (changed(|list| list.truncate(30)), 2, "read without 30"),
+        (
+            changed(|list| list.retain(|one| *one != 17)),
+            2,
+            "read without 17",
+        ),
+        (
+            changed(|list| list.swap(38, 39)),
+            3,
+            "read with 39 before 38",
+        ),
+        (
+            changed(|list| list.swap(12, 13)),
+            3,
+            "read with 13 before 12",
+        ),
+        (changed(|list| list.push(99)), 1, "read with 99"),
+        (changed(|list| list.insert(20, 99)), 1, "read with 99"),
+        (changed(|list| list.push(7)), 2, "read with 7 and then 7"),
+    ];
+    for (wrong, operations, what) in rows {
+        let mut row = String::new();
+        for element in &right {
+            let (from, list) = (4 * element, &right[..=*element as usize]);
+            row += &format!(
+                "{} append {element} -> nil @{from} {};",
+                element % 3,
+                from + 1
+            );
+            if element % 10 == 9 {
+                row += &format!("7 read nil -> {list:?} @{} {};", from + 2, from + 3);
+            }
+        }
+        row += &format!("8 read nil -> {wrong:?} @200 201");
+        let history = History::from_operations(&samples(&row));
+        let (limits, cancel) = (Limits::default(), Cancel::new());
+        let options = ModelOptions::new(ModelKind::AppendList);
+        let judged = linearizability(&history.operations(), &options, &limits, &cancel).unwrap();
+        let reason = judged.check.reason.clone().unwrap_or_default();
+        assert!(reason.contains(what), "{what}: {reason}");
+        let shown = judged.counterexample.expect("a counterexample");
+        assert!(shown.confirmed && shown.minimal, "{what}: {shown:#?}");
+        assert_eq!(shown.core.len(), operations, "{what}: {shown:#?}");
+        assert_eq!(indexes(&shown).last(), Some(&200), "{what}");
+    }
+}

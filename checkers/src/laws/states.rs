@@ -504,9 +504,8 @@ impl<M: Model> Trial<'_, M> {
     /// Some operations one after the other from the initial state, and what they do to one thing.
     fn aspect(&mut self, initial: &M::State) -> Result<(), LawViolation> {
         let entries = self.group.entries.iter();
-        let things = self
-            .model
-            .things(&entries.map(|entry| &entry.op).collect::<Vec<_>>());
+        let ops: Vec<&M::Op> = entries.map(|entry| &entry.op).collect();
+        let things = self.model.things(&ops, &ops);
         if things.is_empty() {
             return Ok(());
         }

@@ -1,5 +1,7 @@
 //! A list to which elements are appended, and which is read as a whole.
 
+mod things;
+
 use std::sync::Arc;
 
 use histories::{Operation, Value};
@@ -13,6 +15,9 @@ use crate::{Marks, Model, ModelError, NilReads, RegisterView};
 
 /// How many elements of a list are shown.
 const SHOWN_MAX: usize = 20;
+
+/// How many elements of one kind are looked at, where operations contradict each other.
+const THINGS_MAX: usize = 6;
 
 /// The model `append-list`: each key holds a list, at the start an empty one.
 ///
@@ -32,6 +37,13 @@ pub enum AppendListOp {
     Append(Value),
     /// Found these elements.
     Read(Arc<[Value]>),
+    /// Of these elements found those, in this order: what a read says of them alone.
+    Shows {
+        /// Which elements.
+        of: Arc<[Value]>,
+        /// Those that it found.
+        found: Arc<[Value]>,
+    },
 }
 
 impl AppendList {
@@ -114,11 +126,38 @@ impl Model for AppendList {
         match op {
             AppendListOp::Append(element) => Some(state.iter().chain([element]).cloned().collect()),
             AppendListOp::Read(found) => (state == found).then(|| Arc::clone(state)),
+            AppendListOp::Shows { of, found } => state
+                .iter()
+                .filter(|element| of.contains(element))
+                .eq(found.iter())
+                .then(|| Arc::clone(state)),
         }
     }
 
     fn is_observer(&self, op: &AppendListOp) -> bool {
-        matches!(op, AppendListOp::Read(_))
+        !matches!(op, AppendListOp::Append(_))
+    }
+
+    /// One element, or two and their order.
+    fn things(&self, ops: &[&AppendListOp], among: &[&AppendListOp]) -> Vec<Value> {
+        let few = things::of(&self.initial, ops, among);
+        few.into_iter().map(Value::List).collect()
+    }
+
+    /// Reads show some elements, in an order, whatever is between them.
+    fn aspect(&self, op: &AppendListOp, thing: &Value) -> Option<AppendListOp> {
+        let of = thing.as_list()?;
+        match op {
+            AppendListOp::Append(element) => of.contains(element).then(|| op.clone()),
+            AppendListOp::Read(found) => {
+                let found = found.iter().filter(|element| of.contains(element));
+                Some(AppendListOp::Shows {
+                    of: of.into(),
+                    found: found.cloned().collect(),
+                })
+            }
+            AppendListOp::Shows { .. } => None,
+        }
     }
 
     /// An open append of what no completed read found: after it, nobody can have read any more.
@@ -130,14 +169,14 @@ impl Model for AppendList {
     ) -> Vec<bool> {
         let mut read: FxHashSet<&Value> = FxHashSet::default();
         for op in completed {
-            if let AppendListOp::Read(found) = op {
+            if let AppendListOp::Read(found) | AppendListOp::Shows { found, .. } = op {
                 read.extend(found.iter());
             }
         }
         open.iter()
             .map(|op| match op {
                 AppendListOp::Append(element) => !read.contains(element),
-                AppendListOp::Read(_) => true,
+                AppendListOp::Read(_) | AppendListOp::Shows { .. } => true,
             })
             .collect()
     }
@@ -152,13 +191,29 @@ impl Model for AppendList {
             let next = numbers.len() as u32;
             *numbers.entry(element).or_insert(next)
         };
-        let start: Vec<u32> = initial.iter().map(&mut number).collect();
+        // Either all are whole reads, or all are of the same elements.
+        let mut reads = history.iter().filter_map(|interval| match &interval.op {
+            AppendListOp::Append(_) => None,
+            AppendListOp::Read(_) => Some(None),
+            AppendListOp::Shows { of, .. } => Some(Some(of)),
+        });
+        let of = reads.next().flatten();
+        if !reads.all(|other| other == of) {
+            return None;
+        }
+        let is_seen = |element: &&Value| of.is_none_or(|of| of.contains(element));
+        let start: Vec<u32> = initial.iter().filter(is_seen).map(&mut number).collect();
         let mut elements: Vec<u32> = Vec::new();
         let mut ends: Vec<usize> = Vec::with_capacity(history.len());
         for interval in history {
             match &interval.op {
-                AppendListOp::Append(element) => elements.push(number(element)),
-                AppendListOp::Read(found) => elements.extend(found.iter().map(&mut number)),
+                AppendListOp::Append(element) if is_seen(&element) => {
+                    elements.push(number(element));
+                }
+                AppendListOp::Append(_) => return None,
+                AppendListOp::Read(found) | AppendListOp::Shows { found, .. } => {
+                    elements.extend(found.iter().map(&mut number));
+                }
             }
             ends.push(elements.len());
         }
@@ -167,7 +222,7 @@ impl Model for AppendList {
             let these = &elements[from..ends[place]];
             let step = match interval.op {
                 AppendListOp::Append(_) => Step::Append(these),
-                AppendListOp::Read(_) => Step::Find(Some(these)),
+                AppendListOp::Read(_) | AppendListOp::Shows { .. } => Step::Find(Some(these)),
             };
             (step, interval.ends.is_none())
         });
@@ -182,6 +237,7 @@ impl Model for AppendList {
         match op {
             AppendListOp::Append(element) => format!("append of {}", brief(&element.to_string())),
             AppendListOp::Read(found) => format!("read of {}", show(found)),
+            AppendListOp::Shows { of, found } => show_of(of, found),
         }
     }
 
@@ -192,8 +248,10 @@ impl Model for AppendList {
         }
     }
 
+    /// What a read says of some elements is none of the whole list.
     fn marks(&self, op: &AppendListOp) -> Option<(Value, Marks)> {
         let marks = match op {
+            AppendListOp::Shows { .. } => return None,
             AppendListOp::Append(element) => Marks::Adds(element.clone()),
             AppendListOp::Read(found) => Marks::Finds {
                 elements: found.to_vec(),
@@ -206,7 +264,31 @@ impl Model for AppendList {
     fn lacks(&self, observation: &AppendListOp, update: &AppendListOp) -> bool {
         match (observation, update) {
             (AppendListOp::Read(found), AppendListOp::Append(element)) => !found.contains(element),
+            (AppendListOp::Shows { of, found }, AppendListOp::Append(element)) => {
+                of.contains(element) && !found.contains(element)
+            }
             _ => false,
+        }
+    }
+}
+
+/// What a read says of one element, or of two.
+fn show_of(of: &[Value], found: &[Value]) -> String {
+    let show = |element: &Value| brief(&element.to_string());
+    match (of, found) {
+        ([one], []) => format!("read without {}", show(one)),
+        ([one], [_]) => format!("read with {}", show(one)),
+        ([one, other], []) => format!("read without {} and {}", show(one), show(other)),
+        ([one, other], [found]) => {
+            let lacked = if found == one { other } else { one };
+            format!("read with {} and without {}", show(found), show(lacked))
+        }
+        ([_, _], [first, second]) if first != second => {
+            format!("read with {} before {}", show(first), show(second))
+        }
+        _ => {
+            let found: Vec<String> = found.iter().map(show).collect();
+            format!("read with {}", found.join(" and then "))
         }
     }
 }

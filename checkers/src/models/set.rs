@@ -267,7 +267,7 @@ impl Model for Set {
     }
 
     /// Elements that operations are about, and those that one read shows and the next does not.
-    fn things(&self, ops: &[&SetOp]) -> Vec<Value> {
+    fn things(&self, ops: &[&SetOp], _among: &[&SetOp]) -> Vec<Value> {
         let name = |set: &Value, value: &Value| Value::List(vec![set.clone(), value.clone()]);
         let named = ops.iter().filter_map(|op| op.element());
         let mut things: Vec<Value> = named.map(|of| name(&of.set, &of.value)).collect();

@@ -39,8 +39,8 @@ impl Model for Askew {
         self.right.step(state, op)
     }
 
-    fn things(&self, ops: &[&SetOp]) -> Vec<Value> {
-        self.right.things(ops)
+    fn things(&self, ops: &[&SetOp], among: &[&SetOp]) -> Vec<Value> {
+        self.right.things(ops, among)
     }
 
     fn aspect(&self, op: &SetOp, thing: &Value) -> Option<SetOp> {
