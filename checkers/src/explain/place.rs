@@ -51,7 +51,8 @@ fn overwritten(whole: &Excerpt) -> Option<Excerpt> {
 }
 
 /// The return with which the shortest prefix ends that has no order, where an engine that is fast
-/// and exact can say of every prefix whether it has one. All calls of the hint, where there is one,
+/// and exact can say of every prefix whether it has one; else a return with which a prefix ends that has
+/// none, before which there may be others. All calls of the hint, where there is one,
 /// are in a prefix without an order.
 pub(super) fn first_bad_return<M: Model>(
     problem: &Problem<'_, M>,
@@ -64,7 +65,11 @@ pub(super) fn first_bad_return<M: Model>(
         Some(last) => {
             budget.check().ok()?;
             let prefix = problem.weakened(returns[last] as usize + 1, |_| true);
-            Some(without_search(&prefix, budget)? != Decision::Linearizable)
+            match without_search(&prefix, budget) {
+                // As good as one that has an order: what is looked for has certainly none.
+                None if count < returns.len() => Some(false),
+                decision => Some(decision? != Decision::Linearizable),
+            }
         }
     };
     let ends = hint.and_then(|calls| calls.iter().map(|&call| problem.return_of(call)).max());

@@ -15,6 +15,8 @@ const SET_NODES_PER_MOMENT: u64 = 64;
 const SET_NODES_MIN: u64 = 100_000;
 /// The same where it is likely to be hopeless.
 const SET_NODES_HARD: u64 = 10_000;
+/// Of more values than so many for each open compare-and-set there are not few.
+const VALUES_PER_OPEN_CAS: usize = 4;
 /// Of shorter excerpts the set of configurations tells at which moment they go wrong; of longer ones
 /// only whether they do, which is faster.
 const EXACT_MOMENTS_MAX: usize = 4_096;
@@ -90,12 +92,13 @@ fn out_of_thin_air(history: &RegisterHistory) -> Option<Zones> {
     Some(Zones::Violated { calls: vec![call] })
 }
 
-/// Whether there are open compare-and-sets: over few values they are what the set alone has most
-/// trouble with.
+/// Whether there are open compare-and-sets over few values: they are what the set alone has most
+/// trouble with. Of many values hardly any lead from one to another.
 pub(crate) fn has_open_cas(history: &RegisterHistory) -> bool {
     let is_one =
-        |call: &RegisterCall| call.returns == OPEN && matches!(call.access, Access::Cas(..));
-    history.calls.iter().any(is_one)
+        |call: &&RegisterCall| call.returns == OPEN && matches!(call.access, Access::Cas(..));
+    let open = history.calls.iter().filter(is_one).count();
+    open.saturating_mul(VALUES_PER_OPEN_CAS) > history.values as usize
 }
 
 /// Whether an excerpt has an order. The event of a violation is one at which it shows.
