@@ -143,10 +143,15 @@ fn of_model<'m, M: Model>(
     }
     let whole = part.problem(model, false);
     let hint = violation.hint.as_deref();
-    let event = violation
-        .event
-        .or_else(|| place::first_bad_return(&whole, hint, budget));
-    let shrunk = shrink::shrink(whole, event, hint, violation.nodes, budget);
+    let (near, event) = match violation.event {
+        Some(event) => (Some(event), Some(event)),
+        None => {
+            let bad = place::first_bad_return(&whole, hint, budget);
+            let first = bad.filter(|bad| bad.is_first);
+            (bad.map(|bad| bad.position), first.map(|bad| bad.position))
+        }
+    };
+    let shrunk = shrink::shrink(whole, near, hint, violation.nodes, budget);
     (shrunk, event)
 }
 

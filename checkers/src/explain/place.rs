@@ -1,5 +1,7 @@
 //! Where a history goes wrong, where the engine that found the violation does not say.
 
+use std::cell::Cell;
+
 use super::shrink::{Only, Weaken};
 use crate::Model;
 use crate::Monitored;
@@ -50,15 +52,23 @@ fn overwritten(whole: &Excerpt) -> Option<Excerpt> {
     Some(after.weakened(end, |call| sources.contains(&after.sources[call as usize])))
 }
 
+/// A return with which a prefix ends that has no order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct BadReturn {
+    pub position: usize,
+    /// Whether it is the first one.
+    pub is_first: bool,
+}
+
 /// The return with which the shortest prefix ends that has no order, where an engine that is fast
-/// and exact can say of every prefix whether it has one; else a return with which a prefix ends that has
-/// none, before which there may be others. All calls of the hint, where there is one,
+/// and exact can say of every prefix whether it has one; else one before which there may be others. All calls of the hint, where there is one,
 /// are in a prefix without an order.
 pub(super) fn first_bad_return<M: Model>(
     problem: &Problem<'_, M>,
     hint: Option<&[u32]>,
     budget: &Budget,
-) -> Option<usize> {
+) -> Option<BadReturn> {
+    let is_first = Cell::new(true);
     let returns = problem.returns(Only::All);
     let is_bad = |count: usize| match count.checked_sub(1) {
         None => Some(false),
@@ -67,7 +77,10 @@ pub(super) fn first_bad_return<M: Model>(
             let prefix = problem.weakened(returns[last] as usize + 1, |_| true);
             match without_search(&prefix, budget) {
                 // As good as one that has an order: what is looked for has certainly none.
-                None if count < returns.len() => Some(false),
+                None if count < returns.len() => {
+                    is_first.set(false);
+                    Some(false)
+                }
                 decision => Some(decision? != Decision::Linearizable),
             }
         }
@@ -98,7 +111,11 @@ pub(super) fn first_bad_return<M: Model>(
             false => good = middle,
         }
     }
-    returns.get(bad - 1).map(|&position| position as usize)
+    let &position = returns.get(bad - 1)?;
+    Some(BadReturn {
+        position: position as usize,
+        is_first: is_first.get(),
+    })
 }
 
 /// What the model's own algorithm or the engines for registers say of all states the problem may
