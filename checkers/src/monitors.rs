@@ -11,6 +11,7 @@ pub(crate) mod counter;
 pub(crate) mod fifo_queue;
 mod gaps;
 pub(crate) mod mutex;
+pub(crate) mod pairing;
 pub(crate) mod priority_queue;
 mod replay;
 pub(crate) mod set;

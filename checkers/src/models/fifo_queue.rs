@@ -8,6 +8,7 @@ use rustc_hash::FxHashSet;
 use crate::model::{brief, is_known};
 use crate::models::InitialError;
 use crate::monitors::fifo_queue::{self, Conditions};
+use crate::monitors::pairing::{self, Gives};
 use crate::oracle::Interval;
 use crate::{Model, ModelError, Monitored, Moves};
 
@@ -188,7 +189,16 @@ impl Model for FifoQueue {
         initial: &Self::State,
         history: &[Interval<FifoQueueOp>],
     ) -> Option<Monitored> {
-        fifo_queue::decide(initial, history, Conditions::ALL)
+        let decide = |initial: &[Value], history: &[Interval<FifoQueueOp>]| {
+            fifo_queue::decide(initial, history, Conditions::ALL)
+        };
+        let told = |op: &FifoQueueOp, name| match op {
+            FifoQueueOp::Enqueue(_) => FifoQueueOp::Enqueue(name),
+            FifoQueueOp::Dequeue(_) => FifoQueueOp::Dequeue(name),
+            other => other.clone(),
+        };
+        decide(initial, history)
+            .or_else(|| pairing::told_apart(self, Gives::First, initial, history, told, decide))
     }
 
     fn state_bytes(&self, state: &Self::State) -> usize {

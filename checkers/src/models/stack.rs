@@ -9,6 +9,7 @@ use rustc_hash::{FxHashSet, FxHasher};
 
 use crate::model::{asks_nothing, brief, is_known, took_effect};
 use crate::models::InitialError;
+use crate::monitors::pairing::{self, Gives};
 use crate::monitors::stack::{self, Conditions};
 use crate::oracle::Interval;
 use crate::{Model, ModelError, Monitored, Moves};
@@ -176,9 +177,18 @@ impl Model for Stack {
     }
 
     fn monitor(&self, initial: &Pile, history: &[Interval<StackOp>]) -> Option<Monitored> {
-        let mut bottom_first: Vec<&Value> = initial.elements().collect();
-        bottom_first.reverse();
-        stack::decide(&bottom_first, history, Conditions::ALL)
+        let mut held: Vec<Value> = initial.elements().cloned().collect();
+        held.reverse();
+        let decide = |held: &[Value], history: &[Interval<StackOp>]| {
+            stack::decide(held, history, Conditions::ALL)
+        };
+        let told = |op: &StackOp, name| match op {
+            StackOp::Push(_) => StackOp::Push(name),
+            StackOp::Pop(_) => StackOp::Pop(name),
+            other => other.clone(),
+        };
+        decide(&held, history)
+            .or_else(|| pairing::told_apart(self, Gives::Last, &held, history, told, decide))
     }
 
     fn state_bytes(&self, _state: &Pile) -> usize {

@@ -84,7 +84,7 @@ impl Conditions {
 /// a value that comes up more than once, or a pop of which nobody knows what it took, leaves it
 /// open.
 pub(crate) fn decide(
-    initial: &[&Value],
+    initial: &[Value],
     history: &[Interval<StackOp>],
     conditions: Conditions,
 ) -> Option<Monitored> {
@@ -178,7 +178,7 @@ struct Told {
     open_pop: Option<usize>,
 }
 
-fn told<'a>(initial: &[&'a Value], history: &'a [Interval<StackOp>]) -> FxHashMap<&'a Value, Told> {
+fn told<'a>(initial: &'a [Value], history: &'a [Interval<StackOp>]) -> FxHashMap<&'a Value, Told> {
     let mut values: FxHashMap<&Value, Told> = FxHashMap::default();
     for value in initial {
         let told = values.entry(value).or_default();
@@ -242,7 +242,7 @@ impl Item {
 
 /// Everything that must go through the stack.
 fn items(
-    initial: &[&Value],
+    initial: &[Value],
     history: &[Interval<StackOp>],
     told: &FxHashMap<&Value, Told>,
     gaps: &Gaps,

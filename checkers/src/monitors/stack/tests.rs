@@ -15,7 +15,7 @@ use StackOp::{Pop, PopAny, PopEmpty, Push};
 
 fn judge(stack: &Stack, history: &[Interval<StackOp>], conditions: Conditions) -> Comparison {
     let initial = stack.initial(None);
-    let mut there: Vec<&Value> = initial.elements().collect();
+    let mut there: Vec<Value> = initial.elements().cloned().collect();
     there.reverse();
     compare(stack, history, decide(&there, history, conditions))
 }
