@@ -31,6 +31,10 @@ pub enum CounterOp {
     AddAndGet(i64, i64),
     /// Found it at this.
     Read(i64),
+    /// Has come to this or beyond, whoever added: what is known of a read where not all additions are.
+    Reached(i64),
+    /// Found it below this.
+    Below(i64),
 }
 
 impl Counter {
@@ -156,12 +160,42 @@ impl Model for Counter {
                 .checked_add(i128::from(*amount))
                 .filter(|sum| *sum == i128::from(*result)),
             CounterOp::Read(found) => (*state == i128::from(*found)).then_some(*state),
+            CounterOp::Reached(least) => Some(i128::from(*least).max(*state)),
+            CounterOp::Below(limit) => (*state < i128::from(*limit)).then_some(*state),
+        }
+    }
+
+    /// A number that one operation found, and others perhaps not any more.
+    fn things(&self, ops: &[&CounterOp], _among: &[&CounterOp]) -> Vec<Value> {
+        let found = ops.iter().filter_map(|op| match op {
+            CounterOp::Read(found) | CounterOp::AddAndGet(_, found) => Some(*found),
+            CounterOp::Add(_) | CounterOp::Reached(_) | CounterOp::Below(_) => None,
+        });
+        let limits = found.flat_map(|found| [found.checked_add(1), Some(found)]);
+        limits.flatten().map(Value::Int).collect()
+    }
+
+    /// Whether the count has come so far. Additions are left out: without them it is never more than it was
+    /// with them, so what found it below a number still does.
+    fn aspect(&self, op: &CounterOp, thing: &Value) -> Option<CounterOp> {
+        let limit = thing.as_int()?;
+        let seen = |found: i64| match found >= limit {
+            true => CounterOp::Reached(limit),
+            false => CounterOp::Below(limit),
+        };
+        match op {
+            CounterOp::Add(amount) | CounterOp::AddAndGet(amount, _) if *amount < 0 => {
+                Some(CounterOp::Add(*amount))
+            }
+            CounterOp::Read(found) | CounterOp::AddAndGet(_, found) => Some(seen(*found)),
+            CounterOp::Add(_) | CounterOp::Reached(_) | CounterOp::Below(_) => None,
         }
     }
 
     fn is_observer(&self, op: &CounterOp) -> bool {
         match op {
-            CounterOp::Read(_) => true,
+            CounterOp::Read(_) | CounterOp::Below(_) => true,
+            CounterOp::Reached(_) => false,
             CounterOp::Add(amount) | CounterOp::AddAndGet(amount, _) => *amount == 0,
         }
     }
@@ -174,9 +208,13 @@ impl Model for Counter {
         completed: &[&CounterOp],
         open: &[&CounterOp],
     ) -> Vec<bool> {
+        if completed.iter().chain(open).any(|op| is_seen(op)) {
+            // To have come less far keeps nothing from happening.
+            return open.iter().map(|op| amount(op) >= 0).collect();
+        }
         let found = completed.iter().chain(open).filter_map(|op| match op {
-            CounterOp::Add(_) => None,
             CounterOp::AddAndGet(_, found) | CounterOp::Read(found) => Some(i128::from(*found)),
+            CounterOp::Add(_) | CounterOp::Reached(_) | CounterOp::Below(_) => None,
         });
         let (Some(least), Some(most)) = (found.clone().min(), found.max()) else {
             return vec![true; open.len()];
@@ -199,7 +237,7 @@ impl Model for Counter {
         match op {
             CounterOp::Read(found) => Some(i128::from(*found)),
             CounterOp::AddAndGet(_, result) => Some(i128::from(*result)),
-            CounterOp::Add(_) => None,
+            CounterOp::Add(_) | CounterOp::Reached(_) | CounterOp::Below(_) => None,
         }
     }
 
@@ -208,6 +246,9 @@ impl Model for Counter {
     fn states_after(&self, updates: &[&CounterOp], rest: &[&CounterOp]) -> Option<Vec<i128>> {
         if updates.is_empty() {
             return Some(Vec::new());
+        }
+        if updates.iter().chain(rest).any(|op| is_seen(op)) {
+            return None;
         }
         let (mut added, mut found) = (BTreeSet::from([0_i128]), BTreeSet::new());
         for op in rest {
@@ -230,6 +271,9 @@ impl Model for Counter {
     }
 
     fn monitor(&self, initial: &i128, history: &[Interval<CounterOp>]) -> Option<Monitored> {
+        if history.iter().any(|interval| is_seen(&interval.op)) {
+            return None;
+        }
         counter::decide(*initial, history, Conditions::ALL).or_else(|| {
             let sums: Vec<Sum> = history.iter().map(|interval| sum(&interval.op)).collect();
             sums::decide(self, (initial, *initial as u64), history, &sums)
@@ -243,6 +287,8 @@ impl Model for Counter {
                 format!("addition of {amount} that led to {result}")
             }
             CounterOp::Read(found) => format!("read of {found}"),
+            CounterOp::Reached(least) => format!("read of {least} or more"),
+            CounterOp::Below(limit) => format!("read of less than {limit}"),
         }
     }
 
@@ -255,8 +301,13 @@ impl Model for Counter {
 fn amount(op: &CounterOp) -> i128 {
     match op {
         CounterOp::Add(amount) | CounterOp::AddAndGet(amount, _) => i128::from(*amount),
-        CounterOp::Read(_) => 0,
+        CounterOp::Read(_) | CounterOp::Reached(_) | CounterOp::Below(_) => 0,
     }
+}
+
+/// Whether it is what is seen of an operation ([`Model::aspect`]).
+fn is_seen(op: &CounterOp) -> bool {
+    matches!(op, CounterOp::Reached(_) | CounterOp::Below(_))
 }
 
 /// What the operation adds, and what it found.
@@ -265,6 +316,7 @@ fn sum(op: &CounterOp) -> Sum {
         CounterOp::Add(amount) => (*amount, None),
         CounterOp::AddAndGet(amount, result) => (*amount, Some(result.wrapping_sub(*amount))),
         CounterOp::Read(found) => (0, Some(*found)),
+        CounterOp::Reached(_) | CounterOp::Below(_) => (0, None),
     };
     Sum {
         adds: adds as u64,

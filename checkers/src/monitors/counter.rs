@@ -149,6 +149,8 @@ impl Calls {
                 CounterOp::Add(amount) => (amount, None),
                 CounterOp::AddAndGet(amount, result) => (amount, Some(result)),
                 CounterOp::Read(found) => (0, Some(found)),
+                // Where there are any, the search decides (`Model::monitor`).
+                CounterOp::Reached(_) | CounterOp::Below(_) => (0, None),
             };
             let result = result.map(|result| i128::from(result) - initial);
             match (i128::from(amount), result) {

@@ -197,6 +197,7 @@ fn judge_counter(
                 adds: amount as u64,
                 finds: None,
             },
+            CounterOp::Reached(_) | CounterOp::Below(_) => unreachable!("only made to explain"),
         })
         .collect();
     let said = decide_with(&counter, (&0, 0), history, &sums, effort, conditions);
