@@ -188,7 +188,7 @@ fn by_registers<M: Model>(
         }
         Opinion::Linearizable => Finding::Linearizable,
         Opinion::Disagreement => Finding::Disagreement("the zones and the set of configurations"),
-        Opinion::Undecided(Exhausted::Nodes, _) if nodes < budget.nodes => {
+        Opinion::Undecided(Exhausted::Nodes, reached) if nodes < budget.nodes => {
             // A hard one: both kinds of search in turns, the set with ever wider beams.
             let part = subject.part(model, operations);
             let problem = part.problem(model, true);
@@ -197,7 +197,10 @@ fn by_registers<M: Model>(
             match search::race_with(set, &problem, likely, budget).0 {
                 Decision::Linearizable => Finding::Linearizable,
                 Decision::NotLinearizable { .. } => violated(None),
-                Decision::Undecided { limit, event } => Finding::Undecided { limit, event },
+                Decision::Undecided { limit, event } => Finding::Undecided {
+                    limit,
+                    event: event.max(reached),
+                },
             }
         }
         Opinion::Undecided(limit, event) => Finding::Undecided { limit, event },
@@ -257,6 +260,10 @@ fn search_alone<M: Model>(model: &M, part: &Part<M::Op>, budget: &Budget) -> Fin
         let more;
         (decision, more) = search::decide(&problem, budget);
         nodes += more;
+        // The second search begins anew, and may not come as far as the first.
+        if let Decision::Undecided { event: again, .. } = &mut decision {
+            *again = event.max(*again);
+        }
     }
     match decision {
         Decision::Linearizable => Finding::Linearizable,

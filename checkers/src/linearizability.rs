@@ -1,16 +1,18 @@
 //! The check: normalise, dispatch each part to the engines, combine, explain.
 
+use std::str::FromStr;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use histories::{Operations, Value};
+use rustc_hash::FxHashSet;
 
 use crate::columns;
 use crate::dispatch::{self, Finding};
 use crate::explain;
 use crate::limits::{Budget, Exhausted};
 use crate::model::brief;
-use crate::models::{InitialError, ModelOptions, Visitor};
+use crate::models::{InitialError, ModelKind, ModelOptions, Visitor};
 use crate::normalise;
 use crate::subject::Subject;
 use crate::words::amount;
@@ -149,7 +151,7 @@ fn judge<M: Model>(
             found.guarantees = weaker::guarantees(model, operations, part, limits, cancel);
         }
         judgement.check.details.extend(others(&parts, &violated));
-    } else if let Some(check) = undecided(operations, &parts, &decided, limits) {
+    } else if let Some(check) = undecided(model.name(), operations, &parts, &decided, limits) {
         judgement.check = check;
     }
     judgement
@@ -230,6 +232,7 @@ fn others<Op: Clone + Eq + std::hash::Hash>(
 
 /// What is not known, when something is not: a part that was lost counts as not known.
 fn undecided<Op: Clone + Eq + std::hash::Hash>(
+    model: &str,
     operations: &Operations<'_>,
     parts: &[Subject<Op>],
     decided: &[Decided],
@@ -259,21 +262,28 @@ fn undecided<Op: Clone + Eq + std::hash::Hash>(
     let limit = stuck
         .first()
         .map_or(Exhausted::Cancelled, |(_, limit, _)| *limit);
+    // What was left out for lack of either can make a search need many times as much.
+    let easier = ModelKind::from_str(model).ok().map(ModelKind::is_easy_with);
+    let easier = easier.unwrap_or("fewer clients at once and fewer unknown outcomes");
     let (reason, hint) = match limit {
         Exhausted::Time => (
-            format!("the time limit of {} ms was reached{of}", limits.time_ms),
-            "a higher time limit, fewer operations per key, more distinct values or fewer clients",
+            format!("the time limit of {} was reached{of}", time(limits.time_ms)),
+            format!(
+                "a higher time limit (--check-time) may decide it; what surely is easier: {easier}"
+            ),
         ),
         Exhausted::Memory => (
             format!(
-                "the memory limit of {} bytes was reached{of}",
-                limits.memory_bytes
+                "the memory limit of {} MiB was reached{of}",
+                limits.memory_bytes >> 20
             ),
-            "a higher memory limit, more distinct values or fewer operations of unknown outcome",
+            format!(
+                "a higher memory limit (--check-memory) may decide it; what surely is easier: {easier}"
+            ),
         ),
         Exhausted::Nodes | Exhausted::Cancelled => (
             format!("the check was cancelled{of}"),
-            "check the recorded history again",
+            "check the recorded history again".to_owned(),
         ),
     };
     Some(
@@ -281,6 +291,14 @@ fn undecided<Op: Clone + Eq + std::hash::Hash>(
             .with_hint(hint)
             .with_details(details),
     )
+}
+
+/// A time limit as a person says it.
+fn time(time_ms: u64) -> String {
+    match time_ms % 1000 {
+        0 => format!("{} s", time_ms / 1000),
+        _ => format!("{time_ms} ms"),
+    }
 }
 
 /// How far the search of one part came.
@@ -296,13 +314,18 @@ fn progress<Op: Clone + Eq + std::hash::Hash>(
         return format!("{key}not begun ({})", amount(total as u64, "operation"));
     }
     let returned = before.iter().filter(|moment| *moment & 1 == 1).count();
-    let width = before.len() - 2 * returned;
+    let begun: FxHashSet<u32> = before.iter().map(|moment| moment >> 1).collect();
+    let returns = after.iter().filter(|moment| *moment & 1 == 1);
+    let under_way = returns
+        .filter(|moment| begun.contains(&(*moment >> 1)))
+        .count();
+    let unknown = before.len() - 2 * returned - under_way;
     let stuck = after.first().map(|moment| {
         let source = part.source(moment >> 1);
         let operation = operations.packed(source as usize);
         format!(
-            "; stuck where operation {} of process {} {}, with {width} under way or of unknown \
-             outcome",
+            "; stuck where operation {} of process {} {}, with {under_way} under way and {unknown} of \
+             unknown outcome",
             operation.invoked.index,
             operation.process,
             if moment & 1 == 1 { "ends" } else { "begins" },

@@ -79,6 +79,27 @@ pub enum ModelKind {
 }
 
 impl ModelKind {
+    /// What makes histories easy to decide, for those that could not be.
+    pub(crate) fn is_easy_with(self) -> &'static str {
+        match self {
+            ModelKind::Register | ModelKind::CasRegister | ModelKind::Kv => {
+                "values that are written only once"
+            }
+            ModelKind::FifoQueue => "values that are enqueued only once",
+            ModelKind::Stack | ModelKind::PriorityQueue => {
+                "values that are pushed only once, and known outcomes"
+            }
+            ModelKind::AppendList => "elements that are appended only once",
+            ModelKind::Counter => "changes by one amount",
+            ModelKind::Set => "no removals, or `contains` instead of reads of the whole",
+            ModelKind::MultiRegister
+            | ModelKind::ReentrantMutex
+            | ModelKind::FencedLock
+            | ModelKind::Bank
+            | ModelKind::VersionedRegister
+            | ModelKind::Mutex => "fewer clients at once and fewer unknown outcomes",
+        }
+    }
     /// All of them.
     pub const ALL: [ModelKind; 15] = [
         ModelKind::Register,

@@ -15,6 +15,8 @@ pub struct History {
     pub torn: bool,
     /// How a `fail` of a `cas` is meant here; the reader sets what its format means by it.
     pub failed_cas: FailedCas,
+    /// Names of fields in the file that mean nothing here and were passed over, the first twenty or so.
+    pub passed_over: Vec<String>,
 }
 
 impl History {

@@ -212,7 +212,7 @@ pub struct LimitArgs {
 /// `check`.
 #[derive(Debug, Clone, Args)]
 pub struct CheckArgs {
-    /// A history's file, or a run folder
+    /// A history's file, a run folder, or - for standard input
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
     /// The consistency model, e.g. register, cas-register, kv, append-list, fifo-queue, mutex
@@ -273,7 +273,7 @@ pub struct CheckArgs {
 /// `convert`.
 #[derive(Debug, Clone, Args)]
 pub struct ConvertArgs {
-    /// A history's file, or a run folder
+    /// A history's file, a run folder, or - for standard input
     #[arg(value_name = "IN")]
     pub input: PathBuf,
     /// The file to write; never written over without --force

@@ -35,12 +35,19 @@ impl Source<'_> {
     ///
     /// In words, with file and line.
     pub fn read(&self) -> Result<(History, Option<Format>), String> {
-        let file = history_file(self.file);
+        let file = history_file(self.file)?;
         let named = match self.format {
             "auto" => None,
             name => Some(format_named(name)?),
         };
         let (mut history, format) = read(&file, named)?;
+        if !history.passed_over.is_empty() {
+            say(format_args!(
+                "whitewater: fields in {} that mean nothing here are passed over: {}",
+                self.file.display(),
+                history.passed_over.join(", ")
+            ));
+        }
         match self.failed_cas {
             Some(FailedCasArg::Observed) => history.failed_cas = FailedCas::Observed,
             Some(FailedCasArg::NoEffect) => history.failed_cas = FailedCas::NoEffect,
@@ -126,12 +133,22 @@ pub fn suggest<'a>(
     }
 }
 
-/// A run folder stands for the history in it.
-fn history_file(file: &Path) -> PathBuf {
-    if file.is_dir() {
-        history_in(file)
-    } else {
-        file.to_owned()
+/// A run folder stands for the history in it, `-` for standard input.
+fn history_file(file: &Path) -> Result<PathBuf, String> {
+    if file == Path::new("-") {
+        return Ok(PathBuf::from("/dev/stdin"));
+    }
+    if !file.is_dir() {
+        return Ok(file.to_owned());
+    }
+    let history = history_in(file);
+    match history.exists() {
+        true => Ok(history),
+        false => Err(format!(
+            "{}: is a folder with no history in it (hint: a run folder has history.jsonl or history.bin; \
+             else name the file)",
+            file.display()
+        )),
     }
 }
 

@@ -450,3 +450,41 @@ fn a_map_is_the_same_in_whatever_order_it_is_written() {
         check(&file, history.as_bytes(), &["--model", "register"]).expect(code);
     }
 }
+
+/// Goal: a field whose name is misspelt is not passed over silently; what cannot be read says what to
+/// do.
+#[test]
+fn what_is_passed_over_or_cannot_be_read_is_said() {
+    let folder = store();
+    let file = folder.path().join("history");
+    let register = ["--model", "register"];
+    let op = |rest: &str| {
+        format!(
+            "{{:type :invoke, :f :write, :value 1, :process 0{rest}}}\n\
+             {{:type :ok, :f :write, :value 1, :process 0{rest}}}\n"
+        )
+    };
+    let output = check(&file, op(", :kye 3, :debug {:a 1}").as_bytes(), &register).expect(0);
+    output.says(&["that mean nothing here are passed over: debug, kye"]);
+    let json = op(", :time 1.5E9")
+        .replace(":kye", "\"kye\"")
+        .replace(", ", " ");
+    check(&file, json.as_bytes(), &register).expect(0);
+    for (contents, words) in [
+        (&b"\x1f\x8b\x08\0\0"[..], "is compressed (hint: gzip -dc"),
+        (&b"\x28\xb5\x2f\xfd\0"[..], "is compressed (hint: zstd -dc"),
+        (
+            op(", :time 1.5").as_bytes(),
+            "expected :time to be a whole number, not negative, found 1.5",
+        ),
+        (
+            b"{:type :invoke, :f :read}\n{:type :invoke, :f :read}\n",
+            "no operation names a process",
+        ),
+    ] {
+        check(&file, contents, &register).expect(2).says(&[words]);
+    }
+    whitewater(&["check", text(folder.path()), "--model", "register"])
+        .expect(2)
+        .says(&["is a folder with no history in it"]);
+}

@@ -370,14 +370,18 @@ fn a_limit_makes_the_verdict_unknown() {
     assert_eq!(judgement.check.verdict, Verdict::Unknown);
     assert_eq!(
         judgement.check.reason.as_deref(),
-        Some("the memory limit of 1048576 bytes was reached")
+        Some("the memory limit of 1 MiB was reached")
     );
-    assert!(judgement.check.hint.is_some());
+    let hint = judgement.check.hint.unwrap();
+    assert!(
+        hint.contains("--check-memory") && hint.contains("only once"),
+        "{hint}"
+    );
     assert_eq!(
         judgement.check.details,
         [
             "key \"k\": linearizable as far as 2 of 33 operations have ended; stuck where operation \
-             90 of process 50 ends, with 31 under way or of unknown outcome"
+             90 of process 50 ends, with 31 under way and 0 of unknown outcome"
         ]
     );
     let cancel = Cancel::new();
@@ -432,7 +436,7 @@ fn the_worst_of_many_keys_counts() {
     let reason = unknown.check.reason.unwrap();
     assert_eq!(
         reason,
-        "the memory limit of 1048576 bytes was reached with 1 of 101 keys undecided"
+        "the memory limit of 1 MiB was reached with 1 of 101 keys undecided"
     );
     let detail = &unknown.check.details[0];
     assert!(

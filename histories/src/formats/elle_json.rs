@@ -15,7 +15,7 @@ use super::error::ReadError;
 use super::fields::{Assembly, Fields, Style};
 use super::window::Window;
 use crate::scanner::{Scanner, SyntaxError};
-use crate::{History, Value, json};
+use crate::{History, json};
 
 /// What an operation is that has no name.
 const TRANSACTION: &str = "txn";
@@ -23,7 +23,6 @@ const TRANSACTION: &str = "txn";
 /// Reads either shape.
 pub(super) fn read(mut text: Window<impl Read>) -> Result<History, ReadError> {
     let mut assembly = Assembly::new(Style::Json);
-    let mut anonymous = None;
     let is_array = text.take(|rest| Ok(taking(rest, b'[')))?;
     let mut more = text.take(|rest| Ok(first(rest, is_array)))?;
     while more {
@@ -32,7 +31,10 @@ pub(super) fn read(mut text: Window<impl Read>) -> Result<History, ReadError> {
             let mut scanner = Scanner::new(rest);
             Ok((operation(&mut scanner, begin)?, scanner.offset()))
         })?;
-        push(&mut assembly, fields?, &mut anonymous)?;
+        let mut fields = fields?;
+        assembly.name_process(&mut fields)?;
+        fields.f.get_or_insert_with(|| TRANSACTION.into());
+        assembly.push(fields)?;
         more = text.take(|rest| has_next(rest, is_array))?;
     }
     text.take(|rest| {
@@ -43,7 +45,7 @@ pub(super) fn read(mut text: Window<impl Read>) -> Result<History, ReadError> {
             None => Ok(((), rest.len())),
         }
     })?;
-    Ok(assembly.finish(true)?)
+    assembly.finish(true)
 }
 
 /// Whether this byte is next after space; both are passed over.
@@ -96,21 +98,4 @@ fn operation(
         Ok(()) => Ok(fields),
         Err(what) => Err(fields.malformed(what)),
     })
-}
-
-fn push(
-    assembly: &mut Assembly,
-    mut fields: Fields,
-    anonymous: &mut Option<bool>,
-) -> Result<(), ReadError> {
-    if *anonymous.get_or_insert(fields.process.is_none()) {
-        if fields.process.is_some() {
-            let what = "expected no \"process\", as in the operations before, found one";
-            return Err(fields.malformed(what.to_owned()));
-        }
-        fields.process = Some(Value::Int(0));
-    }
-    fields.f.get_or_insert_with(|| TRANSACTION.into());
-    assembly.push(fields)?;
-    Ok(())
 }

@@ -30,6 +30,11 @@ pub enum ReadErrorKind {
     Empty,
     /// It is in none of the formats.
     Unrecognised,
+    /// It is compressed.
+    Compressed {
+        /// The program that takes it apart.
+        program: &'static str,
+    },
     /// It is not UTF-8.
     NotText,
     /// It is a Whitewater history of a version this program does not know.
@@ -52,6 +57,8 @@ pub enum ReadErrorKind {
     },
     /// It contradicts itself.
     Inconsistent(Inconsistency),
+    /// It names no process, and contradicts that one called all operations.
+    InconsistentAlone(Inconsistency),
 }
 
 impl ReadErrorKind {
@@ -116,6 +123,10 @@ impl fmt::Display for ReadErrorKind {
                 "is in no known format of histories \
                  (hint: name one of jsonl, binary, jepsen-log, edn, elle-json and porcupine-kv)",
             ),
+            ReadErrorKind::Compressed { program } => write!(
+                f,
+                "is compressed (hint: {program} -dc FILE | whitewater check - …)"
+            ),
             ReadErrorKind::NotText => f.write_str("expected UTF-8 text, found other bytes"),
             ReadErrorKind::Version { found } => write!(
                 f,
@@ -136,6 +147,11 @@ impl fmt::Display for ReadErrorKind {
             ReadErrorKind::Inconsistent(Inconsistency { contradiction, .. }) => {
                 write!(f, "the history contradicts itself: {contradiction}")
             }
+            ReadErrorKind::InconsistentAlone(Inconsistency { contradiction, .. }) => write!(
+                f,
+                "no operation names a process, so that one, 0, is taken to have called them all; but \
+                 then {contradiction} (hint: give every operation its process)"
+            ),
         }
     }
 }

@@ -1,10 +1,14 @@
 //! The fields of one event, whichever format they were written in, and the events put together.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::error::{ReadError, ReadErrorKind};
 use super::jsonl::plain::{self, Known};
-use crate::{Event, EventType, Events, Header, History, Inconsistency, Process, Value, validate};
+use crate::{Event, EventType, Events, History, Inconsistency, Process, Value, validate};
+
+/// How many names of fields that are passed over are kept.
+const PASSED_OVER_MAX: usize = 20;
 
 /// How a format writes the names of fields, for messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,10 +38,12 @@ pub(crate) struct Fields {
     pub path: Option<Value>,
     /// Whether the value was written as a keyword, such as `:timed-out`.
     pub value_is_keyword: bool,
+    /// Fields of other names.
+    pub passed_over: Vec<String>,
 }
 
 impl Fields {
-    /// Takes one field; those of other names are passed over.
+    /// Takes one field; of those of other names the name only.
     ///
     /// # Errors
     ///
@@ -54,7 +60,10 @@ impl Fields {
             "node" => &mut self.node,
             "error" => &mut self.error,
             "path" => &mut self.path,
-            _ => return Ok(()),
+            _ => {
+                self.passed_over.push(name.to_owned());
+                return Ok(());
+            }
         };
         match field.replace(value) {
             None => Ok(()),
@@ -92,6 +101,10 @@ pub(crate) struct Assembly {
     /// Whether the events have an index and a time of their own: all or none do.
     indexed: Option<bool>,
     timed: Option<bool>,
+    /// Whether the operations name no process, as in some examples of Elle: then one process called
+    /// them all, one after the other.
+    anonymous: Option<bool>,
+    passed_over: BTreeSet<String>,
 }
 
 impl Assembly {
@@ -102,7 +115,28 @@ impl Assembly {
             known: Box::default(),
             indexed: None,
             timed: None,
+            anonymous: None,
+            passed_over: BTreeSet::new(),
         }
+    }
+
+    /// Names the process of operations that name none.
+    ///
+    /// # Errors
+    ///
+    /// When some do.
+    pub fn name_process(&mut self, fields: &mut Fields) -> Result<(), ReadError> {
+        if *self.anonymous.get_or_insert(fields.process.is_none()) {
+            if fields.process.is_some() {
+                return Err(fields.malformed(format!(
+                    "expected no {}, as in the operations before, found one (hint: give all operations \
+                     one, or none where one process called them all)",
+                    self.style.quote("process")
+                )));
+            }
+            fields.process = Some(Value::Int(0));
+        }
+        Ok(())
     }
 
     /// Adds the event with these fields.
@@ -111,6 +145,10 @@ impl Assembly {
     ///
     /// When one is missing or of the wrong kind.
     pub fn push(&mut self, mut fields: Fields) -> Result<Event, ReadError> {
+        if self.passed_over.len() < PASSED_OVER_MAX {
+            self.passed_over
+                .append(&mut fields.passed_over.drain(..).collect());
+        }
         match self.event(&mut fields) {
             Ok(event) => {
                 self.events.push_with_line(&event, fields.line);
@@ -163,6 +201,7 @@ impl Assembly {
             }
             *mine = mine.or(others);
         }
+        self.passed_over.append(&mut other.passed_over);
         if other.indexed == Some(false) {
             other.events.number_from(self.events.len() as u64);
         }
@@ -183,9 +222,9 @@ impl Assembly {
         self.events.len()
     }
 
-    /// The events, not yet proved consistent.
-    pub fn into_events(self) -> Events {
-        self.events
+    /// The events, not yet proved consistent, and the names of fields that were passed over.
+    pub fn into_events(self) -> (Events, Vec<String>) {
+        (self.events, self.passed_over.into_iter().collect())
     }
 
     /// Whether the events so far have both index and time.
@@ -195,16 +234,25 @@ impl Assembly {
 
     /// The history, once it is proved consistent. `loose_times` says that the recorder is known to
     /// stamp neighbouring events out of order ([`validate::widen_times`]).
-    pub fn finish(mut self, loose_times: bool) -> Result<History, Inconsistency> {
+    pub fn finish(mut self, loose_times: bool) -> Result<History, ReadError> {
+        let anonymous = self.anonymous == Some(true);
+        let contradicts = |inconsistency: Inconsistency| match anonymous {
+            true => ReadError {
+                kind: ReadErrorKind::InconsistentAlone(inconsistency.clone()),
+                ..inconsistency.into()
+            },
+            false => inconsistency.into(),
+        };
         if loose_times && self.timed == Some(true) {
-            validate::widen_times(&mut self.events)?;
+            validate::widen_times(&mut self.events).map_err(contradicts)?;
         }
+        let (events, passed_over) = self.into_events();
         let history = History {
-            header: Header::default(),
-            events: self.events,
+            events,
+            passed_over,
             ..History::default()
         };
-        history.validate()?;
+        history.validate().map_err(contradicts)?;
         Ok(history)
     }
 
@@ -289,9 +337,9 @@ impl Assembly {
         wanted: Option<bool>,
     ) -> Result<Option<u64>, String> {
         let value = value.filter(|value| !value.is_nil());
-        let number = value.as_ref().and_then(Value::as_u64);
+        let number = value.as_ref().and_then(whole);
         if number.is_none() && (value.is_some() || wanted == Some(true)) {
-            return Err(self.expected(name, "a number that is not negative", value.as_ref()));
+            return Err(self.expected(name, "a whole number, not negative", value.as_ref()));
         }
         if number.is_some() && wanted == Some(false) {
             let name = self.style.quote(name);
@@ -329,4 +377,14 @@ impl Assembly {
             Some(found) => format!("expected {name} to be {wanted}, found {found}"),
         }
     }
+}
+
+/// A number that is whole and not negative, also where it is written as `1.5e9`.
+fn whole(value: &Value) -> Option<u64> {
+    value.as_u64().or_else(|| {
+        let number: f64 = value.as_text()?.parse().ok()?;
+        // From 2^53 on not every whole number is one of these.
+        let exact = number.fract() == 0.0 && (0.0..9e15).contains(&number);
+        exact.then_some(number as u64)
+    })
 }

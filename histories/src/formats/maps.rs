@@ -21,7 +21,6 @@ const KV_OPERATIONS: [&str; 3] = ["get", "put", "append"];
 pub(super) fn read_edn(mut text: Window<impl Read>) -> Result<History, ReadError> {
     let mut operations = Operations {
         assembly: Assembly::new(Style::Edn),
-        anonymous: None,
         unnamed: None,
     };
     let close = text.take(opening)?;
@@ -33,7 +32,7 @@ pub(super) fn read_edn(mut text: Window<impl Read>) -> Result<History, ReadError
         })?;
         operations.push(fields?)?;
     }
-    Ok(operations.assembly.finish(true)?)
+    operations.assembly.finish(true)
 }
 
 /// How the list or vector ends that the text is, if it is one.
@@ -82,7 +81,7 @@ pub(super) fn read_porcupine_kv(source: impl Read) -> Result<History, ReadError>
         }
         Ok(())
     })?;
-    Ok(assembly.finish(true)?)
+    assembly.finish(true)
 }
 
 /// The operation on a line, if there is one.
@@ -157,22 +156,13 @@ fn operation(
 /// The operations of an EDN history, as they come.
 struct Operations {
     assembly: Assembly,
-    /// Whether the operations have no `:process`, as in some examples of Elle: then one process
-    /// called them all, one after the other.
-    anonymous: Option<bool>,
-    /// Whether the operations have no `:f`, as in others of its examples: all are transactions.
+    /// Whether the operations have no `:f`, as in some examples of Elle: all are transactions.
     unnamed: Option<bool>,
 }
 
 impl Operations {
     fn push(&mut self, mut fields: Fields) -> Result<(), ReadError> {
-        if *self.anonymous.get_or_insert(fields.process.is_none()) {
-            if fields.process.is_some() {
-                let what = "expected no :process, as in the operations before, found one";
-                return Err(fields.malformed(what.to_owned()));
-            }
-            fields.process = Some(Value::Int(0));
-        }
+        self.assembly.name_process(&mut fields)?;
         let is_client = fields
             .process
             .as_ref()

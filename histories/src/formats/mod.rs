@@ -223,6 +223,10 @@ pub fn detect(bytes: &[u8]) -> Result<Format, ReadError> {
     if bytes.starts_with(&binary::MAGIC) {
         return Ok(Format::Binary);
     }
+    let compressed = COMPRESSED.iter();
+    if let Some((_, program)) = { compressed }.find(|(magic, _)| bytes.starts_with(magic)) {
+        return Err(ReadErrorKind::Compressed { program }.nowhere());
+    }
     let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
     let start = bytes.trim_ascii_start();
     let next = |count: usize| {
@@ -243,6 +247,14 @@ pub fn detect(bytes: &[u8]) -> Result<Format, ReadError> {
         Some(_) => Err(ReadErrorKind::Unrecognised.nowhere()),
     }
 }
+
+/// How compressed files begin, and what takes them apart.
+const COMPRESSED: [(&[u8], &str); 4] = [
+    (b"\x1f\x8b", "gzip"),
+    (b"\x28\xb5\x2f\xfd", "zstd"),
+    (b"\xfd7zXZ", "xz"),
+    (b"BZh", "bzip2"),
+];
 
 /// What some editors put at the beginning of a text.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();

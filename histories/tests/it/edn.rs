@@ -202,7 +202,15 @@ fn transactions_without_process() {
     refused(
         "{:type :invoke :value [[:r 1 nil]]}\n{:type :ok :process 1 :value nil}",
         None,
-        "h:2:1: expected no :process, as in the operations before, found one",
+        "h:2:1: expected no :process, as in the operations before, found one (hint: give all operations \
+         one, or none where one process called them all)",
+    );
+    refused(
+        "{:type :invoke :f :read :value nil}\n{:type :invoke :f :read :value nil}",
+        None,
+        "h:2: no operation names a process, so that one, 0, is taken to have called them all; but then \
+         process 0 invokes read while its read of line 1 is still open (hint: give every operation its \
+         process)",
     );
 }
 

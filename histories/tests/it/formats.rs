@@ -216,7 +216,8 @@ fn elle_json() {
     refused(
         "[{\"type\":\"invoke\"},\n{\"type\":\"ok\",\"process\":1}]",
         named,
-        "h:2:1: expected no \"process\", as in the operations before, found one",
+        "h:2:1: expected no \"process\", as in the operations before, found one (hint: give all operations \
+         one, or none where one process called them all)",
     );
     refused(
         "[{\"type\":\"invoke\"}",

@@ -78,11 +78,13 @@ impl Lines {
     /// The history of all lines, not yet validated.
     pub fn finish(self) -> History {
         let (header, failed_cas) = self.header.unwrap_or_default();
+        let (events, passed_over) = self.assembly.into_events();
         History {
             header,
             failed_cas,
             torn: self.torn,
-            events: self.assembly.into_events(),
+            events,
+            passed_over,
         }
     }
 
