@@ -532,7 +532,15 @@ pub(crate) fn asks_nothing(model: &'static str, operation: &Operation) -> Result
     let shown = |value: &Value| brief(&value.to_string());
     let (f, input, output) = (&operation.f, shown(input), shown(output));
     let found = format!("{f} with the argument {input} and the result {output}");
-    Err(ModelError::new(model, operation, found, "no argument"))
+    let are_tuples =
+        [&operation.input, &operation.output].map(|value| value.as_list().map(<[Value]>::len));
+    let expected = match are_tuples {
+        [Some(2), Some(2) | None] => {
+            "no argument (hint: --keys tuple takes keys out of values [key value])"
+        }
+        _ => "no argument",
+    };
+    Err(ModelError::new(model, operation, found, expected))
 }
 
 /// Nil, and lists of it.

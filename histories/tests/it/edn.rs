@@ -260,7 +260,7 @@ fn what_is_refused() {
         ),
         (
             "{:time 1 :process 0 :type :invoke :f :r}\n{:process 0 :type :ok :f :r}".to_owned(),
-            "h:2:1: expected :time to be a number that is not negative, found none",
+            "h:2:1: expected :time to be a whole number, not negative, found none",
         ),
     ];
     for (text, message) in rows {

@@ -204,7 +204,7 @@ fn what_is_refused() {
         ),
         (
             with("\"time\":5", "\"time\":-5"),
-            "h:2: expected \"time\" to be a number that is not negative, found -5",
+            "h:2: expected \"time\" to be a whole number, not negative, found -5",
         ),
         (
             with("\"time\":5", "\"index\":5"),
