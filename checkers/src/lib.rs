@@ -16,14 +16,25 @@
 //!
 //! ```
 //! use checkers::{Cancel, Limits, ModelKind, ModelOptions, Verdict, linearizability};
-//! use histories::History;
 //!
-//! # fn main() -> Result<(), checkers::JudgeError> {
-//! let options = ModelOptions::new(ModelKind::Register);
-//! let history = History::default();
-//! let operations = history.operations();
-//! let judgement = linearizability(&operations, &options, &Limits::default(), &Cancel::new())?;
-//! assert_eq!(judgement.check.verdict, Verdict::Valid);
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let recorded = br#"{"process":0,"type":"invoke","f":"write","key":"x","value":1}
+//! {"process":0,"type":"ok","f":"write","key":"x"}
+//! {"process":1,"type":"invoke","f":"read","key":"x"}
+//! {"process":1,"type":"ok","f":"read","key":"x","value":2}
+//! "#;
+//! let history = histories::read("recorded", recorded, None)?; // or histories::read_file
+//! let (operations, options) = (history.operations(), ModelOptions::new(ModelKind::Register));
+//! let judged = linearizability(&operations, &options, &Limits::default(), &Cancel::new())?;
+//! assert_eq!(judged.check.verdict, Verdict::Invalid);
+//! let shown = judged.counterexample.ok_or("a violation has one")?;
+//! for (core, lane) in shown.core.iter().zip(checkers::lanes(&shown, 40)) {
+//!     println!("{:>8} {lane}", core.operation.f);
+//! }
+//! assert_eq!(
+//!     shown.explanation,
+//!     ["the read of 2 by process 1 is of a value that nothing wrote"]
+//! );
 //! # Ok(())
 //! # }
 //! ```

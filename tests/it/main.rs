@@ -11,6 +11,7 @@ mod certificates;
 mod clients;
 mod clocks;
 mod convert;
+mod definitions;
 mod disks;
 mod docker;
 mod engine;

@@ -58,7 +58,7 @@ pub enum ReadErrorKind {
     /// It contradicts itself.
     Inconsistent(Inconsistency),
     /// It names no process, and contradicts that one called all operations.
-    InconsistentAlone(Inconsistency),
+    InconsistentAlone(Box<Inconsistency>),
 }
 
 impl ReadErrorKind {
@@ -147,10 +147,11 @@ impl fmt::Display for ReadErrorKind {
             ReadErrorKind::Inconsistent(Inconsistency { contradiction, .. }) => {
                 write!(f, "the history contradicts itself: {contradiction}")
             }
-            ReadErrorKind::InconsistentAlone(Inconsistency { contradiction, .. }) => write!(
+            ReadErrorKind::InconsistentAlone(alone) => write!(
                 f,
                 "no operation names a process, so that one, 0, is taken to have called them all; but \
-                 then {contradiction} (hint: give every operation its process)"
+                 then {} (hint: give every operation its process)",
+                alone.contradiction
             ),
         }
     }

@@ -238,7 +238,7 @@ impl Assembly {
         let anonymous = self.anonymous == Some(true);
         let contradicts = |inconsistency: Inconsistency| match anonymous {
             true => ReadError {
-                kind: ReadErrorKind::InconsistentAlone(inconsistency.clone()),
+                kind: ReadErrorKind::InconsistentAlone(Box::new(inconsistency.clone())),
                 ..inconsistency.into()
             },
             false => inconsistency.into(),
