@@ -62,7 +62,7 @@ pub(crate) fn explain<'m, M: Model>(
             Some((seen, found)) => {
                 let (shrunk, event) = core_of(model, operations, &seen, &found, &budget);
                 let event = event.and_then(|event| aspect::moment_of(&seen, event, subject));
-                (shrunk, event)
+                (shrunk, violation.event.or(event))
             }
             None => core_of(model, operations, subject, &violation, &budget),
         };

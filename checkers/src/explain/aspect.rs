@@ -2,10 +2,11 @@
 
 use histories::Operations;
 
-use crate::Model;
 use crate::dispatch::{self, Finding, Violation};
 use crate::limits::Budget;
+use crate::normalise::Part;
 use crate::subject::Subject;
+use crate::{Model, Monitored};
 
 /// How many things are looked at.
 const THINGS_MAX: usize = 16;
@@ -20,8 +21,13 @@ pub(super) fn of_one_thing<M: Model>(
     violation: &Violation,
     budget: &Budget,
 ) -> Option<(Subject<M::Op>, Violation)> {
-    let (Subject::Part(part), Some(hint)) = (subject, &violation.hint) else {
+    let Subject::Part(part) = subject else {
         return None;
+    };
+    let hint = match (&violation.hint, violation.event) {
+        (Some(hint), _) => hint.clone(),
+        (None, Some(event)) => vec![part.moments.get(event)? >> 1],
+        (None, None) => return None,
     };
     let ops: Vec<&M::Op> = hint
         .iter()
@@ -35,11 +41,33 @@ pub(super) fn of_one_thing<M: Model>(
         if part.members.iter().all(|member| is_whole(&member.op)) {
             return None;
         }
-        let seen = Subject::Part(part.reread(|op| model.aspect(op, &thing)));
+        let seen = part.reread(|op| model.aspect(op, &thing));
+        if violation.hint.is_none() {
+            // Nobody knows yet whether it shows on this: only what is plain to see is asked for.
+            let found = plainly(model, &seen)?;
+            return Some((Subject::Part(seen), found));
+        }
+        let seen = Subject::Part(seen);
         match dispatch::decide(model, operations, &seen, budget, false) {
             Finding::Violated(found) => Some((seen, found)),
             _ => None,
         }
+    })
+}
+
+/// That the model's own algorithm sees no order of this part, and at which return.
+fn plainly<M: Model>(model: &M, seen: &Part<M::Op>) -> Option<Violation> {
+    let history = seen.intervals();
+    let calls = match model.monitor(&model.initial(seen.key.as_ref()), &history)? {
+        Monitored::Violated(calls) => calls,
+        Monitored::ViolatedAt(call) => vec![call],
+        Monitored::Linearizable | Monitored::Ordered(_) => return None,
+    };
+    // The times are the numbers of moments.
+    let ends = calls.into_iter().filter_map(|call| history[call].ends);
+    Some(Violation {
+        event: ends.max().map(|ends| ends as usize),
+        ..Violation::default()
     })
 }
 

@@ -1,6 +1,6 @@
 //! A bank: money is moved between accounts, and never made, lost, or spent twice.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
@@ -12,6 +12,10 @@ use crate::models::InitialError;
 use crate::monitors::sums::{self, Sum};
 use crate::oracle::Interval;
 use crate::{Model, ModelError, Monitored, NilReads};
+
+mod bound;
+
+pub use bound::Bound;
 
 const TRANSFER: &str = "a map with from, to and amount, as {from 0, to 1, amount 5}";
 const READ: &str = "a map from every account to its balance, a whole number";
@@ -39,6 +43,9 @@ pub enum BankOp {
     Refused(Transfer),
     /// Found these balances: all other than 0, in order of account.
     Read(Arc<Vec<(Arc<str>, i64)>>),
+    /// What it has to do with a bound of the balance of one account ([`Model::aspect`]); no operation of a
+    /// history is only this.
+    Bound(Bound),
 }
 
 /// An amount to be moved.
@@ -139,6 +146,7 @@ impl Model for Bank {
 
     fn step(&self, state: &Balances, op: &BankOp) -> Option<Balances> {
         match op {
+            BankOp::Bound(bound) => bound.step(state),
             BankOp::Read(found) => (state == found).then(|| Arc::clone(state)),
             BankOp::Refused(transfer) => {
                 (balance(state, &transfer.from) < transfer.amount).then(|| Arc::clone(state))
@@ -162,20 +170,58 @@ impl Model for Bank {
         match op {
             BankOp::Read(_) | BankOp::Refused(_) => true,
             BankOp::Transfer(Transfer { from, to, amount }) => from == to || *amount == 0,
+            BankOp::Bound(_) => false,
         }
     }
 
-    fn leaves(&self, op: &BankOp, _among: &[&BankOp]) -> Option<Balances> {
+    /// Of what is known of a bound of one account only: a read takes it back to where it was, or further, which makes
+    /// nothing possible that was not.
+    fn unobserved(
+        &self,
+        _starts: &[Balances],
+        completed: &[&BankOp],
+        open: &[&BankOp],
+    ) -> Vec<bool> {
+        let of_one = bound::are_of_one(completed.iter().chain(open).copied());
+        let finds = |op: &BankOp| matches!(op, BankOp::Bound(bound) if bound.finds().is_some());
+        open.iter().map(|op| of_one && finds(op)).collect()
+    }
+
+    fn leaves(&self, op: &BankOp, among: &[&BankOp]) -> Option<Balances> {
         match op {
             BankOp::Read(found) => Some(Arc::clone(found)),
+            BankOp::Bound(bound) => bound::are_of_one(among.iter().copied())
+                .then(|| bound.leaves(&self.initial))
+                .flatten(),
             BankOp::Refused(_) | BankOp::Transfer(_) => None,
         }
     }
 
     /// By what reads of all balances say is missing.
     fn monitor(&self, initial: &Balances, history: &[Interval<BankOp>]) -> Option<Monitored> {
+        if history
+            .iter()
+            .any(|interval| matches!(interval.op, BankOp::Bound(_)))
+        {
+            return bound::contradiction(initial, history);
+        }
         let (start, sums) = sums_of(initial, history);
         sums::decide(self, (initial, start), history, &sums)
+    }
+
+    /// Each account, from below and from above.
+    fn things(&self, _ops: &[&BankOp], among: &[&BankOp]) -> Vec<Value> {
+        let mut accounts: BTreeSet<&Arc<str>> = self.initial.iter().map(|(name, _)| name).collect();
+        for op in among {
+            if let BankOp::Transfer(Transfer { from, to, .. }) = op {
+                accounts.extend([from, to]);
+            }
+        }
+        bound::things(accounts.into_iter())
+    }
+
+    fn aspect(&self, op: &BankOp, thing: &Value) -> Option<BankOp> {
+        bound::aspect(op, thing)
     }
 
     fn state_bytes(&self, state: &Balances) -> usize {
@@ -191,6 +237,7 @@ impl Model for Bank {
                 format!("transfer of {amount} from {from} to {to} that was refused")
             }
             BankOp::Read(found) => format!("read of {}", show(found)),
+            BankOp::Bound(bound) => bound.describe(),
         }
     }
 
@@ -230,7 +277,7 @@ fn sum(op: &BankOp) -> Sum {
             adds: part(to, *amount).wrapping_sub(part(from, *amount)),
             finds: None,
         },
-        BankOp::Refused(_) => Sum {
+        BankOp::Refused(_) | BankOp::Bound(_) => Sum {
             adds: 0,
             finds: None,
         },
