@@ -508,13 +508,22 @@ pub(crate) fn cas_input<'a>(
     }
 }
 
-/// Makes sure that a change that completed was made, and that its result says no more: some histories
-/// repeat the argument there.
+/// Whether the result of a change says that it was made and no more. Some histories repeat the argument
+/// there, some have what the client printed.
+pub(crate) fn is_done(operation: &Operation) -> bool {
+    match &operation.output {
+        Value::Nil | Value::Bool(true) => true,
+        Value::Text(said) if said.is_empty() || said.eq_ignore_ascii_case("ok") => true,
+        said => *said == operation.input,
+    }
+}
+
+/// Makes sure that a change that completed was made, and that its result says no more.
 pub(crate) fn took_effect(model: &'static str, operation: &Operation) -> Result<(), ModelError> {
-    let (input, output) = (&operation.input, &operation.output);
-    if matches!(output, Value::Nil | Value::Bool(true)) || input == output {
+    if is_done(operation) {
         return Ok(());
     }
+    let (input, output) = (&operation.input, &operation.output);
     let shown = |value: &Value| brief(&value.to_string());
     let (f, input, output) = (&operation.f, shown(input), shown(output));
     let found = format!("{f} with the argument {input} and the result {output}");

@@ -7,7 +7,7 @@ use crate::dispatch::Finding;
 use crate::limits::{Budget, Exhausted};
 use crate::normalise;
 use crate::subject::Subject;
-use crate::testing::{operations, samples, value};
+use crate::testing::{judge_rows, operations, samples, value};
 use crate::{
     Cancel, JudgeError, Judgement, Kv, Limits, ModelKind, ModelOptions, NilReads, Verdict,
     linearizability,
@@ -502,4 +502,49 @@ fn a_local_contradiction_is_found_beside_what_no_search_gets_through() {
     assert!(found.any_start);
     let culprit = &found.core[found.culprit].operation;
     assert_eq!(culprit.output, value("nowhere"));
+}
+
+#[test]
+fn what_only_says_that_a_change_was_made_is_taken_for_that() {
+    let rows = [
+        (
+            ModelKind::Register,
+            "0 write 1 -> ACK @0 1; 1 read nil -> 1 @2 3",
+        ),
+        (
+            ModelKind::Kv,
+            "0 put a -> ACK @0 1; 0 append b -> ACK @2 3; 1 get nil -> ab @4 5",
+        ),
+        (
+            ModelKind::AppendList,
+            "0 append 1 -> ACK @0 1; 1 read nil -> [1] @2 3",
+        ),
+        (
+            ModelKind::Counter,
+            "0 add 2 -> ACK @0 1; 1 read nil -> 2 @2 3",
+        ),
+        (
+            ModelKind::FifoQueue,
+            "0 enqueue 1 -> ACK @0 1; 1 dequeue nil -> 1 @2 3",
+        ),
+        (
+            ModelKind::Stack,
+            "0 push 1 -> ACK @0 1; 1 pop nil -> 1 @2 3",
+        ),
+    ];
+    for (kind, row) in rows {
+        let options = ModelOptions::new(kind);
+        for said in ["nil", "true", "OK", "ok", "\"\""] {
+            judge_rows(&options, &[(&row.replace("ACK", said), Valid)]);
+        }
+        for said in ["false", "no", "7", "[]"] {
+            let history = History::from_operations(&samples(&row.replace("ACK", said)));
+            let (limits, cancel) = (Limits::default(), Cancel::new());
+            let judged = linearizability(&history.operations(), &options, &limits, &cancel);
+            assert!(
+                matches!(judged, Err(JudgeError::Model(_))),
+                "{kind:?} {said}"
+            );
+        }
+    }
 }

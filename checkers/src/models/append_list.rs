@@ -7,7 +7,7 @@ use std::sync::Arc;
 use histories::{Operation, Value};
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::model::{asks_nothing, brief, is_known};
+use crate::model::{asks_nothing, brief, is_done, is_known};
 use crate::models::InitialError;
 use crate::oracle::Interval;
 use crate::registers::{self, Step};
@@ -65,8 +65,7 @@ impl AppendList {
 
     fn parse_append(&self, operation: &Operation) -> Result<AppendListOp, ModelError> {
         let said = &operation.output;
-        let says_nothing = said.is_nil() || *said == Value::Bool(true) || *said == operation.input;
-        if is_known(operation) && !says_nothing {
+        if !is_done(operation) {
             return Err(ModelError::new(
                 self.name(),
                 operation,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use histories::{Operation, Value};
 
-use crate::model::{asks_nothing, is_known};
+use crate::model::{asks_nothing, is_done, is_known};
 use crate::models::InitialError;
 use crate::monitors::counter::{self, Conditions};
 use crate::monitors::sums::{self, Sum};
@@ -77,9 +77,7 @@ impl Counter {
     /// A change that does not say what it led to.
     fn change(&self, operation: &Operation, amount: i64) -> Result<CounterOp, ModelError> {
         let output = &operation.output;
-        let says_nothing =
-            matches!(output, Value::Nil | Value::Bool(true)) || *output == operation.input;
-        if !says_nothing {
+        if !is_done(operation) {
             let found = format!(
                 "{} with the argument {} and the result {output}",
                 operation.f, operation.input

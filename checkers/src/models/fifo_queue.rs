@@ -5,7 +5,7 @@ use std::sync::Arc;
 use histories::{Operation, Value};
 use rustc_hash::FxHashSet;
 
-use crate::model::{brief, is_known};
+use crate::model::{brief, is_done, is_known};
 use crate::models::InitialError;
 use crate::monitors::fifo_queue::{self, Conditions};
 use crate::monitors::pairing::{self, Gives};
@@ -63,8 +63,7 @@ impl FifoQueue {
             return Err(error(found, "a value (nil stands for an empty queue)"));
         }
         match &operation.output {
-            Value::Nil | Value::Bool(true) => Ok(FifoQueueOp::Enqueue(value.clone())),
-            output if output == value => Ok(FifoQueueOp::Enqueue(value.clone())),
+            _ if is_done(operation) => Ok(FifoQueueOp::Enqueue(value.clone())),
             output => Err(error(
                 format!("an enqueue of {value} with the result {output}"),
                 "nil, true or the value itself (one that was refused is a fail)",
