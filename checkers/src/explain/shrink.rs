@@ -242,6 +242,9 @@ impl<P: Weaken> Shrinker<P> {
                 return;
             }
             let first = returns[returns.len() - window];
+            if self.budget.check().is_err() {
+                return;
+            }
             if self.weaken(|position| position < first) {
                 return;
             }

@@ -20,6 +20,8 @@ use crate::limits::{Account, Budget, Exhausted};
 
 /// How many nodes pass between two looks at the clock.
 const NODES_PER_LOOK: u64 = 256;
+/// As much work as a node are so many classes of open calls, each of which is tried.
+const OPEN_PER_NODE: u64 = 16;
 /// No call.
 const NOTHING: u32 = u32::MAX;
 
@@ -77,6 +79,8 @@ pub(crate) struct DepthSearch<'p, K: Mask> {
     budget: Budget,
     account: Account,
     nodes: u64,
+    /// Since the last look at the clock.
+    work: u64,
 }
 
 impl<K: Mask> Search for DepthSearch<'_, K> {
@@ -94,7 +98,9 @@ impl<K: Mask> Search for DepthSearch<'_, K> {
             self.furthest = self.furthest.max(node.position);
             self.visit(node);
             self.nodes += 1;
-            if self.nodes.is_multiple_of(NODES_PER_LOOK) {
+            self.work += 1 + self.window.under_way.open.len() as u64 / OPEN_PER_NODE;
+            if self.work >= NODES_PER_LOOK {
+                self.work = 0;
                 self.account.set(self.bytes());
                 if let Err(limit) = self.budget.check() {
                     return Progress::GaveUp(limit);
@@ -175,6 +181,7 @@ impl<'p, K: Mask> DepthSearch<'p, K> {
             budget: budget.clone(),
             account: Account::new(budget),
             nodes: 0,
+            work: 0,
         }
     }
 
