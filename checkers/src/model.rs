@@ -481,8 +481,7 @@ impl std::error::Error for ModelError {}
 pub(crate) fn cas_swapped(model: &'static str, operation: &Operation) -> Result<bool, ModelError> {
     match &operation.output {
         Value::Bool(swapped) => Ok(*swapped),
-        Value::Nil => Ok(true),
-        output if *output == operation.input => Ok(true),
+        _ if is_done(operation) => Ok(true),
         output => Err(ModelError::new(
             model,
             operation,

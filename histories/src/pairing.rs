@@ -27,11 +27,10 @@ impl Operation {
     /// Adds what its completion tells.
     pub fn complete(&mut self, event: &Event, failed_cas: FailedCas) {
         let cas = &*self.f == CAS;
+        let says_nothing = event.value.is_nil() || event.value == self.input;
         let observed = failed_cas == FailedCas::Observed && event.error.is_none();
         (self.outcome, self.output) = match event.kind {
-            EventType::Ok if cas && !matches!(event.value, Value::Bool(_)) => {
-                (Outcome::Ok, Value::Bool(true))
-            }
+            EventType::Ok if cas && says_nothing => (Outcome::Ok, Value::Bool(true)),
             EventType::Ok => (Outcome::Ok, event.value.clone()),
             EventType::Fail if cas && observed => (Outcome::Ok, Value::Bool(false)),
             EventType::Fail => (Outcome::Fail, Value::Nil),
@@ -73,7 +72,7 @@ mod tests {
         for failed_cas in [FailedCas::NoEffect, FailedCas::Observed] {
             for f in ["cas", "read"] {
                 for kind in [EventType::Ok, EventType::Fail, EventType::Info] {
-                    for value in [Value::Nil, Value::Bool(false), Value::Int(7)] {
+                    for value in [Value::Nil, Value::Bool(false), Value::Int(7), Value::Int(1)] {
                         let events = [
                             event(3, EventType::Invoke, f, Value::Int(1)),
                             event(5, kind, f, value),
