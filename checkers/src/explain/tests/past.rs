@@ -6,12 +6,12 @@ use histories::{Operation, Value};
 use rayon::prelude::*;
 use seeds::Stream;
 
-use super::has_order;
+use super::{has_order, intervals};
 use crate::limits::Budget;
 use crate::models::{Counter, Set};
 use crate::oracle::{self, Interval};
 use crate::registers::{Excerpt, RegisterHistory, decide_excerpt};
-use crate::search::Decision;
+use crate::search::{Decision, Problem};
 use crate::testing::{chance, problem, random_intervals};
 use crate::{
     Access, Cancel, CounterOp, Element, Kv, KvOp, Limits, Model, ModelError, NilReads, Register,
@@ -281,4 +281,78 @@ fn of_whole_reads() {
             |state, _| state.len() % 2 == 1,
         ],
     );
+}
+
+/// The calls of a history that are kept, and whether they still return; for `None` they are left out.
+fn kept<M: Model>(
+    problem: &Problem<'_, M>,
+    keep: impl Fn(usize) -> Option<bool>,
+) -> Vec<Interval<M::Op>> {
+    let whole = intervals(problem);
+    let some = whole
+        .into_iter()
+        .enumerate()
+        .filter_map(|(call, interval)| {
+            let returns = keep(call)?;
+            let ends = interval.ends.filter(|_| returns);
+            Some(Interval { ends, ..interval })
+        });
+    some.collect()
+}
+
+fn from_any<M: Model>(model: &M, starts: &[M::State], history: &[Interval<M::Op>]) -> bool {
+    let has_order = |start| oracle::is_linearizable(model, start, history, u64::MAX).unwrap();
+    starts.iter().any(has_order)
+}
+
+/// Goal: what is weakened, and what is under way where a history begins anew, may have happened or
+/// not (R7). Method: then no history that has an order loses it; one does when the weakened are left out,
+/// and when those under way must still happen.
+#[test]
+fn what_is_weakened_may_have_happened_or_not() {
+    let model = Kv::new(None, NilReads::default()).unwrap();
+    let wrong = (0..20_000_u64).into_par_iter().map(|seed| {
+        let mut chance = chance(seed);
+        let history = random_intervals(&mut chance, 6, 3, |chance| match chance.below(6) {
+            0..2 => KvOp::Append(text(chance)),
+            2 => KvOp::Put(text(chance)),
+            _ => KvOp::Get(held(chance)),
+        });
+        let problem = problem(&model, &history, false);
+        if !has_order(&problem).unwrap() {
+            return [0; 4];
+        }
+        let initial = [model.initial(None)];
+        let bounded: Vec<bool> = history.iter().map(|_| chance.chance(1, 2)).collect();
+        let is_over = |call: usize| !problem.calls[call].open;
+        let weakened = |left_out: bool| {
+            kept(&problem, |call| {
+                let is_weakened = is_over(call) && !bounded[call];
+                (!(is_weakened && left_out)).then_some(!is_weakened)
+            })
+        };
+        let cut = chance.below(problem.moments.len() as u64 + 1) as usize;
+        let starts = problem.without_before(cut).unwrap().starts;
+        let anew = |must: bool| {
+            let begins = intervals(&problem);
+            kept(&problem, |call| {
+                let is_under_way = (begins[call].begins as usize) < cut;
+                let is_observer = problem.observers[problem.calls[call].class as usize];
+                let is_left =
+                    problem.returns[call] as usize >= cut && !(is_under_way && is_observer);
+                is_left.then_some(!is_under_way || must)
+            })
+        };
+        let lost = |starts: &[Held], history: &[_]| u64::from(!from_any(&model, starts, history));
+        [
+            lost(&initial, &weakened(false)),
+            lost(&initial, &weakened(true)),
+            lost(&starts, &anew(false)),
+            lost(&starts, &anew(true)),
+        ]
+    });
+    let add = |a: [u64; 4], b: [u64; 4]| std::array::from_fn(|place| a[place] + b[place]);
+    let [weakened, left_out, anew, must] = wrong.reduce(|| [0; 4], add);
+    assert_eq!([weakened, anew], [0, 0]);
+    assert!(left_out > 0 && must > 0, "{left_out} {must}");
 }
