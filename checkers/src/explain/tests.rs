@@ -12,11 +12,22 @@ use crate::limits::Budget;
 use crate::oracle;
 use crate::search::{Decision, Problem, decide};
 use crate::subject::Subject;
-use crate::testing::{chance, operations, part, problem, random_intervals, register_ops, samples};
-use crate::{
-    Cancel, Counterexample, FifoQueue, FifoQueueOp, Limits, Model, ModelKind, ModelOptions,
-    NilReads, PriorityQueue, PriorityQueueOp, Register, Stack, StackOp, linearizability,
+use crate::testing::{
+    chance, history_of, operations, part, problem, random_intervals, register_ops,
 };
+use crate::{
+    Cancel, Counterexample, FifoQueue, FifoQueueOp, Judgement, Limits, Model, ModelKind,
+    ModelOptions, NilReads, PriorityQueue, PriorityQueueOp, Register, Stack, StackOp,
+    linearizability,
+};
+
+/// What is said of operations given as for [`history_of`].
+fn judged(kind: ModelKind, row: &str) -> Judgement {
+    let history = history_of(row);
+    let (limits, cancel) = (Limits::default(), Cancel::new());
+    let options = ModelOptions::new(kind);
+    linearizability(&history.operations(), &options, &limits, &cancel).unwrap()
+}
 
 fn counterexample(kind: ModelKind, row: &str) -> Counterexample {
     let initial = (kind == ModelKind::CasRegister).then_some(Value::Int(0));
@@ -168,10 +179,7 @@ fn what_was_taken_too_often_is_said() {
         ),
     ];
     for (row, expected) in rows {
-        let history = History::from_operations(&samples(row));
-        let (limits, cancel) = (Limits::default(), Cancel::new());
-        let options = ModelOptions::new(ModelKind::FifoQueue);
-        let judged = linearizability(&history.operations(), &options, &limits, &cancel).unwrap();
+        let judged = judged(ModelKind::FifoQueue, row);
         let found = judged.counterexample.expect("a counterexample");
         assert_eq!(found.explanation, [expected], "{found:#?}");
     }
@@ -217,17 +225,8 @@ fn takes_of_unknown_outcome_that_nobody_could_tell_of_are_not_shown() {
     ];
     for (kind, take, row, core) in rows {
         let row = many(take, 0) + row + &many(take, 70);
-        let mut operations = samples(&row);
-        operations.sort_by_key(|operation| operation.invoked.index);
-        let history = History::from_operations(&operations);
-        let (limits, cancel) = (Limits::default(), Cancel::new());
-        let judged = linearizability(
-            &history.operations(),
-            &ModelOptions::new(kind),
-            &limits,
-            &cancel,
-        );
-        let found = judged.unwrap().counterexample.expect("a counterexample");
+        let found = judged(kind, &row).counterexample;
+        let found = found.expect("a counterexample");
         assert!(found.confirmed && found.minimal, "{found:#?}");
         assert_eq!(found.core.len(), core, "{found:#?}");
     }
@@ -418,10 +417,7 @@ fn a_lost_element_is_explained_without_all_the_others() {
     }
     found.remove(17);
     row += &format!("8 read nil -> [{}] @200 201", found.join(" "));
-    let history = History::from_operations(&samples(&row));
-    let (limits, cancel) = (Limits::default(), Cancel::new());
-    let options = ModelOptions::new(ModelKind::Set);
-    let judged = linearizability(&history.operations(), &options, &limits, &cancel).unwrap();
+    let judged = judged(ModelKind::Set, &row);
     let shown = judged.counterexample.expect("a counterexample");
     assert!(shown.confirmed && shown.minimal, "{shown:#?}");
     // Added at 68, and shown by the reads at 78, 118 and 158: any of them contradicts the last.
@@ -477,10 +473,7 @@ fn what_is_wrong_about_a_list_is_explained_without_all_its_other_elements() {
             }
         }
         row += &format!("8 read nil -> {wrong:?} @200 201");
-        let history = History::from_operations(&samples(&row));
-        let (limits, cancel) = (Limits::default(), Cancel::new());
-        let options = ModelOptions::new(ModelKind::AppendList);
-        let judged = linearizability(&history.operations(), &options, &limits, &cancel).unwrap();
+        let judged = judged(ModelKind::AppendList, &row);
         let reason = judged.check.reason.clone().unwrap_or_default();
         assert!(reason.contains(what), "{what}: {reason}");
         let shown = judged.counterexample.expect("a counterexample");
@@ -504,10 +497,7 @@ fn a_count_that_goes_back_is_explained_without_the_additions() {
             };
         }
         row += &format!("7 read nil -> 37 @180 181; {between} 8 read nil -> 30 @200 201");
-        let history = History::from_operations(&samples(&row));
-        let (limits, cancel) = (Limits::default(), Cancel::new());
-        let options = ModelOptions::new(ModelKind::Counter);
-        let judged = linearizability(&history.operations(), &options, &limits, &cancel).unwrap();
+        let judged = judged(ModelKind::Counter, &row);
         let shown = judged.counterexample;
         assert_eq!(shown.is_none(), operations.is_none(), "{shown:#?}");
         if let Some(shown) = shown {

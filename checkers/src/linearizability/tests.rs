@@ -7,7 +7,7 @@ use crate::dispatch::Finding;
 use crate::limits::{Budget, Exhausted};
 use crate::normalise;
 use crate::subject::Subject;
-use crate::testing::{judge_rows, operations, samples, value};
+use crate::testing::{history_of, judge_rows, operations, samples, value};
 use crate::{
     Cancel, JudgeError, Judgement, Kv, Limits, ModelKind, ModelOptions, NilReads, Verdict,
     linearizability,
@@ -542,7 +542,7 @@ fn what_only_says_that_a_change_was_made_is_taken_for_that() {
             judge_rows(&options, &[(&row.replace("ACK", said), Valid)]);
         }
         for said in ["no", "7", "[]"] {
-            let history = History::from_operations(&samples(&row.replace("ACK", said)));
+            let history = history_of(&row.replace("ACK", said));
             let (limits, cancel) = (Limits::default(), Cancel::new());
             let judged = linearizability(&history.operations(), &options, &limits, &cancel);
             assert!(

@@ -69,8 +69,7 @@ fn surplus<'a>(initial: &'a [Value], among: &[&'a AppendListOp]) -> Vec<Vec<&'a 
     surplus
 }
 
-/// What one read shows and the next, or the one before, does not: of two where one is a beginning of the
-/// other the first that the shorter one lacks.
+/// What one read shows and the next, or the one before, does not.
 fn missed<'a>(reads: &[&'a [Value]]) -> Vec<Vec<&'a Value>> {
     let mut missed = Vec::new();
     for pair in reads.windows(2) {
